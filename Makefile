@@ -1,0 +1,48 @@
+# `make` lists the targets; the work is in bin/.
+.DEFAULT_GOAL := help
+.PHONY: help run test check story bench reset pictures setup format lint types contracts templates lock
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## the marketplace with sample data and practice payments, on http://127.0.0.1:8000 (PORT=… for another port)
+	@exec bin/run
+
+test: ## all tests with coverage; T='tests/market -k bids' runs some of them quickly
+	@exec bin/test $(T)
+
+check: ## what the build runs: format, lint, types, contracts, templates, tests
+	@exec bin/check
+
+story: ## the journey from quote to settlement, step by step (SABOTAGE=wipe, certificate or ledger must fail)
+	@exec bin/story
+
+bench: ## the benchmark table with ratios (ONLY=name for one)
+	@exec bin/bench
+
+reset: ## delete the marketplace's data and begin anew (asks; YES=1 answers)
+	@exec bin/reset
+
+pictures: ## photograph the pages for the README (needs chromium)
+	@exec bin/pictures
+
+setup: ## .venv with everything, by hash
+	@exec bin/setup dev
+
+format: ## put the code into its usual form
+	@exec bin/format
+
+lint: ## ruff
+	@exec bin/lint
+
+types: ## mypy
+	@exec bin/types
+
+contracts: ## who may import whom
+	@exec bin/contracts
+
+templates: ## do the templates parse, is their HTML in order
+	@exec bin/templates
+
+lock: ## resolve requirements*.in anew (needs uv)
+	@exec bin/lock

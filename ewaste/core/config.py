@@ -1,0 +1,319 @@
+"""The settings of the marketplace: read once from the environment, checked, and then handed down.
+
+`Config.from_env` is the only code that reads settings. `SETTINGS` lists them all, each with its
+default and its meaning; `docs/configuration.md` is checked against it by a test. A wrong value is
+a `ConfigError` whose message names the variable and says what to do about it.
+
+Secrets that nobody has to choose (the key that signs sessions, the one that signs practice
+webhooks) are made at first use, under `EWASTE_DATA/secrets`, readable by their owner only.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, NamedTuple
+from urllib.parse import urlsplit
+
+__all__ = ["SETTINGS", "Config", "ConfigError", "Mode", "Setting"]
+
+Mode = Literal["training", "live"]
+
+DEFAULT_PORT: Final = 8000
+# Where the practice server listens, counted from PORT, when PRACTICE_PORT is not set.
+PRACTICE_PORT_OFFSET: Final = 20
+# What the Stripe SDK is given when it talks to the practice server; never sent anywhere else.
+PRACTICE_API_KEY: Final = "sk_test_practice"
+MINIMUM_SECRET_LENGTH: Final = 32
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be used. The message names the variable and says what to do."""
+
+
+class Setting(NamedTuple):
+    """One line of `docs/configuration.md`."""
+
+    name: str
+    default: str
+    meaning: str
+
+
+SETTINGS: Final = (
+    Setting("PORT", "8000", "Port of the site, on 127.0.0.1."),
+    Setting(
+        "EWASTE_MODE",
+        "training",
+        "`training` admits practice money, sample accounts and training certificates; `live` refuses all three.",
+    ),
+    Setting(
+        "EWASTE_DATA",
+        "var/",
+        "Folder for what must be kept: the embedded database, keys, secrets, practice books, benchmark results.",
+    ),
+    Setting(
+        "EWASTE_PUBLIC_URL",
+        "http://127.0.0.1:PORT",
+        "Address under which others reach the site; it stands in links and "
+        "in certificates' identifiers. `live` wants https.",
+    ),
+    Setting(
+        "EWASTE_SECRET_KEY",
+        "made at first start",
+        "Key that signs sessions, at least 32 characters. Set it when several machines serve one site.",
+    ),
+    Setting("DATABASE_URL", "the embedded PostgreSQL", "PostgreSQL 15 or later, as the app role (no DDL)."),
+    Setting(
+        "EWASTE_OWNER_DATABASE_URL",
+        "the value of DATABASE_URL",
+        "The same database as the role that owns the tables. Only `python -m ewaste migrate` needs it.",
+    ),
+    Setting(
+        "EWASTE_ADMIN_DATABASE_URL",
+        "the embedded PostgreSQL",
+        "A superuser's URL to a PostgreSQL on which the tests may make and drop databases. Only the tests read it.",
+    ),
+    Setting(
+        "STRIPE_API_KEY", "none: practice money", "Stripe's secret key. `live` wants a live key, `training` a test key."
+    ),
+    Setting(
+        "STRIPE_WEBHOOK_SECRET",
+        "none",
+        "Signing secret (`whsec_…`) of the webhook endpoint at Stripe. Needed with STRIPE_API_KEY.",
+    ),
+    Setting("PRACTICE_PORT", "PORT + 20", "Port of the practice payments server, on 127.0.0.1."),
+    Setting(
+        "PRACTICE_URL",
+        "http://127.0.0.1:PRACTICE_PORT",
+        "Address of a practice payments server that runs elsewhere. `make run` then starts none.",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Every setting, checked. Make one with `Config.from_env(os.environ)` at the edge and pass it down."""
+
+    mode: Mode
+    port: int
+    data: Path
+    public_url: str
+    database_url: str | None
+    """SQLAlchemy URL of the app role; None until a database is named or the embedded one was started."""
+    owner_database_url: str | None
+    """SQLAlchemy URL of the role that migrates; the same as `database_url` unless set apart."""
+    stripe_api_key: str | None
+    stripe_webhook_secret: str | None
+    practice_port: int
+    practice_url: str
+    practice_elsewhere: bool
+    """True when PRACTICE_URL was set: a practice server is already running somewhere."""
+    given_secret_key: str | None
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> Config:
+        """Read and check every setting. An empty value counts as not set. Raises ConfigError."""
+        env = {name: value.strip() for name, value in environ.items() if value.strip()}
+        mode = _mode(env)
+        port = _port(env, "PORT", DEFAULT_PORT)
+        practice_port = _port(env, "PRACTICE_PORT", _practice_default(port))
+        if practice_port == port:
+            raise ConfigError(f"PRACTICE_PORT and PORT are both {port}. Give one of them another number.")
+        database_url = _database_url(env, "DATABASE_URL")
+        owner_url = _database_url(env, "EWASTE_OWNER_DATABASE_URL")
+        if owner_url and not database_url:
+            raise ConfigError("EWASTE_OWNER_DATABASE_URL is set, but DATABASE_URL is not. Set both, or neither.")
+        config = cls(
+            mode=mode,
+            port=port,
+            data=Path(env.get("EWASTE_DATA", "var")).expanduser().resolve(),
+            public_url=_http_url(env, "EWASTE_PUBLIC_URL", f"http://127.0.0.1:{port}"),
+            database_url=database_url,
+            owner_database_url=owner_url or database_url,
+            stripe_api_key=env.get("STRIPE_API_KEY"),
+            stripe_webhook_secret=env.get("STRIPE_WEBHOOK_SECRET"),
+            practice_port=practice_port,
+            practice_url=_http_url(env, "PRACTICE_URL", f"http://127.0.0.1:{practice_port}"),
+            practice_elsewhere="PRACTICE_URL" in env,
+            given_secret_key=env.get("EWASTE_SECRET_KEY"),
+        )
+        _check_stripe(config)
+        _check_secret_key(config)
+        if mode == "live" and not config.public_url.startswith("https://"):
+            raise ConfigError(
+                "EWASTE_MODE is live, so EWASTE_PUBLIC_URL must be the https address under which people reach "
+                f"the site. It is {config.public_url}."
+            )
+        return config
+
+    @property
+    def training(self) -> bool:
+        """True where practice money, sample accounts and training certificates are admitted."""
+        return self.mode == "training"
+
+    @property
+    def practice(self) -> bool:
+        """True when money is practice money: no Stripe key is set."""
+        return self.stripe_api_key is None
+
+    @property
+    def payments_api_key(self) -> str:
+        """The key the Stripe SDK is given; a made-up one when it talks to the practice server."""
+        return self.stripe_api_key or PRACTICE_API_KEY
+
+    @property
+    def payments_api_base(self) -> str | None:
+        """Where the Stripe SDK sends its calls; None means Stripe itself."""
+        return self.practice_url if self.practice else None
+
+    @property
+    def payments_webhook_secret(self) -> str:
+        """The secret with which webhooks are signed: Stripe's, or the one made for the practice server."""
+        return self.stripe_webhook_secret or self.secret("practice-webhook", prefix="whsec_")
+
+    @property
+    def secret_key(self) -> str:
+        """The key that signs sessions and forms: EWASTE_SECRET_KEY, else one made at first use."""
+        return self.given_secret_key or self.secret("session-key")
+
+    @property
+    def secrets_dir(self) -> Path:
+        """Folder of the generated secrets (mode 0700); made when it is not there."""
+        folder = self.data / "secrets"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder
+
+    def secret(self, name: str, *, prefix: str = "") -> str:
+        """The secret of that name under EWASTE_DATA/secrets, made at random when it is not there yet (mode 0600)."""
+        if not re.fullmatch(r"[a-z][a-z0-9-]*", name):
+            raise ValueError(f"{name!r} cannot be the name of a secret: use small letters, digits and hyphens")
+        path = self.secrets_dir / name
+        try:
+            if not path.exists():
+                _write_once(path, prefix + secrets.token_urlsafe(48))
+            value = path.read_text(encoding="ascii").strip()
+        except OSError as error:
+            raise ConfigError(
+                f"EWASTE_DATA: the secret {path} cannot be read or written ({error.strerror})."
+            ) from error
+        if len(value) < MINIMUM_SECRET_LENGTH:
+            raise ConfigError(
+                f"EWASTE_DATA: the secret {path} is empty or too short. Remove the file; a new one is made."
+            )
+        return value
+
+    def require_database_url(self) -> str:
+        """The app role's URL. Raises ConfigError when no database is named."""
+        if self.database_url is None:
+            raise ConfigError(
+                "DATABASE_URL is not set. Start with `make run`, which brings its own PostgreSQL, or set it."
+            )
+        return self.database_url
+
+    def require_owner_database_url(self) -> str:
+        """The migrating role's URL. Raises ConfigError when no database is named."""
+        self.require_database_url()
+        return self.owner_database_url or self.require_database_url()
+
+
+def _mode(env: Mapping[str, str]) -> Mode:
+    value = env.get("EWASTE_MODE", "training")
+    if value == "training":
+        return "training"
+    if value == "live":
+        return "live"
+    raise ConfigError(f"EWASTE_MODE is {value!r}. Set it to training or to live.")
+
+
+def _port(env: Mapping[str, str], name: str, default: int) -> int:
+    value = env.get(name, str(default))
+    if not (value.isascii() and value.isdigit()) or not 1 <= int(value) <= 65535:
+        raise ConfigError(f"{name} is {value!r}. Set it to a whole number from 1 to 65535.")
+    return int(value)
+
+
+def _practice_default(port: int) -> int:
+    above = port + PRACTICE_PORT_OFFSET
+    return above if above <= 65535 else port - PRACTICE_PORT_OFFSET
+
+
+def _http_url(env: Mapping[str, str], name: str, default: str) -> str:
+    value = env.get(name, default).rstrip("/")
+    try:
+        parts = urlsplit(value)
+        right = parts.scheme in ("http", "https") and bool(parts.hostname) and not (parts.query or parts.fragment)
+        parts.port  # noqa: B018 - reading it is what checks it
+    except ValueError:
+        right = False
+    if not right:
+        raise ConfigError(f"{name} is {value!r}. Set it to an address such as https://market.example.")
+    return value
+
+
+def _database_url(env: Mapping[str, str], name: str) -> str | None:
+    """The URL in SQLAlchemy's form, with psycopg named as the driver. People write it in three ways."""
+    value = env.get(name)
+    if value is None:
+        return None
+    scheme, separator, rest = value.partition("://")
+    if not separator or scheme not in ("postgres", "postgresql", "postgresql+psycopg"):
+        # The value is not repeated: it may hold a password.
+        raise ConfigError(
+            f"{name} does not name a PostgreSQL. Write it as postgresql://user:password@host:5432/database."
+        )
+    return f"postgresql+psycopg://{rest}"
+
+
+def _check_stripe(config: Config) -> None:
+    key, secret = config.stripe_api_key, config.stripe_webhook_secret
+    if key is None:
+        if config.mode == "live":
+            raise ConfigError(
+                "EWASTE_MODE is live, so STRIPE_API_KEY must be set: practice money is for training only."
+            )
+        if secret is not None:
+            raise ConfigError("STRIPE_WEBHOOK_SECRET is set, but STRIPE_API_KEY is not. Set both, or neither.")
+        return
+    if secret is None:
+        raise ConfigError(
+            "STRIPE_API_KEY is set, but STRIPE_WEBHOOK_SECRET is not. Copy the signing secret of the webhook endpoint "
+            "from Stripe."
+        )
+    live_key = key.startswith(("sk_live_", "rk_live_"))
+    if not live_key and not key.startswith(("sk_test_", "rk_test_")):
+        raise ConfigError(
+            "STRIPE_API_KEY is not a secret key of Stripe: those begin with sk_test_, rk_test_, sk_live_ or rk_live_."
+        )
+    if live_key != (config.mode == "live"):
+        wanted = "a live key (sk_live_…)" if config.mode == "live" else "a test key (sk_test_…)"
+        raise ConfigError(f"STRIPE_API_KEY does not fit EWASTE_MODE={config.mode}: set {wanted}.")
+
+
+def _check_secret_key(config: Config) -> None:
+    key = config.given_secret_key
+    if key is not None and len(key) < MINIMUM_SECRET_LENGTH:
+        raise ConfigError(
+            f"EWASTE_SECRET_KEY is shorter than {MINIMUM_SECRET_LENGTH} characters. Take a longer random text."
+        )
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Write a private file that never shows half-written; when two processes race, the first one's stays."""
+    # mkstemp gives mode 0600, and link refuses to replace what is there.
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(name, path)
+        except FileExistsError:
+            return
+    finally:
+        Path(name).unlink()

@@ -1,0 +1,42 @@
+"""Jobs: what reaches outside, written down in the same transaction as the step that asks for it.
+
+A job is deferred by name; `ewaste.worker` registers the tasks. If the step rolls back, so does the job.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+SEND_PAYMENT = "payments.send"
+CLOSE_LOT = "market.close_lot"
+EXPIRE_OFFER = "tradein.expire_offer"
+EXPIRE_ORDER = "market.expire_order"
+PAY_SELLER_AT_LATEST = "payments.pay_seller_at_latest"
+APPLY_GATEWAY_EVENT = "payments.apply_event"
+NAMES = frozenset({SEND_PAYMENT, CLOSE_LOT, EXPIRE_OFFER, EXPIRE_ORDER, PAY_SELLER_AT_LATEST, APPLY_GATEWAY_EVENT})
+
+_DEFER = sa.text(
+    "select procrastinate_defer_jobs_v1(array[row('default', :task, 0, cast(:lock as text), cast(:key as text),"
+    " cast(:args as jsonb), cast(:at as timestamptz))::procrastinate_job_to_defer_v1])"
+)
+
+
+def defer(session: Session, name: str, *, at: datetime | None = None, key: str | None = None, **arguments: Any) -> None:
+    """Ask the worker to run `name` with these JSON arguments, not before `at`.
+
+    `key` keeps a second waiting job of the same kind out: with a key that waits already, nothing is added.
+    """
+    if name not in NAMES:
+        raise ValueError(f"No job is called {name!r}.")
+    if key is not None:
+        waiting = session.scalar(
+            sa.text("select 1 from procrastinate_jobs where queueing_lock = :key and status = 'todo'"), {"key": key}
+        )
+        if waiting:
+            return
+    session.execute(_DEFER, {"task": name, "lock": key, "key": key, "args": json.dumps(arguments), "at": at})
