@@ -1,0 +1,174 @@
+"""A bundle is read within bounds, from a folder or a .zip, and only its known files."""
+
+import os
+import random
+import zipfile
+from contextlib import suppress
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+
+from tests.certificate.scene import Scene
+from wipe_agent.certificate import Bundle, Unreadable
+from wipe_agent.certificate.bundle import LIMITS, MAX_ARCHIVE_BYTES
+
+FILES = Scene().files()
+
+
+def _zip(path: Path, files: dict[str, bytes], **options: int) -> Path:
+    with zipfile.ZipFile(path, "w", **options) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+@pytest.mark.parametrize("name", ["bundle", "bundle.zip", "deeper/bundle", "deeper/bundle.zip"])
+def test_what_is_written_is_what_is_read(tmp_path: Path, name: str) -> None:
+    Bundle.from_files(FILES).write(tmp_path / name)
+    assert Bundle.load(tmp_path / name).files == FILES
+    Bundle.from_files(FILES).write(tmp_path / name)
+    assert Bundle.load(tmp_path / name).files == FILES
+    assert not list(tmp_path.rglob(".*"))
+
+
+def test_the_same_bundle_gives_the_same_archive(tmp_path: Path) -> None:
+    for name in ("one.zip", "two.zip"):
+        Bundle.from_files(FILES).write(tmp_path / name)
+    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
+
+
+def test_a_bundle_of_documents_has_files_whose_hash_is_their_digest() -> None:
+    documents = Scene().documents()
+    bundle = Bundle.of(
+        certificate=documents["certificate.json"],
+        accreditation=documents["accreditation.json"],
+        work_order=documents["work-order.json"],
+        dids={"didDocuments": []},
+    )
+    assert bundle.files == {**FILES, "dids.json": b'{"didDocuments":[]}'}
+
+
+def test_unknown_files_are_left_alone_and_named(tmp_path: Path) -> None:
+    Bundle.from_files(FILES).write(tmp_path)
+    (tmp_path / "notes.txt").write_bytes(b"x" * 10_000_000)
+    (tmp_path / "photos").mkdir()
+    bundle = Bundle.load(tmp_path)
+    assert bundle.files == FILES
+    assert bundle.ignored == ("notes.txt", "photos")
+    assert Bundle.from_files({**FILES, "../../etc/passwd": b"x"}).ignored == ("../../etc/passwd",)
+
+
+def test_an_archive_with_its_folder_and_the_marks_of_other_systems_is_read(tmp_path: Path) -> None:
+    files = {f"LT-7K2F/{name}": content for name, content in FILES.items()}
+    bundle = Bundle.load(_zip(tmp_path / "b.zip", {**files, "__MACOSX/LT-7K2F/._certificate.json": b"junk"}))
+    assert bundle.files == FILES
+    assert bundle.ignored == ("__MACOSX/LT-7K2F/._certificate.json",)
+
+
+def test_what_is_no_bundle_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "text.zip").write_bytes(b"certificate")
+    (tmp_path / "empty.zip").write_bytes(b"")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "circle").symlink_to(tmp_path / "circle")
+    (tmp_path / "large.zip").write_bytes(bytes(MAX_ARCHIVE_BYTES + 1))
+    for name, reason in (
+        ("missing", "cannot be read"),
+        ("no\0name", "cannot be read"),
+        ("circle", "cannot be read"),
+        ("text.zip", "neither a folder nor a readable .zip"),
+        ("empty.zip", "neither a folder nor a readable .zip"),
+        ("folder", "no certificate.json"),
+        ("large.zip", "more than 1048576 bytes"),
+    ):
+        with pytest.raises(Unreadable, match=reason):
+            Bundle.load(tmp_path / name)
+
+
+def test_links_pipes_and_folders_are_not_read_as_files(tmp_path: Path) -> None:
+    for number, make in enumerate(
+        (
+            lambda path: path.symlink_to("/dev/zero"),
+            lambda path: path.symlink_to(path.parent / "nowhere"),
+            os.mkfifo,
+            lambda path: path.mkdir(),
+        )
+    ):
+        folder = tmp_path / str(number)
+        Bundle.from_files(FILES).write(folder)
+        (folder / "work-order.json").unlink()
+        make(folder / "work-order.json")
+        with pytest.raises(Unreadable, match=r"cannot be read|not an ordinary file"):
+            Bundle.load(folder)
+
+
+def test_each_file_has_its_limit(tmp_path: Path) -> None:
+    for name, limit in LIMITS.items():
+        assert Bundle.from_files({**FILES, name: b" " * limit}).files[name] == b" " * limit
+        with pytest.raises(Unreadable, match=f"{name} has more than {limit} bytes"):
+            Bundle.from_files({**FILES, name: b" " * (limit + 1)})
+        archive = _zip(tmp_path / f"{name}.zip", {**FILES, name: bytes(limit + 1)}, compression=zipfile.ZIP_DEFLATED)
+        with pytest.raises(Unreadable, match=f"{name} has more than {limit} bytes"):
+            Bundle.load(archive)
+        folder = tmp_path / f"folder-{name}"
+        Bundle.from_files(FILES).write(folder)
+        (folder / name).write_bytes(bytes(limit + 1))
+        with pytest.raises(Unreadable, match=f"{name} has more than {limit} bytes"):
+            Bundle.load(folder)
+
+
+def test_an_archive_that_lies_about_sizes_is_read_no_further(tmp_path: Path) -> None:
+    path = _zip(tmp_path / "b.zip", {"certificate.json": bytes(50_000_000)}, compression=zipfile.ZIP_DEFLATED)
+    data = path.read_bytes()
+    path.write_bytes(data.replace((50_000_000).to_bytes(4, "little"), (100).to_bytes(4, "little")))
+    with pytest.raises(Unreadable):
+        Bundle.load(path)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_unusual_compression_is_refused_because_it_cannot_be_bounded(tmp_path: Path, method: int) -> None:
+    with pytest.raises(Unreadable, match="unusual method"):
+        Bundle.load(_zip(tmp_path / "b.zip", FILES, compression=method))
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_a_file_that_an_archive_has_twice_is_refused(tmp_path: Path) -> None:
+    path = _zip(tmp_path / "b.zip", FILES)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("work-order.json", b"{}")
+    with pytest.raises(Unreadable, match="twice"):
+        Bundle.load(path)
+
+
+def test_too_many_files_are_refused(tmp_path: Path) -> None:
+    many = {f"file-{number}": b"" for number in range(64)}
+    with pytest.raises(Unreadable, match="More than 64"):
+        Bundle.from_files({**FILES, **many})
+    with pytest.raises(Unreadable, match="More than 64"):
+        Bundle.load(_zip(tmp_path / "b.zip", {**FILES, **many}))
+
+
+def test_text_from_an_api_is_taken_and_half_characters_are_not() -> None:
+    as_text = {name: content.decode() for name, content in FILES.items()}
+    assert Bundle.from_files(as_text).files == FILES
+    with pytest.raises(Unreadable, match="surrogate"):
+        Bundle.from_files({**as_text, "certificate.json": "\ud800"})
+    with pytest.raises(Unreadable, match="not text"):
+        Bundle.from_files({**as_text, "certificate.json": 7})  # type: ignore[dict-item]
+
+
+def test_damaged_archives_are_unreadable_and_nothing_worse(tmp_path: Path) -> None:
+    archive = BytesIO()
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as writer:
+        for name, content in FILES.items():
+            writer.writestr(name, content)
+    dice, path = random.Random(7), tmp_path / "b.zip"
+    for _ in range(300):
+        data = bytearray(archive.getvalue())
+        for _ in range(dice.randint(1, 4)):
+            # The directory at the end is where damage is most confusing.
+            place = dice.choice((dice.randrange(len(data)), len(data) - 1 - dice.randrange(300)))
+            data[place] = dice.randrange(256)
+        path.write_bytes(bytes(data[: dice.choice((len(data), dice.randrange(len(data))))]))
+        with suppress(Unreadable):
+            Bundle.load(path)

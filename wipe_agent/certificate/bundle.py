@@ -1,0 +1,232 @@
+"""A certificate bundle: a folder, or a `.zip` of it, with the certificate and what it stands on.
+
+Reading is bounded before anything is believed: only known names are opened, each up to its limit,
+and a `.zip` is inflated no further than that. Other names are left alone and reported. Nothing is
+parsed here.
+"""
+
+import os
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Final
+
+from wipe_agent.certificate import vocabulary as v
+from wipe_agent.certificate.strict import MAX_BYTES, Unreadable, canonical
+
+LIMITS: Final[Mapping[str, int]] = {
+    v.CERTIFICATE_FILE: MAX_BYTES,
+    v.ACCREDITATION_FILE: MAX_BYTES,
+    v.WORK_ORDER_FILE: MAX_BYTES,
+    v.DIDS_FILE: MAX_BYTES,
+    "status-lists.json": 4 * MAX_BYTES,
+    "certificate.tlog-proof": MAX_BYTES,
+    "log-policy.txt": MAX_BYTES,
+    "certificate.vc.jwt": 2 * MAX_BYTES,
+}
+"""The file names of a bundle and the most bytes each may have. Others are ignored."""
+
+MAX_ARCHIVE_BYTES: Final = 1_048_576
+MAX_ENTRIES: Final = 64
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """The files of a bundle as bytes, and the names that were left alone."""
+
+    files: Mapping[str, bytes]
+    ignored: tuple[str, ...] = ()
+
+    @classmethod
+    def load(cls, path: Path) -> "Bundle":
+        """Read a folder or a .zip. Raises Unreadable with the reason, also for files that cannot be opened."""
+        try:
+            if path.is_dir():
+                return _checked(_from_folder(path))
+            return _checked(_from_archive(_read_file(path.resolve(), MAX_ARCHIVE_BYTES, path.name)))
+        except Unreadable:
+            raise
+        except OSError as error:
+            raise Unreadable(f"{path} cannot be read: {error.strerror or error}.") from None
+        except (RuntimeError, ValueError) as error:  # links in a circle, or a name that no file can have
+            raise Unreadable(f"{str(path)!r} cannot be read: {error}.") from None
+
+    @classmethod
+    def from_zip(cls, data: bytes) -> "Bundle":
+        """A bundle from the bytes of a .zip, as an upload brings them. Raises Unreadable."""
+        if len(data) > MAX_ARCHIVE_BYTES:
+            raise Unreadable(f"The .zip has more than {MAX_ARCHIVE_BYTES} bytes. It is not read.")
+        return _checked(_from_archive(data))
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes | str]) -> "Bundle":
+        """A bundle from file names and contents, as an API receives them. Raises Unreadable."""
+        if len(files) > MAX_ENTRIES:
+            raise Unreadable(f"The bundle has {len(files)} files. More than {MAX_ENTRIES} are not read.")
+        known: dict[str, bytes] = {}
+        for name, content in files.items():
+            if name in LIMITS:
+                known[name] = _encoded(name, content)
+                _within(name, len(known[name]))
+        return _checked(cls(known, tuple(sorted(name for name in files if name not in LIMITS))))
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        certificate: Mapping[str, Any],
+        accreditation: Mapping[str, Any],
+        work_order: Mapping[str, Any],
+        dids: Mapping[str, Any] | None = None,
+    ) -> "Bundle":
+        """A bundle of signed documents, written in canonical form: a file's SHA-256 is its digest."""
+        documents = {
+            v.CERTIFICATE_FILE: certificate,
+            v.ACCREDITATION_FILE: accreditation,
+            v.WORK_ORDER_FILE: work_order,
+        }
+        if dids is not None:
+            documents[v.DIDS_FILE] = dids
+        return cls.from_files({name: canonical(document) for name, document in documents.items()})
+
+    def write(self, path: Path) -> None:
+        """Write a folder, or a .zip if the name ends so. Each file appears whole, the certificate last."""
+        if path.suffix != ".zip":
+            path.mkdir(parents=True, exist_ok=True)
+            for name in self._names():
+                _write_whole(path / name, self.files[name])
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _write_whole(path, self.to_zip())
+
+    def to_zip(self) -> bytes:
+        """The bundle as a .zip. The same bundle is the same archive, byte for byte: its dates are fixed."""
+        archive = BytesIO()
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as writer:
+            for name in self._names():
+                writer.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), self.files[name], zipfile.ZIP_DEFLATED)
+        return archive.getvalue()
+
+    def _names(self) -> list[str]:
+        return sorted(self.files, key=lambda name: (name == v.CERTIFICATE_FILE, name))
+
+
+def _checked(bundle: Bundle) -> Bundle:
+    if v.CERTIFICATE_FILE not in bundle.files:
+        raise Unreadable(f"There is no {v.CERTIFICATE_FILE}. Is this a certificate bundle?")
+    return bundle
+
+
+def _within(name: str, size: int) -> None:
+    if size > LIMITS[name]:
+        raise Unreadable(f"{name} has more than {LIMITS[name]} bytes. It is not read.")
+
+
+def _encoded(name: str, content: bytes | str) -> bytes:
+    if isinstance(content, bytes):
+        return content
+    if not isinstance(content, str):
+        raise Unreadable(f"{name} is not text.")
+    try:
+        return content.encode("utf-8")
+    except UnicodeEncodeError:
+        raise Unreadable(f"{name} has half a character (a lone surrogate).") from None
+
+
+def _from_folder(folder: Path) -> Bundle:
+    known: dict[str, bytes] = {}
+    ignored: list[str] = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name in LIMITS:
+                known[entry.name] = _read_file(Path(entry.path), LIMITS[entry.name], entry.name)
+            elif len(ignored) < MAX_ENTRIES:
+                ignored.append(entry.name)
+    return Bundle(known, tuple(sorted(ignored)))
+
+
+def _read_file(path: Path, limit: int, name: str) -> bytes:
+    """Read a regular file up to its limit. A link, pipe or device could lead anywhere or never end."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise Unreadable(f"{name} is not an ordinary file.")
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise Unreadable(f"{name} has more than {limit} bytes. It is not read.")
+    return content
+
+
+def _from_archive(data: bytes) -> Bundle:
+    try:
+        with zipfile.ZipFile(BytesIO(data)) as archive:
+            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+            if len(entries) > MAX_ENTRIES:
+                raise Unreadable(f"The .zip has {len(entries)} files. More than {MAX_ENTRIES} are not read.")
+            folder = _folder_of(entries)
+            known: dict[str, bytes] = {}
+            ignored: list[str] = []
+            for entry in entries:
+                name = entry.filename.removeprefix(folder)
+                if name not in LIMITS:
+                    ignored.append(entry.filename)
+                    continue
+                if name in known:
+                    raise Unreadable(f"The .zip has {name} twice.")
+                # Only deflate is inflated step by step; other methods would unpack a bomb in one go.
+                if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                    raise Unreadable(f"{name} is packed by an unusual method. Use an ordinary .zip.")
+                # The size an archive states can lie; what is read is what counts.
+                with archive.open(entry) as file:
+                    known[name] = file.read(LIMITS[name] + 1)
+                _within(name, len(known[name]))
+            return Bundle(known, tuple(sorted(ignored)))
+    except Unreadable:
+        raise
+    # What zipfile raises on damaged, encrypted or unusual archives has no common class.
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        NotImplementedError,
+        RuntimeError,
+        EOFError,
+        OSError,
+        ValueError,
+        LookupError,
+        OverflowError,
+        struct.error,
+    ) as error:
+        raise Unreadable(f"This is neither a folder nor a readable .zip: {error}.") from None
+
+
+def _folder_of(entries: list[zipfile.ZipInfo]) -> str:
+    """A bundle may be zipped with its folder: then that one folder's name comes before the files'."""
+    folders = {
+        entry.filename.rpartition("/")[0]
+        for entry in entries
+        if entry.filename.rpartition("/")[2] == v.CERTIFICATE_FILE
+    }
+    if len(folders) > 1:
+        raise Unreadable("The .zip has more than one certificate.")
+    folder = folders.pop() if folders else ""
+    return folder + "/" if folder else ""
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """Write beside, flush to disk, then rename: a crash leaves the old file or the new one."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    with beside.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,67 @@
+"""The pinned trust file: whose accreditations and work orders count.
+
+A centre is not in it. A centre's keys count through an accreditation that a trusted accreditor
+signed. Documents inside a bundle are never a source of trust.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from wipe_agent.certificate import shapes
+from wipe_agent.certificate.multibase import public_key_from_multibase
+from wipe_agent.certificate.shape import misshapen
+from wipe_agent.certificate.strict import Unreadable, read
+
+
+@dataclass(frozen=True)
+class Trust:
+    """Keys by verification method and role, and whether they are keys for practice only."""
+
+    training: bool
+    names: Mapping[str, str]
+    """DID to name."""
+    roles: frozenset[tuple[str, str]]
+    """(role, DID)."""
+    keys: Mapping[tuple[str, str], Ed25519PublicKey]
+    """(role, verification method) to key."""
+
+    @classmethod
+    def parse(cls, data: bytes) -> "Trust":
+        """Read a trust file. Raises Unreadable, also for a key that must not be trusted."""
+        return cls.of(read(data, what="trust file"))
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> "Trust":
+        """The same for a document that has been read already."""
+        if (problem := shapes.TRUST(document)) is not None:
+            raise Unreadable(misshapen("trust file", problem))
+        names: dict[str, str] = {}
+        roles: set[tuple[str, str]] = set()
+        keys: dict[tuple[str, str], Ed25519PublicKey] = {}
+        for party in document["parties"]:
+            did = party["didDocument"]["id"]
+            if did in names:
+                raise Unreadable(f"The trust file lists {did} twice.")
+            names[did] = party["name"]
+            for method in party["didDocument"]["verificationMethod"]:
+                if method["id"] not in party["didDocument"]["assertionMethod"]:
+                    continue
+                try:
+                    key = public_key_from_multibase(method["publicKeyMultibase"])
+                except ValueError as error:
+                    raise Unreadable(f"The trust file has a bad key, {method['id']}. {error}") from None
+                for role in party["roles"]:
+                    keys[role, method["id"]] = key
+            roles.update((role, did) for role in party["roles"])
+        return cls(document["training"], names, frozenset(roles), keys)
+
+    def knows(self, did: str, role: str) -> bool:
+        """Whether this party is trusted in this role."""
+        return (role, did) in self.roles
+
+    def key(self, method: str, role: str) -> Ed25519PublicKey | None:
+        """The key of a verification method (DID#name), if its owner is trusted in this role."""
+        return self.keys.get((role, method))
