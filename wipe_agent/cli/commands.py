@@ -1,0 +1,281 @@
+"""The commands: each asks one function and puts the answer into words."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import platform
+import sys
+from argparse import Namespace
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any, Protocol, Self
+
+from wipe_agent import jobs, keys, media, sync
+from wipe_agent.certificate import Bundle, Report, Trust, verify
+from wipe_agent.certificate.times import read_time
+from wipe_agent.errors import BadUsage, CertificateRefused, DoesNotVerify, Unreadable, WrongPassphrase, WrongSerial
+from wipe_agent.journal import parse
+
+Answer = tuple[dict[str, Any], list[str], int]
+"""What a command found: for machines, for people, and the exit code."""
+
+
+class Screen(Protocol):
+    """What a screen can show; `screen.Terminal` is one."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_: Any) -> None: ...
+    def step(self, name: str, size: int) -> None:
+        """A new stage of `size` bytes."""
+
+    def at(self, done: int) -> None:
+        """Bytes of the stage that are done."""
+
+    def note(self, text: str) -> None:
+        """Something to know."""
+
+    def ask(self, question: str) -> str:
+        """Ask the operator."""
+
+
+class ScreenKind(Protocol):
+    """Makes a screen."""
+
+    def __call__(self, *, quiet: bool) -> Screen: ...
+
+
+def enrol(chosen: Namespace, _: Screen) -> Answer:
+    """Make this machine a station."""
+    home = _home()
+    name = chosen.name or platform.node() or "station"
+    secret = _passphrase(new=not home.key_file.exists())
+    done = sync.enrol(home, market=chosen.market, code=chosen.code, name=name, passphrase=secret)
+    found = {**asdict(done.station), "trust_fingerprint": done.trust_fingerprint}
+    found["clock_off_seconds"] = done.clock_off_seconds
+    sentences = [
+        f"Enrolled as {done.station.verification_method} for {done.station.centre_name}.",
+        f"Trust file pinned. Compare its fingerprint with the marketplace's page: {done.trust_fingerprint}",
+    ]
+    if done.station.mode == "training":
+        sentences.append("This marketplace is for TRAINING: its certificates prove nothing.")
+    if abs(done.clock_off_seconds) > 60:
+        sentences.append(f"This clock is {done.clock_off_seconds} s off the marketplace's. Set it before you work.")
+    return found, sentences, 0
+
+
+def media_list(chosen: Namespace, _: Screen) -> Answer:
+    """List the drives."""
+    drives = [media.describe_image(path) for path in chosen.image] if chosen.image else media.list_drives()
+    sentences = []
+    for drive in drives:
+        identity = drive.identity
+        name = " ".join(part for part in (identity.model, f"serial {identity.serial or 'not reported'}") if part)
+        sentences.append(f"{drive.path}  {identity.size / 1e9:.1f} GB  {identity.transport or drive.kind}  {name}")
+        sentences.extend(f"    not to be wiped: {refusal}" for refusal in drive.refusals)
+        if identity.training:
+            sentences.append(f"    {identity.training_reason}: TRAINING only")
+    return {"media": [drive.as_dict() for drive in drives]}, sentences or ["No drives."], 0
+
+
+def orders(chosen: Namespace, _: Screen) -> Answer:
+    """Fetch or list the work orders."""
+    home = _home()
+    if chosen.offline:
+        kept, refused = jobs.kept_orders(home)
+    else:
+        kept, refused = sync.fetch_orders(home, keys.load_key(home, _passphrase()))
+    known = [_order(home, order) for order in kept]
+    sentences = []
+    for order in known:
+        practice = " (TRAINING)" if order["training"] else ""
+        certified = ", certified" if order["certified"] else ""
+        sentences.append(
+            f"{order['code']}{practice}  device {order['device_code']}  until {order['valid_until']}{certified}"
+        )
+        sentences.extend(f"    {one['kind']} {one['serial'] or one['id']}: {one['state']}" for one in order["media"])
+    sentences.extend(f"Refused: {sentence}" for sentence in refused)
+    return {"orders": known, "refused": refused}, sentences or ["There are no open work orders."], 0
+
+
+def wipe(chosen: Namespace, screen: Screen) -> Answer:
+    """Wipe one drive."""
+
+    def typed(question: str) -> str:
+        if chosen.confirm_serial is not None:
+            return str(chosen.confirm_serial)
+        if not sys.stdin.isatty():
+            raise WrongSerial("Nobody is here to type the serial.", next_step="Give it with --confirm-serial SERIAL.")
+        return screen.ask(question)
+
+    done = jobs.wipe(
+        _home(),
+        order_code=chosen.order,
+        target_path=chosen.target,
+        medium_named=chosen.medium,
+        typed=typed,
+        operator=chosen.operator or os.environ.get("WIPE_AGENT_OPERATOR") or getpass.getuser(),
+        image=chosen.image,
+        start_over=chosen.start_over,
+        progress=jobs.Progress(step=screen.step, at=screen.at, note=screen.note),
+    )
+    sentences = [f"{done.serial or done.medium} is wiped: {done.size} bytes overwritten and all read back as zero."]
+    if done.again:
+        sentences = [f"{done.serial or done.medium} had been wiped and read back already."]
+    if done.resumed_at is not None:
+        sentences.append(f"The work had been broken off and went on at byte {done.resumed_at}.")
+    before = ", ".join(f"{count} {name}" for name, count in done.before.items()) or "nothing"
+    sentences.append(f"Recognised before the wipe: {before}. After it: nothing.")
+    sentences.append(f"Next: wipe-agent certify --order {done.order}")
+    return asdict(done), sentences, 0
+
+
+def certify(chosen: Namespace, _: Screen) -> Answer:
+    """Issue the certificate, or note a destruction."""
+    home = _home()
+    if chosen.destroyed is not None:
+        return _destroyed(home, chosen)
+    done = jobs.certify(
+        home,
+        order_code=chosen.order,
+        open_key=lambda: keys.load_key(home, _passphrase()),
+        archive=chosen.zip,
+    )
+    found = {**asdict(done), "bundle": str(done.bundle), "zip": str(chosen.zip) if chosen.zip else None}
+    practice = "Training certificate" if done.training else "Certificate"
+    sentences = [
+        f"{practice} {done.certificate_id} for {done.media} media{' (issued before)' if done.again else ''}.",
+        f"Bundle: {done.bundle}",
+        "Next: wipe-agent sync",
+    ]
+    return found, sentences, 0
+
+
+def sync_all(chosen: Namespace, screen: Screen) -> Answer:
+    """Send what is in the outbox."""
+    home = _home()
+    station_key = keys.load_key(home, _passphrase())
+    if chosen.again:
+        sync.offer_refused_again(home)
+    done = sync.send(home, station_key, tries=1 if chosen.once else sync.TRIES, note=screen.note)
+    if done.refused:
+        reasons = "; ".join(
+            f"{one['certificate_id']}: {one.get('reason') or 'no reason given'}" for one in done.refused
+        )
+        raise CertificateRefused(f"The marketplace refused {len(done.refused)} of {len(done.receipts)}. {reasons}")
+    sentences = [f"{one['certificate_id']} accepted for device {one.get('device_code')}." for one in done.receipts]
+    found = {"receipts": done.receipts, "waiting": done.waiting}
+    return found, sentences or ["Nothing to send."], 0
+
+
+def verify_bundle(chosen: Namespace, _: Screen) -> Answer:
+    """Check a bundle: one line for each check."""
+    at = datetime.now(UTC)
+    if chosen.at is not None:
+        try:
+            at = read_time(chosen.at)
+        except ValueError as error:
+            raise BadUsage(str(error), next_step="Write --at as 2026-01-31T12:00:00Z.") from error
+    try:
+        bundle = Bundle.load(chosen.bundle)
+        trust = _trust(chosen)
+    except ValueError as error:
+        raise Unreadable(str(error)) from error
+    report = verify(bundle, trust, at=at, training=chosen.training)
+    sentences = [f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.text}" for check in report.checks]
+    sentences.append(_verdict(report))
+    found = {
+        "ok": report.ok,
+        "refusal": report.refusal,
+        "certificate_id": report.statement.certificate_id if report.statement else None,
+        "checks": [{"name": check.name, "ok": check.ok, "text": check.text} for check in report.checks],
+    }
+    if report.ok:
+        return found, sentences, 0
+    return found, sentences, DoesNotVerify.exit_code if report.readable else Unreadable.exit_code
+
+
+def _verdict(report: Report) -> str:
+    if report.ok and report.statement is not None and report.statement.training:
+        return "Verifies, as a TRAINING certificate: it proves nothing about a real device."
+    return "Verifies." if report.ok else "Does not verify."
+
+
+def _destroyed(home: keys.Home, chosen: Namespace) -> Answer:
+    medium = jobs.record_destroyed(
+        home,
+        order_code=chosen.order,
+        medium_named=chosen.destroyed,
+        technique=chosen.technique,
+        particle_size_mm=chosen.particle_size_mm,
+        operator=chosen.operator,
+        witness=chosen.witness,
+    )
+    order = _order(home, jobs.load_order(home, chosen.order))
+    found = {"order": order["code"], "destroyed": medium.id, "media": order["media"]}
+    return (
+        found,
+        [
+            f"{medium.name_to_type} is recorded as destroyed.",
+            f"Next: wipe-agent certify --order {order['code']}",
+        ],
+        0,
+    )
+
+
+def _order(home: keys.Home, order: jobs.Order) -> dict[str, Any]:
+    """An order for people and machines, with where each medium stands by its journal."""
+    return {
+        "code": order.code,
+        "device_code": order.device_code,
+        "training": order.training,
+        "certified": jobs.decided_certificate(home, order.code) is not None,
+        "valid_until": f"{order.valid_until:%Y-%m-%d %H:%M} UTC",
+        "media": [
+            {
+                "id": medium.id,
+                "kind": medium.kind,
+                "model": medium.model,
+                "serial": medium.serial,
+                "state": _state(home, order.code, medium.id),
+            }
+            for medium in order.media
+        ],
+    }
+
+
+def _state(home: keys.Home, order_code: str, medium_id: str) -> str:
+    path = jobs.journal_path(home, order_code, medium_id)
+    if not path.exists():
+        return "not begun"
+    lines, _, _ = parse(path.read_bytes(), path.name)
+    return jobs.read_story(lines, path.name).say()
+
+
+def _home() -> keys.Home:
+    home = keys.Home.from_environment()
+    home.prepare()
+    return home
+
+
+def _trust(chosen: Namespace) -> Trust | None:
+    """The named trust file, else the one pinned at enrolment, else none: then nothing verifies."""
+    if chosen.trust is not None:
+        try:
+            return Trust.parse(chosen.trust.read_bytes())
+        except OSError as error:
+            raise Unreadable(f"The trust file {chosen.trust} cannot be read ({error.strerror}).") from error
+    home = keys.Home.from_environment()
+    return keys.load_trust(home) if home.trust_file.exists() else None
+
+
+def _passphrase(*, new: bool = False) -> str:
+    given = os.environ.get("WIPE_AGENT_PASSPHRASE")
+    if given is not None:
+        return given
+    if not sys.stdin.isatty():
+        raise WrongPassphrase("Nobody is here to type the passphrase.", next_step="Set WIPE_AGENT_PASSPHRASE.")
+    said = getpass.getpass("Passphrase of this station: ")
+    if new and said != getpass.getpass("Once more: "):
+        raise WrongPassphrase("The two passphrases differ.")
+    return said

@@ -1,0 +1,29 @@
+"""The work of the station, one function for each step: keep orders, wipe, record destruction, certify.
+
+`wipe` writes the journal of one medium, `record_destroyed` adds its other end, and `certify` makes the certificate
+from these journals and from nothing else. Each may be killed anywhere and run again.
+"""
+
+from wipe_agent.jobs.certifying import Certified, certify
+from wipe_agent.jobs.destroying import record_destroyed
+from wipe_agent.jobs.orders import Order, OrderMedium, keep_orders, kept_orders, load_order
+from wipe_agent.jobs.story import MediumStory, decided_certificate, journal_path, read_story
+from wipe_agent.jobs.wiping import Progress, Wiped, wipe
+
+__all__ = [
+    "Certified",
+    "MediumStory",
+    "Order",
+    "OrderMedium",
+    "Progress",
+    "Wiped",
+    "certify",
+    "decided_certificate",
+    "journal_path",
+    "keep_orders",
+    "kept_orders",
+    "load_order",
+    "read_story",
+    "record_destroyed",
+    "wipe",
+]

@@ -1,0 +1,86 @@
+"""The other end of a medium: it is destroyed before two people, and that is noted in its journal.
+
+A drive whose wipe failed never travels on, and a phone or SIM card that this agent cannot overwrite must not be without
+an end. What was done is noted as people saw it: the technique, the size of the particles, two names.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+
+from wipe_agent import __version__, keys
+from wipe_agent.errors import MethodRefused, NotBackedUpByEvidence, OrderRefused, TwoPeopleNeeded
+from wipe_agent.jobs.orders import OrderMedium, load_order
+from wipe_agent.jobs.story import decided_certificate, open_journal, read_story
+
+# Techniques after which nothing is left to read; the second value says whether a particle size is needed.
+# IEEE 2883-2022 names disintegrate, incinerate and melt; it no longer lists shredding and pulverising for every medium,
+# so their particle size is asked for and the marketplace's policy judges it.
+TECHNIQUES: dict[str, bool] = {
+    "disintegrate": True,
+    "incinerate": False,
+    "melt": False,
+    "pulverise": True,
+    "shred": True,
+}
+
+
+def record_destroyed(
+    home: keys.Home,
+    *,
+    order_code: str,
+    medium_named: str,
+    technique: str | None,
+    particle_size_mm: str | None,
+    operator: str | None,
+    witness: str | None,
+    now: datetime | None = None,
+) -> OrderMedium:
+    """Note that the medium was destroyed. Saying it twice is harmless.
+
+    Raises NotBackedUpByEvidence, TwoPeopleNeeded or MethodRefused (drilled or bent is not destroyed).
+    """
+    order = load_order(home, order_code)
+    medium = order.medium(medium_named)
+    if not technique or not operator or not witness:
+        raise NotBackedUpByEvidence("Destruction needs its technique and the names of two people.")
+    if operator.strip().casefold() == witness.strip().casefold():
+        raise TwoPeopleNeeded(f"{operator.strip()} cannot witness what they did themselves.")
+    if technique not in TECHNIQUES:
+        raise MethodRefused(
+            f"{technique!r} does not count as destruction.", next_step=f"What counts: {', '.join(sorted(TECHNIQUES))}."
+        )
+    micrometres = _micrometres(particle_size_mm)
+    if TECHNIQUES[technique] and micrometres is None:
+        raise NotBackedUpByEvidence(f"After {technique} the largest particle's size is noted (--particle-size-mm).")
+    if decided_certificate(home, order.code) is not None:
+        raise OrderRefused(f"Order {order.code} is certified already.", next_step="Ask for a new work order.")
+    order.require_open(now or datetime.now(UTC))
+    with open_journal(home, order.code, medium.id) as journal:
+        story = read_story(journal.lines, journal.path.name)
+        if story.destroyed is not None:
+            return medium
+        if story.opened is None:
+            journal.append("opened", order=order.id, medium=medium.id, serial=medium.serial, training=order.training)
+        journal.append(
+            "destroyed",
+            technique=technique,
+            particle_size_micrometres=micrometres,
+            operator=operator.strip(),
+            witness=witness.strip(),
+            tool_version=__version__,
+        )
+    return medium
+
+
+def _micrometres(text: str | None) -> int | None:
+    if text is None:
+        return None
+    try:
+        size = Decimal(text) * 1000
+    except InvalidOperation as error:
+        raise NotBackedUpByEvidence(f"{text!r} is not a particle size in millimetres.") from error
+    if not size.is_finite() or not 1 <= size <= 100_000:
+        raise NotBackedUpByEvidence(f"A particle of {text} mm cannot be meant.")
+    return int(size)

@@ -1,0 +1,154 @@
+"""What the journal of one medium tells: which attempt, how far, and how it ended.
+
+The journal of a medium lies at `journals/ORDER/MEDIUM.journal`. Its lines, in the order in which they may come:
+
+    opened                              order, medium, training
+    planned                             an attempt begins: identity of the drive, method, operator
+    surveyed                            what was recognised before the first byte changed
+    started  progress*  (resumed progress*)*  written       the overwrite, with checkpoints
+    checking  checked                   the full read, from the start each time
+    finished | failed                   the end of the attempt: wiped, not wiped, or why it broke off
+    destroyed                           the other end of a medium: what two people saw
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from wipe_agent.errors import JournalDamaged
+from wipe_agent.journal import Journal, Line, parse
+from wipe_agent.keys import Home
+from wipe_agent.media import Identity
+
+
+@dataclass
+class Attempt:
+    """One overwrite from the first byte on. `phase` is the last thing that was noted."""
+
+    planned: Line
+    phase: str = "planned"
+    done: int = 0
+    bad_blocks: int = 0
+    surveyed: Line | None = None
+    started: str | None = None
+    written: str | None = None
+    checked: Line | None = None
+    result: str | None = None
+    reason: str = ""
+
+    @property
+    def identity(self) -> Identity:
+        return Identity.from_dict(self.planned["identity"])
+
+    @property
+    def open(self) -> bool:
+        """Broken off without a word: it can be gone on with."""
+        return self.result is None
+
+
+@dataclass
+class MediumStory:
+    """The journal of a medium, understood. `attempts` in order; `destroyed` is the line of its destruction."""
+
+    attempts: list[Attempt] = field(default_factory=list)
+    destroyed: Line | None = None
+    opened: Line | None = None
+
+    @property
+    def last(self) -> Attempt | None:
+        return self.attempts[-1] if self.attempts else None
+
+    @property
+    def wiped(self) -> bool:
+        return self.last is not None and self.last.result == "wiped"
+
+    @property
+    def worst_bad_blocks(self) -> int:
+        """The most bad blocks that any attempt met; a drive that hides them later has met them all the same."""
+        return max((attempt.bad_blocks for attempt in self.attempts), default=0)
+
+    def say(self) -> str:
+        """Where the medium stands, in words."""
+        if self.destroyed is not None:
+            return "recorded as destroyed"
+        if self.last is None:
+            return "not begun"
+        if self.last.result == "wiped":
+            return "wiped and read back"
+        if self.last.result is not None:
+            return f"{self.last.result}: {self.last.reason}"
+        return {
+            "planned": "planned, nothing overwritten yet",
+            "started": f"broken off after {self.last.done} bytes were overwritten",
+            "written": "overwritten, not read back yet",
+        }[self.last.phase]
+
+
+def journal_path(home: Home, order_code: str, medium_id: str) -> Path:
+    """Where the journal of a medium lies."""
+    return home.journals / order_code / f"{medium_id.removeprefix('urn:uuid:')}.journal"
+
+
+def open_journal(home: Home, order_code: str, medium_id: str) -> Journal:
+    """Open and lock the medium's journal. Raises as `Journal.open`."""
+    return Journal.open(journal_path(home, order_code, medium_id))
+
+
+def decided_certificate(home: Home, order_code: str) -> Line | None:
+    """What `certify` noted before it published, if it came so far. A line that a crash tore off is not there yet."""
+    path = journal_path(home, order_code, "certificate")
+    try:
+        lines, _, _ = parse(path.read_bytes(), path.name)
+    except FileNotFoundError:
+        return None
+    return lines[0] if lines else None
+
+
+def read_story(lines: Sequence[Line], name: str) -> MediumStory:
+    """Understand the lines. Raises JournalDamaged if they do not make sense in this order."""
+    story = MediumStory()
+    for line in lines:
+        try:
+            _take(story, line)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise JournalDamaged(f"Line {line['n'] + 1} of the journal {name} makes no sense there.") from error
+    return story
+
+
+def _take(story: MediumStory, line: Line) -> None:
+    event = line["event"]
+    if event == "opened":
+        story.opened = line
+    elif event == "planned":
+        Identity.from_dict(line["identity"])
+        story.attempts.append(Attempt(planned=line))
+    elif event == "destroyed":
+        story.destroyed = line
+    else:
+        _take_step(story.attempts[-1] if story.attempts else None, event, line)
+
+
+def _take_step(attempt: Any, event: str, line: Line) -> None:
+    """A step of the running attempt. Without one, the attribute error says that the journal makes no sense."""
+    if attempt.result is not None:
+        raise KeyError(event)
+    if event == "surveyed":
+        attempt.surveyed = line
+    elif event == "started":
+        attempt.phase, attempt.started = "started", line["at"]
+    elif event == "progress":
+        attempt.done, attempt.bad_blocks = line["done"], line["bad_blocks"]
+    elif event == "written":
+        attempt.phase, attempt.written = "written", line["at"]
+        attempt.done, attempt.bad_blocks = line["done"], line["bad_blocks"]
+    elif event == "checked":
+        attempt.checked = line
+    elif event == "finished":
+        attempt.result, attempt.reason = line["result"], line["reason"]
+    elif event == "failed":
+        attempt.result, attempt.reason = "failed", line["reason"]
+    elif event not in ("resumed", "checking"):
+        raise KeyError(event)

@@ -1,0 +1,294 @@
+"""Wipe one medium of an order: note it, do it, check it, note that.
+
+The journal is on disk before the first byte changes and at every checkpoint. Killed anywhere, the same command
+goes on where the journal stands, after it has made sure that it is still the same drive. An attempt that ended in
+words (a failed sync, a bad block, something left over) is not gone on with: the next one begins at the first byte.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from wipe_agent import __version__, check, keys, media, methods
+from wipe_agent.errors import (
+    DeviceChanged,
+    JournalDamaged,
+    NotWiped,
+    OrderRefused,
+    TrainingTarget,
+    WriteFailed,
+    WrongSerial,
+)
+from wipe_agent.jobs.orders import Order, OrderMedium, load_order, require_accredited
+from wipe_agent.jobs.story import Attempt, MediumStory, decided_certificate, journal_path, open_journal, read_story
+from wipe_agent.journal import Journal, set_aside
+from wipe_agent.media import Identity, Target
+
+TOOL = "wipe-agent"
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Whom to tell how it goes: `step` at each new stage with its size in bytes, `at` with the bytes done."""
+
+    step: Callable[[str, int], None] = lambda name, size: None
+    at: Callable[[int], None] = lambda done: None
+    note: Callable[[str], None] = lambda text: None
+
+
+@dataclass
+class Wiped:
+    """What became of it. `again` says that it had been finished before this call."""
+
+    order: str
+    medium: str
+    serial: str
+    size: int
+    training: bool
+    bad_blocks: int
+    resumed_at: int | None
+    again: bool = False
+    before: dict[str, Any] = field(default_factory=dict)
+    after: dict[str, Any] = field(default_factory=dict)
+
+
+def wipe(
+    home: keys.Home,
+    *,
+    order_code: str,
+    target_path: Path,
+    medium_named: str | None,
+    typed: Callable[[str], str],
+    operator: str,
+    image: bool = False,
+    start_over: bool = False,
+    progress: Progress | None = None,
+    now: datetime | None = None,
+) -> Wiped:
+    """Overwrite the drive at `target_path`, the medium `medium_named` of the order, and read it all back.
+
+    `typed` is asked for the serial that the operator types. Raises NotWiped when the drive was not fully overwritten
+    or something is left on it, and an error in words for each thing refused; then nothing on the drive changed.
+    """
+    progress = progress or Progress()
+    check.self_test()
+    order = load_order(home, order_code)
+    medium = order.medium(medium_named)
+    method = methods.choose(medium.kind)
+    with media.open_target(target_path, image=image) as target:
+        _require_right_drive(order, medium, target.identity)
+        _require_typed(typed, medium, target)
+        if start_over:
+            _set_aside_if_damaged(home, order, medium)
+        with open_journal(home, order.code, medium.id) as journal:
+            story = read_story(journal.lines, journal.path.name)
+            if not start_over:
+                _require_same_drive(story, target)
+            if story.wiped and story.destroyed is None and not start_over:
+                return _result(order, medium, story, resumed_at=None, again=True)
+            _require_not_ended(home, order, medium, story)
+            resumed_at = _prepare(
+                home, journal, story, order, medium, target, method, operator, start_over, now or datetime.now(UTC)
+            )
+            story = read_story(journal.lines, journal.path.name)
+            _carry_out(journal, story, target, progress)
+            story = read_story(journal.lines, journal.path.name)
+            if not story.wiped:
+                raise NotWiped(f"{medium.name_to_type} is not wiped: {story.attempts[-1].reason}")
+            return _result(order, medium, story, resumed_at=resumed_at)
+
+
+def _require_right_drive(order: Order, medium: OrderMedium, identity: Identity) -> None:
+    """The drive in hand may be the medium that the order means. Raises TrainingTarget, WrongSerial, DeviceChanged."""
+    if identity.training and not order.training:
+        raise TrainingTarget(f"The target is {identity.training_reason}, and order {order.code} is a live one.")
+    if identity.serial is None and not identity.training:
+        raise WrongSerial(
+            "The drive reports no serial number (an adapter may hide it), so it cannot be told apart.",
+            next_step="Connect it directly, without an adapter.",
+        )
+    for name, ordered, seen in (
+        ("serial number", media.clean(medium.serial), identity.serial),
+        ("WWN", medium.wwn, identity.wwn),
+    ):
+        if ordered and seen and ordered != seen:
+            raise WrongSerial(f"This drive's {name} is {seen}; order {order.code} means the one with {ordered}.")
+    # At the bench a size is read off a label and rounded; a difference beyond that is another drive, or a part of it.
+    if medium.size_bytes and not order.training and abs(identity.size - medium.size_bytes) > medium.size_bytes // 50:
+        raise DeviceChanged(
+            f"The order says {medium.size_bytes} bytes and this drive has {identity.size}: more than 2 % apart.",
+            next_step="Look for a hidden area (HPA) or a mix-up, and ask the marketplace for a corrected order.",
+        )
+
+
+def _require_typed(typed: Callable[[str], str], medium: OrderMedium, target: Target) -> None:
+    said = typed(f"All data on {target.path} ({target.size} bytes) will be destroyed. Type its serial number: ").strip()
+    if said != medium.name_to_type:
+        raise WrongSerial(f"You typed {said[:80]!r}; the order's medium has another serial number.")
+
+
+def _require_same_drive(story: MediumStory, target: Target) -> None:
+    """Also after an attempt that failed in words: a drive that was cut does not pass as a smaller one."""
+    difference = story.last.identity.difference(target.identity) if story.last is not None else None
+    if difference:
+        raise DeviceChanged(f"This is not the drive that the work began on: {difference}.")
+
+
+def _require_not_ended(home: keys.Home, order: Order, medium: OrderMedium, story: MediumStory) -> None:
+    if decided_certificate(home, order.code) is not None:
+        raise OrderRefused(f"Order {order.code} is certified already.", next_step="Ask for a new work order.")
+    if story.destroyed is not None:
+        raise OrderRefused(f"{medium.name_to_type} is recorded as destroyed.", next_step="Run: wipe-agent certify")
+
+
+def _set_aside_if_damaged(home: keys.Home, order: Order, medium: OrderMedium) -> None:
+    try:
+        with open_journal(home, order.code, medium.id) as journal:
+            read_story(journal.lines, journal.path.name)
+    except JournalDamaged:
+        set_aside(journal_path(home, order.code, medium.id))
+
+
+def _prepare(
+    home: keys.Home,
+    journal: Journal,
+    story: MediumStory,
+    order: Order,
+    medium: OrderMedium,
+    target: Target,
+    method: methods.Method,
+    operator: str,
+    start_over: bool,
+    now: datetime,
+) -> int | None:
+    """Go on with an attempt that broke off, or plan a new one. Returns the byte that work goes on from, if it does."""
+    last = story.last
+    if last is not None and last.open and not start_over:
+        if last.phase != "planned":
+            journal.append("resumed", done=last.done, path=str(target.path), operator=operator)
+        return last.done
+    if last is not None and last.result == "not wiped" and not start_over:
+        raise NotWiped(
+            f"{medium.name_to_type} was not wiped by the last attempt: {last.reason}",
+            next_step="Destroy it (wipe-agent certify --destroyed SERIAL ...), or try once more with --start-over.",
+        )
+    order.require_open(now)
+    require_accredited(home, medium, method.level, now)
+    if story.opened is None:
+        journal.append("opened", order=order.id, medium=medium.id, serial=medium.serial, training=order.training)
+    journal.append(
+        "planned",
+        attempt=len(story.attempts) + 1,
+        identity=target.identity.as_dict(),
+        path=str(target.path),
+        direct=target.direct,
+        technique=method.technique,
+        level=method.level,
+        exclusions=list(method.exclusions[medium.kind]),
+        operator=operator,
+        tool=TOOL,
+        tool_version=__version__,
+    )
+    return None
+
+
+def _carry_out(journal: Journal, story: MediumStory, target: Target, progress: Progress) -> None:
+    attempt = story.attempts[-1]
+    try:
+        if attempt.phase == "planned":
+            _look_before(journal, attempt, target, progress)
+        if attempt.phase != "written":
+            _overwrite(journal, attempt, target, progress)
+        if attempt.checked is None:
+            _check(journal, target, progress)
+    except (WriteFailed, DeviceChanged) as error:
+        journal.append("failed", reason=error.message)
+        raise
+    _finish(journal)
+
+
+def _look_before(journal: Journal, attempt: Attempt, target: Target, progress: Progress) -> None:
+    if attempt.surveyed is None:
+        progress.step("looking at what is there", target.size)
+        # On a large drive a sample is looked at; the bar shows its share of the whole.
+        seen = check.survey(
+            target,
+            seed=secrets.randbits(32),
+            progress=lambda looked, of: progress.at(target.size * looked // of if of else target.size),
+        )
+        journal.append("surveyed", **seen.as_facts())
+    journal.append("started")
+
+
+def _overwrite(journal: Journal, attempt: Attempt, target: Target, progress: Progress) -> None:
+    progress.step("overwriting with zeros", target.size)
+    outcome = methods.overwrite_zeros(
+        target,
+        start=attempt.done,
+        bad_blocks=attempt.bad_blocks,
+        checkpoint=lambda so_far: journal.append("progress", done=so_far.done, bad_blocks=so_far.bad_blocks),
+        progress=progress.at,
+    )
+    journal.append("written", done=outcome.done, bad_blocks=outcome.bad_blocks)
+
+
+def _check(journal: Journal, target: Target, progress: Progress) -> None:
+    """Read everything back from the first byte, also when an earlier read-back was broken off."""
+    journal.append("checking", planted_and_found=check.self_test())
+    progress.step("reading everything back", target.size)
+    seen = check.read_back(target, progress=progress.at)
+    left = check.residue(target)
+    journal.append(
+        "checked", direct=target.direct, clean=seen.clean and left["clean"], read_back=seen.as_facts(), residue=left
+    )
+
+
+def _finish(journal: Journal) -> None:
+    """The judgement follows from the journal alone."""
+    attempt = read_story(journal.lines, journal.path.name).attempts[-1]
+    reason = why_not_wiped(attempt)
+    journal.append("finished", result="not wiped" if reason else "wiped", reason=reason or "")
+
+
+def why_not_wiped(attempt: Attempt) -> str | None:
+    """Why an attempt cannot stand as a wipe, as a sentence; None if it can."""
+    size = attempt.identity.size
+    if attempt.written is None or attempt.done != size:
+        return f"Only {attempt.done} of {size} bytes were overwritten."
+    if attempt.bad_blocks:
+        share = attempt.bad_blocks * 4096 * 100 / size
+        return f"{attempt.bad_blocks} blocks of 4 KiB did not take the overwrite ({share:.4f} % of the drive)."
+    if attempt.checked is None or attempt.checked["read_back"]["read"] != size:
+        return "It was not read back in full."
+    seen = attempt.checked["read_back"]
+    if seen["unreadable_blocks"]:
+        return f"{seen['unreadable_blocks']} blocks of 4 KiB could not be read back."
+    if seen["differing_blocks"]:
+        where = ", ".join(str(place) for place in seen["examples"][:3])
+        return f"{seen['differing_blocks']} blocks of 4 KiB are not zero after the overwrite (first at byte {where})."
+    if attempt.checked["clean"] is not True:
+        return "A file system or file was still recognised after the overwrite."
+    return None
+
+
+def _result(
+    order: Order, medium: OrderMedium, story: MediumStory, *, resumed_at: int | None, again: bool = False
+) -> Wiped:
+    attempt = story.attempts[-1]
+    return Wiped(
+        order=order.code,
+        medium=medium.id,
+        serial=medium.serial,
+        size=attempt.identity.size,
+        training=order.training,
+        bad_blocks=attempt.bad_blocks,
+        resumed_at=resumed_at,
+        again=again,
+        before=(attempt.surveyed or {}).get("found", {}),
+        after=attempt.checked or {},
+    )

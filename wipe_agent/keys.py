@@ -1,0 +1,191 @@
+"""The station: its folder, its signing key encrypted at rest, and whom it trusts.
+
+The folder (`WIPE_AGENT_HOME`, else `~/.local/share/wipe-agent`) belongs to one user alone. The Ed25519
+key lies in `station-key.json`: AES-256-GCM under a key that scrypt (RFC 7914; n=2^16, r=8, p=1, 64 MiB)
+makes of the passphrase. We do not use PKCS #8 here because OpenSSL's default writes 2,048 rounds of PBKDF2,
+which a stolen laptop would not withstand for long.
+
+`trust.json` is pinned at enrolment and never replaced by anything that comes in a bundle or from `orders`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import secrets
+import stat
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from wipe_agent import durable
+from wipe_agent.certificate import Trust
+from wipe_agent.errors import NotEnrolled, StateUnusable, WrongPassphrase
+
+_SCRYPT = {"n": 2**16, "r": 8, "p": 1}
+_MOST_SCRYPT_N = 2**20
+_ABOUT = b"wipe-agent-station-key-v1"
+
+
+@dataclass(frozen=True)
+class Home:
+    """The state folder and the places in it."""
+
+    path: Path
+
+    @classmethod
+    def from_environment(cls) -> Home:
+        named = os.environ.get("WIPE_AGENT_HOME")
+        return cls(Path(named) if named else Path.home() / ".local" / "share" / "wipe-agent")
+
+    def prepare(self) -> None:
+        """Make the folder and check that it is ours alone. Raises StateUnusable."""
+        try:
+            durable.make_folder(self.path)
+            facts = self.path.stat()
+            for place in (self.orders, self.journals, self.outbox, self.sent, self.refused, self.receipts):
+                durable.make_folder(place)
+        except OSError as error:
+            raise StateUnusable(f"The state folder {self.path} cannot be used ({error.strerror}).") from error
+        if facts.st_uid != os.getuid():
+            raise StateUnusable(f"The state folder {self.path} belongs to another user.")
+        if stat.S_IMODE(facts.st_mode) & 0o077:
+            raise StateUnusable(f"The state folder {self.path} is open to other users.")
+
+    @property
+    def orders(self) -> Path:
+        return self.path / "orders"
+
+    @property
+    def journals(self) -> Path:
+        return self.path / "journals"
+
+    @property
+    def outbox(self) -> Path:
+        return self.path / "outbox"
+
+    @property
+    def sent(self) -> Path:
+        return self.path / "sent"
+
+    @property
+    def refused(self) -> Path:
+        return self.path / "refused"
+
+    @property
+    def receipts(self) -> Path:
+        return self.path / "receipts"
+
+    @property
+    def trust_file(self) -> Path:
+        return self.path / "trust.json"
+
+    @property
+    def station_file(self) -> Path:
+        return self.path / "station.json"
+
+    @property
+    def key_file(self) -> Path:
+        return self.path / "station-key.json"
+
+
+@dataclass(frozen=True)
+class Station:
+    """What enrolment gave this station."""
+
+    market: str
+    station_id: str
+    verification_method: str
+    centre_id: str
+    centre_name: str
+    mode: str
+    enrolled_at: str
+
+    def save(self, home: Home) -> None:
+        durable.write_file(home.station_file, json.dumps(asdict(self), indent=1, sort_keys=True).encode())
+
+
+def load_station(home: Home) -> Station:
+    """The enrolled station. Raises NotEnrolled."""
+    try:
+        return Station(**json.loads(home.station_file.read_bytes()))
+    except FileNotFoundError as error:
+        raise NotEnrolled("This station is not enrolled yet.") from error
+    except (OSError, ValueError, TypeError) as error:
+        raise StateUnusable(f"{home.station_file} cannot be read.") from error
+
+
+def load_trust(home: Home) -> Trust:
+    """The trust pinned at enrolment. Raises NotEnrolled."""
+    try:
+        return Trust.parse(home.trust_file.read_bytes())
+    except FileNotFoundError as error:
+        raise NotEnrolled("This station has no pinned trust file: it is not enrolled yet.") from error
+    except (OSError, ValueError) as error:
+        raise StateUnusable(f"{home.trust_file} cannot be read.") from error
+
+
+def fingerprint(data: bytes) -> str:
+    """A short name for a trust file, to compare by voice with the one the marketplace publishes."""
+    digest = hashlib.sha256(data).hexdigest()[:32]
+    return " ".join(digest[start : start + 4] for start in range(0, len(digest), 4))
+
+
+def make_key(home: Home, passphrase: str) -> Ed25519PrivateKey:
+    """Make the station's key and keep it encrypted. If one is there already (a lost answer), use it."""
+    if home.key_file.exists():
+        return load_key(home, passphrase)
+    if not passphrase:
+        raise WrongPassphrase("The passphrase is empty; the station's key would lie open.")
+    key = Ed25519PrivateKey.generate()
+    salt, nonce = secrets.token_bytes(16), secrets.token_bytes(12)
+    raw = key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
+    sealed = AESGCM(_derive(passphrase, salt, **_SCRYPT)).encrypt(nonce, raw, _ABOUT)
+    document = {
+        "format": "wipe-agent-station-key-v1",
+        "kdf": {"name": "scrypt", "salt": _text(salt), **_SCRYPT},
+        "cipher": {"name": "AES-256-GCM", "nonce": _text(nonce)},
+        "sealed": _text(sealed),
+    }
+    durable.write_file(home.key_file, json.dumps(document, indent=1).encode())
+    return key
+
+
+def load_key(home: Home, passphrase: str) -> Ed25519PrivateKey:
+    """Open the station's key. Raises NotEnrolled, WrongPassphrase or StateUnusable."""
+    try:
+        document = json.loads(home.key_file.read_bytes())
+        kdf = document["kdf"]
+        n, r, p = int(kdf["n"]), int(kdf["r"]), int(kdf["p"])
+        if not (2**14 <= n <= _MOST_SCRYPT_N and r == 8 and p == 1):
+            raise ValueError("unexpected cost")
+        salt, nonce = _bytes(kdf["salt"]), _bytes(document["cipher"]["nonce"])
+        sealed = _bytes(document["sealed"])
+    except FileNotFoundError as error:
+        raise NotEnrolled("This station has no key yet.") from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StateUnusable(f"{home.key_file} cannot be read.") from error
+    try:
+        raw = AESGCM(_derive(passphrase, salt, n=n, r=r, p=p)).decrypt(nonce, sealed, _ABOUT)
+    except InvalidTag as error:
+        raise WrongPassphrase("The passphrase does not open the station's key.") from error
+    return Ed25519PrivateKey.from_private_bytes(raw)
+
+
+def _derive(passphrase: str, salt: bytes, *, n: int, r: int, p: int) -> bytes:
+    return Scrypt(salt=salt, length=32, n=n, r=r, p=p).derive(passphrase.encode())
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _bytes(text: str) -> bytes:
+    return base64.b64decode(text, validate=True)

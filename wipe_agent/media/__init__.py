@@ -1,0 +1,12 @@
+"""The drives of this machine: who they are, which must not be touched, and how bytes get on and off them.
+
+`list_drives` looks, `open_target` takes hold of one. Both say no in words: a mounted drive, the system's
+own, swap, one that something else is built on, a read-only one. An image file stands in for a drive
+in practice only: what comes of it is always training.
+"""
+
+from wipe_agent.media.drives import Drive, describe_image, list_drives
+from wipe_agent.media.identity import Identity, clean
+from wipe_agent.media.target import Target, buffer, open_target
+
+__all__ = ["Drive", "Identity", "Target", "buffer", "clean", "describe_image", "list_drives", "open_target"]

@@ -1,0 +1,182 @@
+"""The list of drives, each with its identity and the reason if it must not be wiped.
+
+Facts come from `lsblk` (util-linux) and sysfs; mounts from mountinfo of this process and of process 1,
+because another mount namespace may hold what ours does not show. Opening a drive with O_EXCL asks
+the kernel once more (`target.py`): the list is for people, the kernel has the last word.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wipe_agent.errors import NotADrive
+from wipe_agent.media.identity import Identity, clean, training_reason
+
+Run = Callable[[list[str]], str]
+SYS = Path("/sys")
+_COLUMNS = "NAME,KNAME,PATH,TYPE,SIZE,MODEL,VENDOR,SERIAL,WWN,TRAN,RO,ROTA,MOUNTPOINTS,MAJ:MIN"
+_SYSTEM_PLACES = ("/", "/boot", "/boot/efi", "/usr", "/var", "/etc", "/home")
+
+
+@dataclass(frozen=True)
+class Drive:
+    """One drive or image. `refusals` are sentences; an empty tuple means that it may be wiped."""
+
+    path: str
+    kind: str
+    identity: Identity
+    refusals: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "path": self.path,
+            "kind": self.kind,
+            **self.identity.as_dict(),
+            "training": self.identity.training,
+            "refusals": list(self.refusals),
+        }
+
+
+def run_tool(command: list[str]) -> str:
+    """What a tool prints. Raises OSError or CalledProcessError; the exit status is always looked at."""
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+
+
+def list_drives(run: Run = run_tool, *, path: str | None = None) -> list[Drive]:
+    """All whole drives of this machine, or the one at `path`. Raises NotADrive if lsblk cannot say."""
+    command = ["lsblk", "--json", "--bytes", "--output", _COLUMNS, *([path] if path else [])]
+    try:
+        nodes = json.loads(run(command))["blockdevices"]
+    except (OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
+        raise NotADrive(f"lsblk does not tell about {path or 'the drives'} ({error}).") from error
+    mounted = _mounted_numbers()
+    return [_drive(node, mounted) for node in nodes if path or int(node["size"] or 0) > 0]
+
+
+def describe_image(path: Path) -> Drive:
+    """An image file as a practice drive. Raises NotADrive if it is not a regular file."""
+    if not path.is_file():
+        raise NotADrive(f"{path} is not an image file.")
+    facts = path.stat()
+    refusals = [f"it is in use as {loop}" for loop in loops_of(facts)]
+    if facts.st_size == 0:
+        refusals.append("it is empty")
+    if not os.access(path, os.W_OK):
+        refusals.append("it is read-only")
+    return Drive(str(path), "image", image_identity(facts), tuple(refusals))
+
+
+def image_identity(facts: os.stat_result) -> Identity:
+    """An image has no serial of its own: the file it is (file system and inode) stands for it."""
+    anchor = f"{facts.st_dev}:{facts.st_ino}"
+    return Identity("image", None, None, None, facts.st_size, None, anchor, "an image file")
+
+
+def loops_of(facts: os.stat_result) -> list[str]:
+    """Loop devices that stand on the file with these facts."""
+    found = []
+    for backing in SYS.glob("block/loop*/loop/backing_file"):
+        try:
+            behind = os.stat(backing.read_text().rstrip("\n"))
+        except OSError:
+            continue
+        if (behind.st_dev, behind.st_ino) == (facts.st_dev, facts.st_ino):
+            found.append(f"/dev/{backing.parts[-3]}")
+    return found
+
+
+def loop_file(name: str) -> os.stat_result | None:
+    """The file behind a loop device; loop devices have no serial to tell them apart by."""
+    try:
+        return os.stat((SYS / "class/block" / name / "loop/backing_file").read_text().rstrip("\n"))
+    except OSError:
+        return None
+
+
+def _drive(node: dict[str, Any], mounted: dict[str, str]) -> Drive:
+    name = node["kname"]
+    model, vendor = clean(node.get("model")), clean(node.get("vendor"))
+    identity = Identity(
+        target="block",
+        model=model,
+        serial=clean(node.get("serial")) or _sysfs(name, "device/serial"),
+        wwn=clean(node.get("wwn")) or _sysfs(name, "wwid") or _sysfs(name, "device/wwid"),
+        size=int(node["size"] or 0),
+        transport=node.get("tran"),
+        anchor=_loop_anchor(name),
+        training_reason=training_reason(name, model, vendor, os.path.realpath(SYS / "class/block" / name)),
+    )
+    return Drive(node["path"], node["type"], identity, tuple(_refusals(node, mounted)))
+
+
+def _refusals(node: dict[str, Any], mounted: dict[str, str]) -> Iterator[str]:
+    kind, name = node["type"], node["kname"]
+    if kind == "part":
+        yield "it is a part of a drive; only whole drives are wiped"
+    elif kind not in ("disk", "loop"):
+        yield f"it is put together from other drives ({kind}); name the drives beneath it"
+    places: set[str] = set()
+    for child in _with_children(node):
+        places.update(place for place in child.get("mountpoints") or [] if place)
+        if child["maj:min"] in mounted:
+            places.add(mounted[child["maj:min"]])
+    if "[SWAP]" in places:
+        yield "it holds swap space that is in use"
+    if any(place in _SYSTEM_PLACES for place in places):
+        yield "it holds the running system"
+    elif places - {"[SWAP]"}:
+        yield f"it is mounted at {', '.join(sorted(places - {'[SWAP]'}))}"
+    holders = sorted(_holders(name))
+    if holders and kind in ("disk", "loop"):
+        yield f"something stands on it: {', '.join(holders)}"
+    if node.get("ro"):
+        yield "it is read-only"
+    if not int(node["size"] or 0):
+        yield "it has no size; perhaps no medium is inserted"
+
+
+def _with_children(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield node
+    for child in node.get("children", []):
+        yield from _with_children(child)
+
+
+def _holders(name: str) -> set[str]:
+    """Device-mapper, RAID and the like on the drive or one of its partitions."""
+    base = SYS / "class/block" / name
+    found = {holder.name for holder in base.glob("holders/*")}
+    return found | {holder.name for holder in base.glob(f"{name}*/holders/*")}
+
+
+def _mounted_numbers() -> dict[str, str]:
+    """major:minor of what is mounted → where, as this process and process 1 see it."""
+    found: dict[str, str] = {}
+    for process in ("1", "self"):
+        try:
+            text = Path(f"/proc/{process}/mountinfo").read_text()
+        except OSError:
+            continue
+        for line in text.split("\n"):
+            fields = line.split(" ")
+            # A device mounted at / and elsewhere keeps the more telling place.
+            if len(fields) > 4 and found.get(fields[2]) not in _SYSTEM_PLACES:
+                found[fields[2]] = fields[4]
+    return found
+
+
+def _loop_anchor(name: str) -> str | None:
+    behind = loop_file(name)
+    return f"{behind.st_dev}:{behind.st_ino}" if behind else None
+
+
+def _sysfs(name: str, fact: str) -> str | None:
+    try:
+        return clean((SYS / "class/block" / name / fact).read_text(errors="replace"))
+    except OSError:
+        return None
