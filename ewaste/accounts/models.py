@@ -1,0 +1,109 @@
+"""People and the organisations they act for.
+
+A person without a membership is a consumer. A membership makes the person an operator of a centre, a trader of a
+recycler, a member of staff or an auditor. Every step is done by an `Actor`: a person in one role.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Mapped, mapped_column
+
+from ewaste.core.database import Base
+from ewaste.core.ids import new_id
+
+
+class Role(enum.StrEnum):
+    """In which capacity somebody acts."""
+
+    ANONYMOUS = "anonymous"
+    CONSUMER = "consumer"
+    OPERATOR = "operator"
+    RECYCLER = "recycler"
+    STAFF = "staff"
+    AUDITOR = "auditor"
+    STATION = "station"
+    WORKER = "worker"
+
+
+class OrganisationKind(enum.StrEnum):
+    """What an organisation is to the market."""
+
+    CENTRE = "centre"
+    RECYCLER = "recycler"
+    PLATFORM = "platform"
+    AUDITOR = "auditor"
+
+
+class OrganisationState(enum.StrEnum):
+    """Whether staff have looked at its papers."""
+
+    APPLIED = "applied"
+    VERIFIED = "verified"
+    SUSPENDED = "suspended"
+
+
+class Person(Base):
+    """Somebody with an account. `session_epoch` goes up to sign the person out everywhere."""
+
+    __tablename__ = "people"
+    __table_args__ = (
+        sa.CheckConstraint("email = lower(email) and length(email) between 3 and 254", name="email"),
+        sa.CheckConstraint("length(name) between 1 and 120", name="name"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    email: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    password_hash: Mapped[str]
+    session_epoch: Mapped[int] = mapped_column(default=0)
+    sample: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime]
+
+
+class Organisation(Base):
+    """A centre, recycler, auditor or the platform itself. `group_name` ties related firms together."""
+
+    __tablename__ = "organisations"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    code: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    kind: Mapped[OrganisationKind]
+    state: Mapped[OrganisationState]
+    country: Mapped[str] = mapped_column(sa.CHAR(2))
+    city: Mapped[str]
+    group_name: Mapped[str | None]
+    licences: Mapped[list[str]] = mapped_column(sa.ARRAY(sa.Text), default=list)
+    sample: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime]
+
+
+class Membership(Base):
+    """Who acts for which organisation."""
+
+    __tablename__ = "memberships"
+
+    person_id: Mapped[UUID] = mapped_column(sa.ForeignKey("people.id"), primary_key=True)
+    organisation_id: Mapped[UUID] = mapped_column(sa.ForeignKey("organisations.id"), primary_key=True)
+    role: Mapped[Role]
+    created_at: Mapped[datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does a step, and in which capacity. `id` is a person's or station's id; None for anonymous and worker."""
+
+    id: UUID | None
+    role: Role
+    name: str
+    organisation_id: UUID | None = None
+
+
+ANONYMOUS = Actor(None, Role.ANONYMOUS, "anonymous")
+WORKER = Actor(None, Role.WORKER, "worker")

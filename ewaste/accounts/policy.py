@@ -1,0 +1,143 @@
+"""Who may do what: one table of action × role × relation. Every step asks it before anything else.
+
+A relation narrows a grant to things that are the actor's own: their own person (`OWN`), the centre the actor works
+for (`CENTRE`), the organisation they trade for (`ORGANISATION`). What is not in the table is allowed to nobody.
+"""
+
+from __future__ import annotations
+
+import enum
+from uuid import UUID
+
+from ewaste.accounts.models import Actor, Role
+from ewaste.core.refusals import NotAllowed, NotFound
+
+
+class Relation(enum.StrEnum):
+    """How the actor must stand to the object."""
+
+    ANY = "any"
+    OWN = "own"
+    CENTRE = "centre"
+    ORGANISATION = "organisation"
+
+
+class Action(enum.StrEnum):
+    """What can be asked for, in the words of the trade."""
+
+    QUOTE = "quote"
+    ACCEPT_QUOTE = "accept a quote"
+    SEE_DEVICE = "see a device"
+    CANCEL_DEVICE = "cancel a device"
+    ANSWER_OFFER = "answer an offer"
+    RECEIVE = "receive a device"
+    INSPECT = "inspect a device"
+    ORDER_WIPE = "issue a work order"
+    HOLD = "place or lift a hold"
+    SEND_BACK = "send a device back"
+    DESTROY = "send a device to be destroyed"
+    REPORT_LOST = "report a device lost"
+    SEE_BENCH = "see the bench"
+    ENROL_STATION = "enrol a station"
+    REVOKE_STATION = "revoke a station"
+    FETCH_ORDERS = "fetch work orders"
+    SUBMIT_CERTIFICATE = "submit a certificate"
+    REVOKE_CERTIFICATE = "revoke a certificate"
+    ACCREDIT = "accredit or suspend a centre"
+    VERIFY_BUYER = "verify a recycler"
+    FORM_LOT = "form a lot"
+    LIST_DEVICE = "list a device"
+    BID = "bid on a lot"
+    BUY = "buy from the storefront"
+    SEE_ORDER = "see an order"
+    PAY_ORDER = "pay an order"
+    REFUND_ORDER = "refund an order"
+    PAY_AGAIN = "write a failed payment anew"
+    HAND_OVER = "hand a sold device over"
+    REPORT_OUTCOME = "report what became of a device"
+    SEE_DESK = "see the desk"
+    SEE_LEDGER = "see the ledger"
+    SEE_REFUSALS = "see refusals"
+    RUN_JOBS = "run a job"
+
+
+R, X = Role, Relation
+TABLE: dict[Action, dict[Role, Relation]] = {
+    Action.QUOTE: dict.fromkeys((R.ANONYMOUS, R.CONSUMER, R.OPERATOR, R.RECYCLER, R.STAFF), X.ANY),
+    Action.ACCEPT_QUOTE: {R.CONSUMER: X.ANY},
+    Action.SEE_DEVICE: {R.CONSUMER: X.OWN, R.OPERATOR: X.CENTRE, R.STAFF: X.ANY, R.AUDITOR: X.ANY},
+    Action.CANCEL_DEVICE: {R.CONSUMER: X.OWN, R.STAFF: X.ANY},
+    Action.ANSWER_OFFER: {R.CONSUMER: X.OWN},
+    Action.RECEIVE: {R.OPERATOR: X.CENTRE},
+    Action.INSPECT: {R.OPERATOR: X.CENTRE},
+    Action.ORDER_WIPE: {R.OPERATOR: X.CENTRE},
+    Action.HOLD: {R.OPERATOR: X.CENTRE, R.STAFF: X.ANY},
+    Action.SEND_BACK: {R.OPERATOR: X.CENTRE, R.WORKER: X.ANY},
+    Action.DESTROY: {R.OPERATOR: X.CENTRE},
+    Action.REPORT_LOST: {R.OPERATOR: X.CENTRE, R.STAFF: X.ANY},
+    Action.SEE_BENCH: {R.OPERATOR: X.CENTRE},
+    Action.ENROL_STATION: {R.OPERATOR: X.CENTRE},
+    Action.REVOKE_STATION: {R.OPERATOR: X.CENTRE, R.STAFF: X.ANY},
+    Action.FETCH_ORDERS: {R.STATION: X.CENTRE},
+    Action.SUBMIT_CERTIFICATE: {R.STATION: X.CENTRE},
+    Action.REVOKE_CERTIFICATE: {R.STAFF: X.ANY},
+    Action.ACCREDIT: {R.STAFF: X.ANY},
+    Action.VERIFY_BUYER: {R.STAFF: X.ANY},
+    Action.FORM_LOT: {R.STAFF: X.ANY},
+    Action.LIST_DEVICE: {R.STAFF: X.ANY},
+    Action.BID: {R.RECYCLER: X.ORGANISATION},
+    Action.BUY: {R.CONSUMER: X.ANY},
+    Action.SEE_ORDER: {R.CONSUMER: X.OWN, R.RECYCLER: X.ORGANISATION, R.STAFF: X.ANY, R.AUDITOR: X.ANY},
+    Action.PAY_ORDER: {R.CONSUMER: X.OWN, R.RECYCLER: X.ORGANISATION},
+    Action.REFUND_ORDER: {R.STAFF: X.ANY},
+    Action.PAY_AGAIN: {R.STAFF: X.ANY},
+    Action.HAND_OVER: {R.OPERATOR: X.CENTRE},
+    Action.REPORT_OUTCOME: {R.RECYCLER: X.ORGANISATION},
+    Action.SEE_DESK: {R.STAFF: X.ANY, R.AUDITOR: X.ANY},
+    Action.SEE_LEDGER: {R.STAFF: X.ANY, R.AUDITOR: X.ANY},
+    Action.SEE_REFUSALS: {R.STAFF: X.ANY, R.AUDITOR: X.ANY},
+    Action.RUN_JOBS: {R.WORKER: X.ANY},
+}
+
+
+def allows(
+    actor: Actor,
+    action: Action,
+    *,
+    owner: UUID | None = None,
+    centre: UUID | None = None,
+    organisation: UUID | None = None,
+) -> bool:
+    """Whether this actor may do this to a thing with this owner, centre and organisation."""
+    relation = TABLE[action].get(actor.role)
+    if relation is None:
+        return False
+    if relation is Relation.OWN:
+        return actor.id is not None and actor.id == owner
+    if relation is Relation.CENTRE:
+        return actor.organisation_id is not None and actor.organisation_id == centre
+    if relation is Relation.ORGANISATION:
+        return actor.organisation_id is not None and actor.organisation_id == organisation
+    return True
+
+
+def require(
+    actor: Actor,
+    action: Action,
+    *,
+    owner: UUID | None = None,
+    centre: UUID | None = None,
+    organisation: UUID | None = None,
+) -> None:
+    """Refuse unless the table allows it.
+
+    Raises `NotFound` for a thing of somebody else's (its existence is not told), `NotAllowed` when this role
+    never may.
+    """
+    if allows(actor, action, owner=owner, centre=centre, organisation=organisation):
+        return
+    if actor.role in TABLE[action]:
+        raise NotFound("There is nothing here under this address, or it is not yours to see.")
+    if actor.role is Role.ANONYMOUS:
+        raise NotAllowed(f"Sign in first: only people with an account may {action.value}.")
+    raise NotAllowed(f"Your account may not {action.value}. Ask your organisation or our desk if it should.")

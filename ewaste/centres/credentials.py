@@ -1,0 +1,218 @@
+"""The credentials we issue to centres: accreditations and work orders; and the trust file that verifiers pin.
+
+Two issuers speak here, each with a key of its own: the accreditor, who says which centre may certify what with which
+keys, and the market, which orders one device to be wiped once. Their keys lie in files that only the owner reads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from wipe_agent import certificate as wipe
+
+ACCREDITOR_NAME = "Clearhand accreditation desk"
+MARKET_NAME = "Clearhand market"
+
+
+@dataclass(frozen=True)
+class Issuer:
+    """One who signs: a DID, a name for people, a key."""
+
+    did: str
+    name: str
+    key: Ed25519PrivateKey
+
+    @property
+    def verification_method(self) -> str:
+        """The id of the key in the DID document."""
+        return f"{self.did}#key-1"
+
+
+@dataclass(frozen=True)
+class Issuers:
+    """The accreditor and the market of this installation."""
+
+    accreditor: Issuer
+    market: Issuer
+    did_host: str
+    training: bool
+    founded: datetime
+
+    @classmethod
+    def load(cls, folder: Path, *, did_host: str, training: bool, founded: datetime) -> Issuers:
+        """Read both keys from `folder`, making them (mode 0600, folder 0700) when the market is new."""
+        return cls(
+            accreditor=Issuer(f"did:web:{did_host}:accreditation", ACCREDITOR_NAME, _key(folder / "accreditor.pem")),
+            market=Issuer(f"did:web:{did_host}", MARKET_NAME, _key(folder / "market.pem")),
+            did_host=did_host,
+            training=training,
+            founded=founded.replace(microsecond=0),
+        )
+
+    def centre_did(self, slug: str) -> str:
+        """The DID that we host for a centre."""
+        return f"did:web:{self.did_host}:centres:{slug}"
+
+
+def challenge() -> str:
+    """A fresh single-use challenge."""
+    return wipe.new_challenge()
+
+
+def digest(document: Mapping[str, Any]) -> str:
+    """The digest by which one credential names another."""
+    return wipe.digest_multibase(document)
+
+
+def read_public_key(text: str) -> Ed25519PublicKey:
+    """A station's public key as it was sent. Raises `ValueError` when it is none, or one that must not be used."""
+    return wipe.public_key_from_multibase(text)
+
+
+def accreditation(
+    issuers: Issuers,
+    *,
+    credential_id: str,
+    centre_did: str,
+    centre_name: str,
+    methods: Sequence[str],
+    media_kinds: Sequence[str],
+    keys: Mapping[str, str],
+    valid_from: datetime,
+    valid_until: datetime,
+    now: datetime,
+) -> dict[str, Any]:
+    """A signed accreditation. `keys` maps a verification method to a public key in multibase."""
+    statement = wipe.accreditation_statement(
+        accreditation_id=credential_id,
+        issuer_did=issuers.accreditor.did,
+        issuer_name=issuers.accreditor.name,
+        valid_from=valid_from,
+        valid_until=valid_until,
+        training=issuers.training,
+        centre_did=centre_did,
+        centre_name=centre_name,
+        methods=methods,
+        media_kinds=media_kinds,
+        keys={method: read_public_key(key) for method, key in keys.items()},
+    )
+    return _sign(statement, issuers.accreditor, now)
+
+
+def work_order(
+    issuers: Issuers,
+    *,
+    credential_id: str,
+    device: Mapping[str, str],
+    custody_cycle: int,
+    centre_did: str,
+    centre_name: str,
+    media: Sequence[Mapping[str, Any]],
+    order_challenge: str,
+    policy: str,
+    valid_from: datetime,
+    valid_until: datetime,
+    supersedes: str | None,
+) -> dict[str, Any]:
+    """A signed work order for one device in one custody cycle, with every medium that is expected in it."""
+    statement = wipe.work_order_statement(
+        work_order_id=credential_id,
+        issuer_did=issuers.market.did,
+        issuer_name=issuers.market.name,
+        valid_from=valid_from,
+        valid_until=valid_until,
+        training=issuers.training,
+        device=device,
+        custody_cycle=custody_cycle,
+        centre_did=centre_did,
+        centre_name=centre_name,
+        media=media,
+        challenge=order_challenge,
+        policy=policy,
+        supersedes=supersedes,
+    )
+    return _sign(statement, issuers.market, valid_from)
+
+
+def trust_file(issuers: Issuers) -> dict[str, Any]:
+    """What a verifier pins: who may accredit centres and who may issue work orders, with their keys.
+
+    It changes only when a key does, so its fingerprint can be published and compared.
+    """
+    return wipe.trust_document(
+        training=issuers.training,
+        updated=issuers.founded,
+        parties=[
+            {"name": issuer.name, "roles": [role], "didDocument": did_document(issuer)}
+            for issuer, role in ((issuers.accreditor, "accreditor"), (issuers.market, "marketplace"))
+        ],
+    )
+
+
+def trust_bytes(issuers: Issuers) -> bytes:
+    """The trust file as it is served and pinned: in canonical form."""
+    return wipe.canonical(trust_file(issuers))
+
+
+def trust_fingerprint(issuers: Issuers) -> str:
+    """The first 32 hex digits of the trust file's SHA-256, in groups of four, as `wipe-agent enrol` shows it."""
+    digest = hashlib.sha256(trust_bytes(issuers)).hexdigest()[:32]
+    return " ".join(digest[start : start + 4] for start in range(0, len(digest), 4))
+
+
+def did_document(issuer: Issuer) -> dict[str, Any]:
+    """The DID document of the accreditor or the market."""
+    return wipe.did_document(issuer.did, {issuer.verification_method: issuer.key.public_key()})
+
+
+def centre_did_document(did: str, keys: Mapping[str, str]) -> dict[str, Any]:
+    """The DID document that we host for a centre; `keys` as in `accreditation`."""
+    return wipe.did_document(did, {method: read_public_key(key) for method, key in keys.items()})
+
+
+def dids_file(documents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The `dids.json` of a bundle."""
+    return wipe.dids_document(documents)
+
+
+def text(document: Mapping[str, Any]) -> str:
+    """A credential as it is stored and sent: in canonical form, so that the file's SHA-256 is its digest."""
+    return wipe.canonical(document).decode()
+
+
+def _sign(statement: dict[str, Any], issuer: Issuer, created: datetime) -> dict[str, Any]:
+    return wipe.issue(statement, issuer.key, verification_method=issuer.verification_method, created=created)
+
+
+def _key(path: Path) -> Ed25519PrivateKey:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if not path.exists():
+        pem = Ed25519PrivateKey.generate().private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(pem)
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(draft, path)  # The first process wins; the others read what it wrote.
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise TypeError(f"{path} holds no Ed25519 key.")
+    return key

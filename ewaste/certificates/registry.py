@@ -1,0 +1,325 @@
+"""The register of certificates: open, verify, hold against the device's media, accept, look up, revoke.
+
+`open_bundle` takes a bundle in as it was sent, `verify` verifies it as anybody could, and `check_coverage` holds it
+against every medium ever observed in the device and what the policy admits. They change nothing; a refusal names the
+first thing that is wrong. What only the market can know (whether the centre stands now, the work order is ours and
+unused, the device waits for it) is asked between them, in `journey.clearing`. `accept` stores it with its clearance.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session
+
+from ewaste.accounts.models import Actor
+from ewaste.certificates import policy
+from ewaste.certificates.models import (
+    Certificate,
+    CertificateLine,
+    CertificateRefusal,
+    CertificateRevocation,
+    Clearance,
+)
+from ewaste.core.refusals import Conflict, Invalid, NotFound, Refusal
+from ewaste.devices.models import Device, Medium
+from wipe_agent import certificate as wipe
+
+
+class CertificateRefused(Refusal):
+    """A certificate that does not clear. Carries what must be kept for audit."""
+
+    kind = "certificate-refused"
+
+    def __init__(self, message: str, *, examined: Examined) -> None:
+        super().__init__(message, detail={"digest": examined.digest, "device": examined.device_code})
+        self.examined = examined
+
+
+@dataclass
+class Examined:
+    """What a bundle turned out to be: its digest, the checks made of it, and the statement when it could be read."""
+
+    digest: str
+    files: dict[str, str]
+    document_id: str | None = None
+    checks: list[dict[str, Any]] = field(default_factory=list)
+    statement: wipe.Statement | None = None
+
+    @property
+    def credential_id(self) -> str | None:
+        """The id that the certificate gives itself."""
+        return self.statement.certificate_id if self.statement else self.document_id
+
+    @property
+    def device_code(self) -> str | None:
+        """The device that the certificate speaks of."""
+        return self.statement.device_code if self.statement else None
+
+    def refuse(self, message: str) -> CertificateRefused:
+        """The refusal of this bundle, with its reason."""
+        return CertificateRefused(message, examined=self)
+
+
+def open_bundle(files: Mapping[str, str]) -> Examined:
+    """Take a bundle in as it was sent (file name → text). Its digest names it in receipts.
+
+    The digest is that of the certificate as a document (multibase); of the raw text, when it cannot be read.
+    """
+    texts = {str(name): str(text) for name, text in files.items()}
+    raw = texts.get("certificate.json", "").encode("utf-8", "surrogatepass")
+    try:
+        document = wipe.read(raw, what="certificate")
+        digest, named = wipe.digest_multibase(document), document.get("id")
+    except wipe.Unreadable:
+        digest, named = "sha256:" + hashlib.sha256(raw).hexdigest(), None
+    return Examined(digest=digest, files=texts, document_id=named[:200] if isinstance(named, str) else None)
+
+
+def verify(examined: Examined, trust: bytes, *, at: datetime, training: bool) -> wipe.Statement:
+    """Verify a bundle as anybody could, with the trust file. Raises `CertificateRefused` with what fails first."""
+    try:
+        bundle = wipe.Bundle.from_files(
+            {name: text.encode("utf-8", "surrogatepass") for name, text in examined.files.items()}
+        )
+    except wipe.Unreadable as error:
+        raise examined.refuse(f"The bundle cannot be read: {error}") from error
+    report = wipe.verify(bundle, wipe.Trust.parse(trust), at=at, training=training)
+    examined.checks = _plain(report.checks)
+    examined.statement = report.statement
+    if not report.ok or report.statement is None:
+        raise examined.refuse(report.refusal or "The certificate does not verify.")
+    return report.statement
+
+
+def check_coverage(
+    examined: Examined, statement: wipe.Statement, media: Sequence[Medium], held: set[UUID]
+) -> dict[UUID, wipe.MediumLine]:
+    """Line by line: every medium observed, each covered once by evidence that the policy admits, and nothing else.
+
+    Returns the line for each covered medium. Raises `CertificateRefused`.
+    """
+    by_id = {medium.id: medium for medium in media}
+    covered: dict[UUID, wipe.MediumLine] = {}
+    for line in statement.lines:
+        medium_id = _uuid(line.medium_id or "")
+        medium = by_id.get(medium_id) if medium_id else None
+        if medium is None:
+            raise examined.refuse(
+                f"The certificate lists a medium (serial {line.serial}) that was not noted at intake. Note it on the "
+                "bench page, issue a new work order, and certify again."
+            )
+        if (line.serial, line.kind) != (medium.serial, medium.kind.value):
+            raise examined.refuse(
+                f"The certificate says {line.kind} {line.serial}, but the medium noted is "
+                f"{medium.kind.value} {medium.serial}."
+            )
+        if not policy.admits(medium.kind.value, line.evidence_class, line.level or ""):
+            raise examined.refuse(
+                f"The policy does not admit “{line.evidence_class}” at level “{line.level}” for the "
+                f"{medium.kind.value} with serial {medium.serial}. Destroy it, or sanitise it in a way that it admits."
+            )
+        covered[medium.id] = line
+    missing = [medium for medium in media if medium.id not in covered and medium.id not in held]
+    if missing:
+        names = ", ".join(f"{medium.kind.value} ending {medium.serial[-4:]}" for medium in missing)
+        count = _count(len(covered), "storage medium", "storage media")
+        raise examined.refuse(
+            f"This certificate covers {count}. This device has {len(media)}. "
+            f"Not covered: {names}. Wipe what is missing under a new work order and send a new certificate."
+        )
+    if not covered:
+        raise examined.refuse("The certificate covers no storage medium, so it clears nothing.")
+    return covered
+
+
+def accept(
+    session: Session,
+    examined: Examined,
+    statement: wipe.Statement,
+    covered: Mapping[UUID, wipe.MediumLine],
+    *,
+    device: Device,
+    centre_id: UUID,
+    station_id: UUID,
+    work_order_id: UUID,
+    now: datetime,
+) -> Certificate:
+    """Store an examined certificate and the clearance that stands on it. The database checks both once more."""
+    certificate = Certificate(
+        credential_id=statement.certificate_id,
+        digest=examined.digest,
+        device_id=device.id,
+        cycle=device.cycle,
+        centre_id=centre_id,
+        station_id=station_id,
+        work_order_id=work_order_id,
+        training=statement.training,
+        valid_from=statement.valid_from,
+        bundle=examined.files,
+        checks=examined.checks,
+        accepted_at=now,
+    )
+    session.add(certificate)
+    session.flush()
+    for medium_id, line in covered.items():
+        session.add(
+            CertificateLine(
+                certificate_id=certificate.id,
+                medium_id=medium_id,
+                evidence_class=line.evidence_class,
+                level=line.level or "",
+                technique=line.technique,
+                wiped_from=line.started,
+                wiped_until=line.ended,
+            )
+        )
+    session.flush()
+    session.add(Clearance(device_id=device.id, cycle=device.cycle, certificate_id=certificate.id, at=now))
+    session.flush()
+    return certificate
+
+
+def by_digest(session: Session, digest: str) -> Certificate | None:
+    """The accepted certificate with this digest."""
+    return session.scalar(sa.select(Certificate).where(Certificate.digest == digest))
+
+
+def by_credential_id(session: Session, credential_id: str) -> Certificate | None:
+    """The accepted certificate that calls itself this."""
+    return session.scalar(sa.select(Certificate).where(Certificate.credential_id == credential_id))
+
+
+def last_for(session: Session, device_id: UUID) -> Certificate | None:
+    """The newest certificate accepted for a device, in any cycle, standing or not."""
+    return session.scalar(
+        sa.select(Certificate)
+        .where(Certificate.device_id == device_id)
+        .order_by(Certificate.accepted_at.desc())
+        .limit(1)
+    )
+
+
+def cleared_elsewhere(session: Session, medium: Medium) -> str | None:
+    """The code of another device that a live clearance says is clear by this very medium (kind, model, serial)."""
+    twin = sa.orm.aliased(Medium)
+    return session.scalar(
+        sa.select(Device.code)
+        .join(twin, twin.device_id == Device.id)
+        .join(CertificateLine, CertificateLine.medium_id == twin.id)
+        .join(Clearance, Clearance.certificate_id == CertificateLine.certificate_id)
+        .where(
+            twin.device_id != medium.device_id,
+            twin.kind == medium.kind,
+            twin.model == medium.model,
+            twin.serial == medium.serial,
+            Clearance.ended_at.is_(None),
+        )
+        .limit(1)
+    )
+
+
+def keep_refused(
+    session: Session, refusal: CertificateRefused, *, station_id: UUID, centre_id: UUID, now: datetime
+) -> None:
+    """Keep a refused certificate with the reason. The same one, refused for the same reason, is kept once."""
+    examined = refusal.examined
+    session.execute(
+        insert(CertificateRefusal)
+        .values(
+            digest=examined.digest,
+            credential_id=examined.credential_id,
+            station_id=station_id,
+            centre_id=centre_id,
+            device_code=examined.device_code,
+            reason=refusal.message,
+            checks=examined.checks,
+            bundle={name: text.replace("\x00", "�") for name, text in examined.files.items()},
+            at=now,
+        )
+        .on_conflict_do_nothing()
+    )
+
+
+def revoke(session: Session, certificate_id: UUID, reason: str, *, by: Actor, now: datetime) -> Certificate:
+    """Revoke a certificate. The database ends its clearance and takes the device out of every open sale."""
+    certificate = session.get(Certificate, certificate_id)
+    if certificate is None:
+        raise NotFound("There is no such certificate.")
+    if not 3 <= len(reason.strip()) <= 500:
+        raise Invalid("Say why, in 3 to 500 characters. The reason is public.", field="reason")
+    if session.get(CertificateRevocation, certificate_id) is not None:
+        raise Conflict("This certificate was revoked already.")
+    session.add(CertificateRevocation(certificate_id=certificate_id, reason=reason.strip(), revoked_by=by.id, at=now))
+    session.flush()
+    session.expire_all()
+    return certificate
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A public verification: every check in words, the statement, and the first failure if there is one."""
+
+    checks: list[dict[str, Any]]
+    statement: wipe.Statement | None
+    refusal: str | None
+
+
+def verify_publicly(files: Mapping[str, bytes] | bytes, trust: bytes, *, at: datetime, training: bool) -> Verified:
+    """Verify a bundle that somebody uploaded (a zip, or its files), as the offline verifier does. Keeps nothing."""
+    try:
+        bundle = wipe.Bundle.from_zip(files) if isinstance(files, bytes) else wipe.Bundle.from_files(dict(files))
+    except wipe.Unreadable as error:
+        return Verified([], None, f"The bundle cannot be read: {error}")
+    report = wipe.verify(bundle, wipe.Trust.parse(trust), at=at, training=training)
+    return Verified(_plain(report.checks), report.statement, report.refusal)
+
+
+def unzip(archive: bytes) -> dict[str, str]:
+    """The files of a zipped bundle as texts, as `open_bundle` takes them. Raises `Invalid` with the reason."""
+    try:
+        return {name: content.decode() for name, content in wipe.Bundle.from_zip(archive).files.items()}
+    except wipe.Unreadable as error:
+        raise Invalid(f"The bundle cannot be read: {error}", field="bundle") from error
+    except UnicodeDecodeError as error:
+        raise Invalid("The bundle cannot be read: a file in it is not text.", field="bundle") from error
+
+
+def signed_with(files: Mapping[str, str]) -> str | None:
+    """The key that a certificate says it was signed with; nothing is verified. None when it does not say."""
+    try:
+        proof = wipe.read(files.get("certificate.json", "").encode("utf-8", "surrogatepass"), what="certificate").get(
+            "proof"
+        )
+    except wipe.Unreadable:
+        return None
+    method = proof.get("verificationMethod") if isinstance(proof, dict) else None
+    return method if isinstance(method, str) else None
+
+
+def zipped(certificate: Certificate) -> bytes:
+    """The bundle as a .zip, byte for byte the files that came."""
+    return wipe.Bundle.from_files({name: text.encode() for name, text in certificate.bundle.items()}).to_zip()
+
+
+def _plain(checks: Sequence[wipe.Check]) -> list[dict[str, Any]]:
+    return [{"name": check.name, "ok": check.ok, "text": check.text} for check in checks]
+
+
+def _uuid(urn: str) -> UUID | None:
+    try:
+        return UUID(urn.removeprefix("urn:uuid:"))
+    except ValueError:
+        return None
+
+
+def _count(number: int, one: str, many: str) -> str:
+    words = {0: "no", 1: "one", 2: "two", 3: "three"}
+    return f"{words.get(number, str(number))} {one if number == 1 else many}"

@@ -1,0 +1,123 @@
+"""Storage media: found, removed, held, sanitised, destroyed. Every medium ever observed in a custody cycle counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from ewaste.accounts.models import Actor
+from ewaste.core.refusals import Invalid
+from ewaste.devices import custody
+from ewaste.devices.models import Device, Medium, MediumEvent, MediumEventKind, MediumKind
+
+# Media that cannot be separated from their device.
+SOLDERED = frozenset({MediumKind.PHONE_STORAGE, MediumKind.EMMC, MediumKind.UFS})
+
+
+def observe(
+    session: Session,
+    device: Device,
+    *,
+    kind: str,
+    model: str,
+    serial: str,
+    manufacturer: str = "",
+    wwn: str | None = None,
+    size_bytes: int | None = None,
+    by: Actor,
+    now: datetime,
+) -> Medium:
+    """Note a medium that was seen in (or with) a device. Seeing it twice in a cycle changes nothing.
+
+    A device that was cleared loses its clearance by it (the database sees to that). Raises `Invalid` with the field.
+    """
+    if kind not in set(MediumKind):
+        raise Invalid(f"{kind[:40]!r} is no kind of medium that we know.", field="kind")
+    serial, model = " ".join(serial.split()), " ".join(model.split())
+    if not 1 <= len(serial) <= 64:
+        raise Invalid("Type the serial number that is printed on the medium (at most 64 characters).", field="serial")
+    if not 1 <= len(model) <= 80:
+        raise Invalid("Type the model that is printed on the medium (at most 80 characters).", field="model")
+    if size_bytes is not None and not 0 < size_bytes <= 2**53 - 1:
+        raise Invalid("The size is a number of bytes, more than zero.", field="size_bytes")
+    medium = session.scalar(
+        sa.select(Medium).where(Medium.device_id == device.id, Medium.kind == MediumKind(kind), Medium.serial == serial)
+    )
+    if medium is None:
+        medium = Medium(
+            device_id=device.id,
+            kind=MediumKind(kind),
+            manufacturer=manufacturer.strip()[:80],
+            model=model,
+            serial=serial,
+            wwn=wwn,
+            size_bytes=size_bytes,
+            created_at=now,
+        )
+        session.add(medium)
+        session.flush()
+    if medium.id not in {seen.id for seen in observed(session, device)}:
+        record(session, device, medium, MediumEventKind.FOUND, by=by, evidence={}, now=now)
+    return medium
+
+
+def record(
+    session: Session,
+    device: Device,
+    medium: Medium,
+    kind: MediumEventKind,
+    *,
+    by: Actor,
+    evidence: Mapping[str, Any],
+    now: datetime,
+) -> None:
+    """Note what happened to a medium, in its own list and in the device's chain of custody."""
+    session.add(
+        MediumEvent(
+            medium_id=medium.id,
+            device_id=device.id,
+            cycle=device.cycle,
+            kind=kind,
+            at=now,
+            actor_id=by.id,
+            evidence=dict(evidence),
+        )
+    )
+    session.flush()
+    identity = {"medium": str(medium.id), "kind": medium.kind.value, "model": medium.model, "serial": medium.serial}
+    custody.note(session, device, f"medium.{kind.value}", by=by, evidence={**identity, **evidence}, now=now)
+
+
+def observed(session: Session, device: Device) -> list[Medium]:
+    """Every medium ever observed in the device in its present custody cycle, the first found first."""
+    found = (
+        sa.select(MediumEvent.medium_id, sa.func.min(MediumEvent.at).label("first"))
+        .where(
+            MediumEvent.device_id == device.id,
+            MediumEvent.cycle == device.cycle,
+            MediumEvent.kind.in_([MediumEventKind.FOUND, MediumEventKind.FITTED]),
+        )
+        .group_by(MediumEvent.medium_id)
+        .subquery()
+    )
+    return list(
+        session.scalars(
+            sa.select(Medium).join(found, found.c.medium_id == Medium.id).order_by(found.c.first, Medium.id)
+        )
+    )
+
+
+def with_event(session: Session, device: Device, kind: MediumEventKind) -> set[UUID]:
+    """Ids of the media that have such an event in the device's present custody cycle."""
+    return set(
+        session.scalars(
+            sa.select(MediumEvent.medium_id).where(
+                MediumEvent.device_id == device.id, MediumEvent.cycle == device.cycle, MediumEvent.kind == kind
+            )
+        )
+    )

@@ -1,0 +1,112 @@
+"""Beside the legs: whom the market trusts. Centres are accredited, suspended and reinstated; recyclers are verified."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from ewaste.accounts import policy
+from ewaste.accounts.models import Actor, Organisation, OrganisationKind, OrganisationState
+from ewaste.accounts.policy import Action
+from ewaste.centres import accreditation, credentials
+from ewaste.centres.models import Centre
+from ewaste.core.refusals import Conflict, Invalid, NotFound
+from ewaste.devices.models import MediumKind
+
+# What staff look at papers for; a lot of each way asks for the licence of the same name.
+LICENCES = ("resale", "remanufacture", "dismantling")
+
+
+def accredit(
+    session: Session,
+    actor: Actor,
+    centre_id: UUID,
+    *,
+    methods: Sequence[str],
+    media_kinds: Sequence[str],
+    valid_until: datetime,
+    issuers: credentials.Issuers,
+    now: datetime,
+) -> Centre:
+    """A centre may certify by these methods, for these kinds of media, until that day. Its credential is signed.
+
+    A suspended centre is reinstated first, with a reason: a new accreditation does not end a suspension unsaid.
+    """
+    policy.require(actor, Action.ACCREDIT)
+    centre = accreditation.find(session, centre_id, to_change=True)
+    if centre.suspended_at is not None:
+        raise Conflict("This centre is suspended. Reinstate it first, and say how it was settled.")
+    accreditation.accredit(
+        session,
+        issuers,
+        centre,
+        methods=methods,
+        media_kinds=media_kinds,
+        known_kinds=[kind.value for kind in MediumKind],
+        valid_until=valid_until,
+        now=now,
+    )
+    return centre
+    return centre
+
+
+def suspend(session: Session, actor: Actor, centre_id: UUID, *, reason: str, now: datetime) -> Centre:
+    """From now on nothing that this centre certifies clears a device."""
+    policy.require(actor, Action.ACCREDIT)
+    centre = accreditation.find(session, centre_id, to_change=True)
+    accreditation.suspend(session, centre, reason, now=now)
+    return centre
+
+
+def reinstate(session: Session, actor: Actor, centre_id: UUID, *, reason: str) -> Centre:
+    """The suspension ends, with the reason."""
+    policy.require(actor, Action.ACCREDIT)
+    centre = accreditation.find(session, centre_id, to_change=True)
+    accreditation.reinstate(session, centre, reason)
+    return centre
+
+
+def verify_recycler(
+    session: Session, actor: Actor, organisation_id: UUID, *, licences: Sequence[str], group_name: str
+) -> Organisation:
+    """Staff saw a recycler's papers: it may bid on lots of the ways that it is licensed for.
+
+    `group_name` ties firms that belong together: none of them bids on what a centre of the group graded.
+    """
+    policy.require(actor, Action.VERIFY_BUYER)
+    firm = _recycler(session, organisation_id)
+    if not licences or set(licences) - set(LICENCES):
+        raise Invalid(f"Choose at least one of: {', '.join(LICENCES)}.", field="licences")
+    if len(group_name.strip()) > 120:
+        raise Invalid("The name of the group has at most 120 characters.", field="group_name")
+    firm.state, firm.licences = OrganisationState.VERIFIED, sorted(set(licences))
+    firm.group_name = " ".join(group_name.split()) or None
+    session.flush()
+    return firm
+
+
+def suspend_recycler(session: Session, actor: Actor, organisation_id: UUID) -> Organisation:
+    """From now on this recycler places no bid. What it bid and bought before still binds it."""
+    policy.require(actor, Action.VERIFY_BUYER)
+    firm = _recycler(session, organisation_id)
+    if firm.state is not OrganisationState.VERIFIED:
+        raise Conflict("Only a verified recycler can be suspended.")
+    firm.state = OrganisationState.SUSPENDED
+    session.flush()
+    return firm
+
+
+def _recycler(session: Session, organisation_id: UUID) -> Organisation:
+    firm = session.scalar(
+        sa.select(Organisation)
+        .where(Organisation.id == organisation_id, Organisation.kind == OrganisationKind.RECYCLER)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    if firm is None:
+        raise NotFound("There is no such recycler.")
+    return firm

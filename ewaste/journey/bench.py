@@ -1,0 +1,403 @@
+"""The second leg, at the test centre: receive, note media, inspect, order the wipe; and holds, returns, losses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from ewaste.accounts import policy
+from ewaste.accounts.models import Actor
+from ewaste.accounts.policy import Action
+from ewaste.centres import accreditation, credentials, stations, work_orders
+from ewaste.centres.models import EnrolmentCode, Standing, Station, WorkOrder
+from ewaste.certificates import registry
+from ewaste.certificates.policy import POLICY
+from ewaste.core.money import Money
+from ewaste.core.refusals import Conflict, Invalid, NotFound
+from ewaste.devices import custody, media
+from ewaste.devices.lifecycle import ENDS, State
+from ewaste.devices.models import Device, Hold, HoldKind, Medium, MediumEventKind, Title
+from ewaste.market import lots, orders
+from ewaste.payments import ledger
+from ewaste.payments.ledger import Account, Side
+from ewaste.processing import inspections
+from ewaste.processing.models import Inspection
+from ewaste.tradein import offers
+from ewaste.tradein.models import Offer, OfferState, Quote
+
+
+def receive(
+    session: Session,
+    actor: Actor,
+    device_id: UUID,
+    *,
+    seal: str,
+    seal_state: str,
+    mass_g: int,
+    note: str,
+    now: datetime,
+) -> Device:
+    """Step 3. The parcel is at the centre's door: seal and weight are noted before it is opened.
+
+    A broken or missing seal opens a hold, as the device may not be what was sent. A device that comes back, from its
+    buyer or from being lost, begins a new custody cycle: it is inspected and wiped anew.
+    """
+    device = custody.find(session, device_id)
+    policy.require(actor, Action.RECEIVE, centre=device.centre_id)
+    if seal_state not in ("intact", "broken", "missing"):
+        raise Invalid("Say whether the seal is intact, broken or missing.", field="seal_state")
+    if seal_state != "missing" and not 1 <= len(seal.strip()) <= 40:
+        raise Invalid("Type the number on the seal, at most 40 characters.", field="seal")
+    _require_mass(mass_g)
+    evidence = {"seal": seal.strip(), "sealState": seal_state, "parcelGrams": mass_g, "note": note.strip()[:500]}
+    sold = device.state is State.DELIVERED
+    custody.move(session, device, State.RECEIVED, by=actor, evidence=evidence, now=now)
+    if sold:
+        _take_back(session, actor, device, now=now)
+    if seal_state != "intact":
+        custody.place_hold(session, device, HoldKind.SEAL, f"The seal was {seal_state} at the door.", by=actor, now=now)
+    return device
+
+
+def weigh(
+    session: Session, actor: Actor, device_id: UUID, *, mass_g: int, seal: str, note: str, now: datetime
+) -> Device:
+    """The device is weighed and sealed anew, for instance before it moves to another room."""
+    device = custody.find(session, device_id)
+    policy.require(actor, Action.RECEIVE, centre=device.centre_id)
+    _require_here(device)
+    _require_mass(mass_g)
+    evidence = {"massGrams": mass_g, "seal": seal.strip()[:40], "note": note.strip()[:500]}
+    custody.note(session, device, "device.weighed", by=actor, evidence=evidence, now=now)
+    return device
+
+
+def observe_medium(
+    session: Session,
+    actor: Actor,
+    device_id: UUID,
+    *,
+    kind: str,
+    manufacturer: str,
+    model: str,
+    serial: str,
+    wwn: str | None,
+    size_bytes: int | None,
+    now: datetime,
+) -> Medium:
+    """A storage medium was seen in the device or its parcel. From now on it must be covered."""
+    device = custody.find(session, device_id)
+    policy.require(actor, Action.INSPECT, centre=device.centre_id)
+    if device.state in (*ENDS, State.EXPECTED, State.SOLD, State.DELIVERED, State.LOST):
+        raise Conflict(f"This device is {custody.words(device.state)}: it is not on your bench.")
+    return media.observe(
+        session,
+        device,
+        kind=kind,
+        manufacturer=manufacturer,
+        model=model,
+        serial=serial,
+        wwn=wwn,
+        size_bytes=size_bytes,
+        by=actor,
+        now=now,
+    )
+
+
+def inspect(
+    session: Session,
+    actor: Actor,
+    device_id: UUID,
+    *,
+    observed_serial: str,
+    mass_g: int,
+    findings: Mapping[str, object],
+    now: datetime,
+) -> tuple[Inspection, Offer | None]:
+    """Step 4. The device is weighed and looked at, without opening anything personal; the grade makes the offer.
+
+    What stops a device (a lock, a damaged battery, another device than announced, one that is with us already) opens a
+    hold with the reason. A device that came back and is ours already gets no offer: it waits to be wiped again.
+    """
+    device = custody.find(session, device_id)
+    policy.require(actor, Action.INSPECT, centre=device.centre_id)
+    if device.state is not State.RECEIVED:
+        raise Conflict(f"This device is {custody.words(device.state)}; only a received device is inspected.")
+    serial = "".join(observed_serial.split()).upper()
+    if not 3 <= len(serial) <= 64:
+        raise Invalid("Type the serial number or IMEI that the device itself shows.", field="observed_serial")
+    _require_mass(mass_g)
+    inspection, grade = inspections.record(session, device, findings, inspector=_person(actor), now=now)
+    offer = _offer(session, device, inspection, now=now) if device.title is Title.SELLER else None
+    device.observed = {"serial": serial, "manufacturer": device.brand, "model": device.model}
+    evidence = {
+        "inspection": str(inspection.id),
+        "grade": f"{grade.cosmetic} {grade.function}",
+        "observedSerial": serial,
+        "massGrams": mass_g,
+        **({"offer": str(offer.id), "amount_minor": offer.amount_minor} if offer else {}),
+    }
+    custody.move(session, device, State.INSPECTED, by=actor, evidence=evidence, now=now)
+    if offer is None:
+        custody.move(session, device, State.CLEARING, by=actor, evidence={"because": "it is ours already"}, now=now)
+    for kind, reason in _reasons_to_hold(session, device, serial, grade.holds).items():
+        custody.place_hold(session, device, kind, reason, by=actor, now=now)
+    return inspection, offer
+
+
+def issue_work_order(
+    session: Session, actor: Actor, device_id: UUID, *, issuers: credentials.Issuers, now: datetime
+) -> WorkOrder:
+    """Step 6. The market orders the wipe: this device, these media, one challenge. An open order is superseded."""
+    device = custody.find(session, device_id)
+    policy.require(actor, Action.ORDER_WIPE, centre=device.centre_id)
+    if device.state not in (State.CLEARING, State.DESTROYING):
+        raise Conflict(
+            f"This device is {custody.words(device.state)}. It is wiped once its seller has confirmed the offer."
+        )
+    hold = custody.open_hold(session, device.id)
+    if hold is not None:
+        raise Conflict(f"A hold stands on this device ({hold.kind.value}: {hold.reason}). Lift it first.")
+    centre = accreditation.find(session, device.centre_id)
+    if centre.standing is not Standing.ACCREDITED:
+        raise Conflict("Your centre is suspended, so it gets no work orders. Ask the desk.")
+    held = media.with_event(session, device, MediumEventKind.HELD)
+    listed = [medium for medium in media.observed(session, device) if medium.id not in held]
+    if not listed:
+        raise Conflict("No storage medium is noted for this device. Look for it and note it first.")
+    before = registry.last_for(session, device.id)
+    order = work_orders.issue(
+        session,
+        issuers,
+        centre,
+        device_id=device.id,
+        device={
+            "id": f"urn:uuid:{device.id}",
+            "code": device.code,
+            "manufacturer": device.brand,
+            "model": device.model,
+            "serial": str(device.observed.get("serial", device.claimed_serial)),
+        },
+        cycle=device.cycle,
+        media=[
+            {
+                "id": f"urn:uuid:{medium.id}",
+                "kind": medium.kind.value,
+                "model": medium.model,
+                "serial": medium.serial,
+                **({"manufacturer": medium.manufacturer} if medium.manufacturer else {}),
+                **({"wwn": medium.wwn} if medium.wwn else {}),
+                **({"sizeBytes": medium.size_bytes} if medium.size_bytes else {}),
+            }
+            for medium in listed
+        ],
+        policy=POLICY,
+        supersedes=before.credential_id if before else None,
+        by=_person(actor),
+        now=now,
+    )
+    custody.note(
+        session,
+        device,
+        "work-order.issued",
+        by=actor,
+        evidence={"workOrder": order.code, "media": [str(medium.id) for medium in listed]},
+        now=now,
+    )
+    return order
+
+
+def wipe_failed(
+    session: Session, actor: Actor, device_id: UUID, medium_id: UUID, *, reason: str, now: datetime
+) -> Device:
+    """A medium could not be wiped. It never travels on: the device waits until the medium is destroyed."""
+    device = custody.find(session, device_id)
+    policy.require(actor, Action.DESTROY, centre=device.centre_id)
+    medium = session.get(Medium, medium_id)
+    if medium is None or medium.id not in {seen.id for seen in media.observed(session, device)}:
+        raise NotFound("This medium was not observed in this device.")
+    evidence = {"reason": _require_reason(reason)}
+    media.record(session, device, medium, MediumEventKind.WIPE_FAILED, by=actor, evidence=evidence, now=now)
+    if device.state is State.CLEARING:
+        custody.move(
+            session, device, State.DESTROYING, by=actor, evidence={"medium": str(medium.id), **evidence}, now=now
+        )
+    return device
+
+
+def set_apart(
+    session: Session, actor: Actor, device_id: UUID, medium_id: UUID, *, seal: str, reason: str, now: datetime
+) -> Medium:
+    """A medium was taken out (a SIM, a card, a drive) and is kept apart under a seal of its own.
+
+    It counts as held: the device may clear without it, but only on a certificate that covers what is left.
+    """
+    device = custody.find(session, device_id)
+    policy.require(actor, Action.INSPECT, centre=device.centre_id)
+    _require_here(device)
+    medium = session.get(Medium, medium_id)
+    if medium is None or medium.id not in {seen.id for seen in media.observed(session, device)}:
+        raise NotFound("This medium was not observed in this device.")
+    if medium.id in media.with_event(session, device, MediumEventKind.HELD):
+        raise Conflict("This medium is kept apart already. Nothing changed.")
+    if medium.kind in media.SOLDERED:
+        raise Invalid("Storage of this kind is soldered in; it cannot be taken out.", field="medium")
+    if not 1 <= len(seal.strip()) <= 40:
+        raise Invalid("Type the number of the seal under which the medium is kept.", field="seal")
+    evidence = {"seal": seal.strip(), "reason": _require_reason(reason)}
+    for kind in (MediumEventKind.REMOVED, MediumEventKind.HELD):
+        media.record(session, device, medium, kind, by=actor, evidence=evidence, now=now)
+    return medium
+
+
+def place_hold(session: Session, actor: Actor, device_id: UUID, *, kind: str, reason: str, now: datetime) -> Hold:
+    """Stop a device, with the reason. If it was for sale it is taken out of the sale."""
+    device = custody.find(session, device_id)
+    policy.require(actor, Action.HOLD, centre=device.centre_id)
+    if kind not in set(HoldKind):
+        raise Invalid("Choose the kind of hold from the list.", field="kind")
+    return custody.place_hold(session, device, HoldKind(kind), _require_reason(reason), by=actor, now=now)
+
+
+def lift_hold(session: Session, actor: Actor, device_id: UUID, hold_id: UUID, *, reason: str, now: datetime) -> Device:
+    """Let a device go on, with the reason."""
+    device = custody.find(session, device_id)
+    policy.require(actor, Action.HOLD, centre=device.centre_id)
+    custody.lift_hold(session, device, hold_id, _require_reason(reason), by=actor, now=now)
+    return device
+
+
+def send_back(
+    session: Session, actor: Actor, device_id: UUID, *, reason: str, seal: str, mass_g: int, now: datetime
+) -> Device:
+    """The device goes back to its seller: the offer was declined or lapsed, or it cannot be taken at all."""
+    device = custody.find(session, device_id)
+    policy.require(actor, Action.SEND_BACK, centre=device.centre_id)
+    offer = offers.for_device(session, device.id)
+    if offer is not None and offer.state is OfferState.OPEN:
+        raise Conflict(f"The seller may answer the offer until {offer.answer_by:%d %B %Y}. Wait for the answer.")
+    _require_mass(mass_g)
+    evidence = {"reason": _require_reason(reason), "seal": seal.strip()[:40], "massGrams": mass_g}
+    custody.move(session, device, State.RETURNED, by=actor, evidence=evidence, now=now)
+    return device
+
+
+def report_lost(session: Session, actor: Actor, device_id: UUID, *, reason: str, now: datetime) -> Device:
+    """A device cannot be found. If it was not cleared, this is a data incident, and the event says so."""
+    device = custody.find(session, device_id)
+    policy.require(actor, Action.REPORT_LOST, centre=device.centre_id)
+    uncleared = device.state in (State.EXPECTED, State.RECEIVED, State.INSPECTED, State.CLEARING, State.DESTROYING)
+    evidence = {"reason": _require_reason(reason), "dataIncident": uncleared}
+    custody.move(session, device, State.LOST, by=actor, evidence=evidence, now=now)
+    return device
+
+
+def new_enrolment_code(session: Session, actor: Actor, *, now: datetime) -> str:
+    """A one-time code with which a station of the actor's centre enrols."""
+    policy.require(actor, Action.ENROL_STATION, centre=actor.organisation_id)
+    centre = accreditation.find(session, actor.organisation_id)
+    if centre.standing is not Standing.ACCREDITED:
+        raise Conflict("Your centre is not accredited at the moment, so it cannot enrol stations. Ask the desk.")
+    return stations.new_code(session, actor, centre.organisation_id, now=now)
+
+
+def retire_station(
+    session: Session, actor: Actor, station_id: UUID, *, issuers: credentials.Issuers, reason: str, now: datetime
+) -> None:
+    """A station stops speaking for its centre. What it signed before still stands."""
+    station = session.get(Station, station_id)
+    policy.require(actor, Action.REVOKE_STATION, centre=station.centre_id if station else None)
+    stations.revoke(session, issuers, station_id, reason, now=now)
+
+
+def open_codes(session: Session, actor: Actor, *, now: datetime) -> list[EnrolmentCode]:
+    """The enrolment codes of the actor's centre that can still be used."""
+    policy.require(actor, Action.ENROL_STATION, centre=actor.organisation_id)
+    return list(
+        session.scalars(
+            sa.select(EnrolmentCode)
+            .where(
+                EnrolmentCode.centre_id == actor.organisation_id,
+                EnrolmentCode.used_at.is_(None),
+                EnrolmentCode.expires_at > now,
+            )
+            .order_by(EnrolmentCode.made_at)
+        )
+    )
+
+
+def _take_back(session: Session, actor: Actor, device: Device, *, now: datetime) -> None:
+    """A device that was sold is ours again: its title, its place in the lot that was sold, its cost in the books."""
+    custody.pass_title(session, device, Title.MARKET, by=actor, on="return", now=now)
+    lot_id = lots.let_go(session, device.id, "it came back", now=now)
+    order = orders.handed_over(session, lot_id) if lot_id else None
+    if order is not None:
+        orders.settle_when_done(session, order, now=now)
+    cost = Money(offers.paid_for(session, [device.id]))
+    if cost.amount_minor:
+        ledger.post(
+            session,
+            f"return {device.id} {device.cycle}",
+            "device.back",
+            [Side(Account.STOCK, cost), Side(Account.COST, -cost)],
+            subject_id=device.id,
+            now=now,
+        )
+
+
+def _offer(session: Session, device: Device, inspection: Inspection, *, now: datetime) -> Offer:
+    quote = session.scalars(sa.select(Quote).where(Quote.device_id == device.id)).one()
+    return offers.make(
+        session,
+        quote,
+        device_id=device.id,
+        cycle=device.cycle,
+        inspection_id=inspection.id,
+        found=inspections.found_condition(device, inspection, quote.inputs["condition"]),
+        now=now,
+    )
+
+
+def _reasons_to_hold(session: Session, device: Device, serial: str, found: Sequence[str]) -> dict[HoldKind, str]:
+    reasons = {HoldKind(kind): f"Found at inspection: {kind.replace('-', ' ')}." for kind in found}
+    if serial != device.claimed_serial:
+        reasons[HoldKind.WRONG_ITEM] = f"The device shows {serial}; announced was {device.claimed_serial}."
+    twin = session.scalar(
+        sa.select(Device.code)
+        .where(
+            Device.id != device.id,
+            Device.brand == device.brand,
+            Device.observed["serial"].as_string() == serial,
+            Device.state.not_in([*ENDS, State.DELIVERED, State.LOST]),
+        )
+        .limit(1)
+    )
+    if twin is not None:
+        reasons[HoldKind.OWNERSHIP] = f"Device {twin}, which is with us already, showed the same serial number."
+    return reasons
+
+
+def _require_here(device: Device) -> None:
+    if device.state in (State.EXPECTED, State.CANCELLED, State.RETURNED, State.DELIVERED, State.LOST):
+        raise Conflict(f"This device is {custody.words(device.state)}: it is not on your bench.")
+
+
+def _require_mass(mass_g: int) -> None:
+    if not 1 <= mass_g <= 200_000:
+        raise Invalid("Weigh the device: whole grams, from 1 to 200,000.", field="mass_g")
+
+
+def _require_reason(reason: str) -> str:
+    if not 3 <= len(reason.strip()) <= 500:
+        raise Invalid("Say why, in 3 to 500 characters.", field="reason")
+    return reason.strip()
+
+
+def _person(actor: Actor) -> UUID:
+    if actor.id is None:
+        raise Conflict("This step is done by a person.")
+    return actor.id

@@ -1,0 +1,351 @@
+"""The third leg: the certificate. It is verified, stored, clears the device, sends it its way and pays its seller.
+
+This is the gate. Nothing after it happens to a device without a certificate that verifies and covers every medium
+ever observed in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from ewaste.accounts import policy
+from ewaste.accounts.models import Actor, Role
+from ewaste.accounts.policy import Action
+from ewaste.centres import accreditation, credentials, stations, work_orders
+from ewaste.centres.models import Accreditation, Centre, Standing, Station, WorkOrder
+from ewaste.certificates import registry
+from ewaste.certificates.models import Certificate
+from ewaste.core.money import Money
+from ewaste.core.refusals import Conflict, NotFound, Refusal
+from ewaste.devices import custody, media
+from ewaste.devices.lifecycle import WAYS, State
+from ewaste.devices.models import Device, Medium, MediumEventKind
+from ewaste.payments import instructions
+from ewaste.payments.models import InstructionKind
+from ewaste.processing import inspections, ways
+from ewaste.tradein import offers, pricing, quotes
+from ewaste.tradein.models import OfferState, Quote
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """The answer to a submitted certificate. A refusal is an answer too."""
+
+    certificate_id: str | None
+    digest: str
+    outcome: str
+    reason: str
+    device_code: str | None
+    received_at: datetime
+
+
+def station_actor(station: Station) -> Actor:
+    """As whom a station acts."""
+    return Actor(station.id, Role.STATION, f"station {station.name}", station.centre_id)
+
+
+def enrol_station(
+    session: Session, *, issuers: credentials.Issuers, code: str, name: str, public_key: str, proof: str, now: datetime
+) -> Station:
+    """A station enrols with its centre's one-time code. The code is the permission; no account is asked."""
+    return stations.enrol(session, issuers, code=code, name=name, public_key=public_key, proof=proof, now=now)
+
+
+def fetch_orders(session: Session, actor: Actor, *, now: datetime) -> tuple[list[tuple[WorkOrder, str]], Accreditation]:
+    """The open work orders of a station's centre, with the device's code, and the centre's accreditation."""
+    policy.require(actor, Action.FETCH_ORDERS, centre=actor.organisation_id)
+    orders = work_orders.open_for_centre(session, _centre_of(actor), now=now)
+    codes = dict(
+        session.execute(
+            sa.select(Device.id, Device.code).where(Device.id.in_([order.device_id for order in orders]))
+        ).all()
+    )
+    return [(order, codes[order.device_id]) for order in orders], accreditation.current(session, _centre_of(actor))
+
+
+def centre_did_document(session: Session, centre: UUID | str) -> dict[str, Any] | None:
+    """The DID document that we host for a centre, by its id or its DID; None when there is no such centre. Public."""
+    column = Centre.did if isinstance(centre, str) else Centre.organisation_id
+    row = session.execute(sa.select(Centre.organisation_id, Centre.did).where(column == centre)).one_or_none()
+    if row is None:
+        return None
+    return credentials.centre_did_document(row.did, accreditation.station_keys(session, row.organisation_id))
+
+
+def accept_certificate(
+    session: Session,
+    actor: Actor,
+    files: Mapping[str, str],
+    *,
+    issuers: credentials.Issuers,
+    now: datetime,
+) -> Receipt:
+    """Step 7. Verify, store, clear, route, and instruct the payout: whole, or not at all.
+
+    Raises `registry.CertificateRefused` with the first thing that is wrong; the device stays where it is. The same
+    bundle sent again gets the same receipt.
+    """
+    policy.require(actor, Action.SUBMIT_CERTIFICATE, centre=actor.organisation_id)
+    examined = registry.open_bundle(files)
+    known = registry.by_digest(session, examined.digest)
+    if known is not None and known.centre_id == actor.organisation_id and known.bundle == examined.files:
+        return _receipt(session, known)
+    trust = credentials.trust_bytes(issuers)
+    statement = registry.verify(examined, trust, at=now, training=issuers.training)
+    order, station = _require_ours(session, examined, statement, actor, now)
+    device = custody.find(session, order.device_id)
+    _require_waiting(session, examined, device, order)
+    observed = media.observed(session, device)
+    held = media.with_event(session, device, MediumEventKind.HELD)
+    covered = registry.check_coverage(examined, statement, observed, held)
+    _require_one_place(session, examined, observed)
+    _require_destroyed(examined, covered, observed, media.with_event(session, device, MediumEventKind.WIPE_FAILED))
+    try:
+        work_orders.consume(session, order, now=now)
+    except Refusal as refusal:
+        raise examined.refuse(refusal.message) from refusal
+    certificate = registry.accept(
+        session,
+        examined,
+        statement,
+        covered,
+        device=device,
+        centre_id=order.centre_id,
+        station_id=station.id,
+        work_order_id=order.id,
+        now=now,
+    )
+    for medium in observed:
+        line = covered.get(medium.id)
+        if line is None:
+            continue
+        kind = MediumEventKind.DESTROYED if line.evidence_class == "destroyed" else MediumEventKind.SANITISED
+        evidence = {
+            "certificate": certificate.credential_id,
+            "evidenceClass": line.evidence_class,
+            "technique": line.technique,
+        }
+        media.record(session, device, medium, kind, by=actor, evidence=evidence, now=now)
+    custody.move(
+        session,
+        device,
+        State.CLEARED,
+        by=actor,
+        evidence={
+            "certificate": certificate.credential_id,
+            "digest": certificate.digest,
+            "training": certificate.training,
+        },
+        now=now,
+    )
+    _route(session, actor, device, now=now)
+    _pay_seller(session, device, practice=issuers.training, now=now)
+    return _receipt(session, certificate)
+
+
+def revoke_certificate(session: Session, actor: Actor, certificate_id: UUID, *, reason: str, now: datetime) -> Device:
+    """A certificate falls. Its device leaves every open sale and waits to be wiped anew, in a new custody cycle."""
+    policy.require(actor, Action.REVOKE_CERTIFICATE)
+    certificate = registry.revoke(session, certificate_id, reason, by=actor, now=now)
+    device = custody.find(session, certificate.device_id)
+    custody.note(
+        session,
+        device,
+        "certificate.revoked",
+        by=actor,
+        evidence={"certificate": certificate.credential_id, "reason": reason.strip()},
+        now=now,
+    )
+    if device.state in WAYS and device.cycle == certificate.cycle and custody.open_hold(session, device.id) is None:
+        custody.move(session, device, State.CLEARING, by=actor, evidence={"because": "certificate revoked"}, now=now)
+    return device
+
+
+def clear_again(session: Session, actor: Actor, device_id: UUID, *, now: datetime) -> Device:
+    """A device on its way has no live clearance (a medium was found, a hold stood at the revocation): wipe it anew."""
+    device = custody.find(session, device_id)
+    policy.require(actor, Action.ORDER_WIPE, centre=device.centre_id)
+    if session.scalar(sa.select(sa.func.device_cleared(device.id))):
+        raise Conflict("This device is clear: its certificate stands and covers every medium. It is not wiped again.")
+    custody.move(session, device, State.CLEARING, by=actor, evidence={"because": "not clear any more"}, now=now)
+    return device
+
+
+def pay_seller_at_latest(session: Session, actor: Actor, offer_id: UUID, *, practice: bool, now: datetime) -> None:
+    """Five business days after the confirmation the seller is paid, whatever the wipe does."""
+    policy.require(actor, Action.RUN_JOBS)
+    offer = offers.find(session, offer_id)
+    device = custody.find(session, offer.device_id)
+    _pay_seller(session, device, practice=practice, now=now)
+
+
+def _require_ours(
+    session: Session, examined: registry.Examined, statement: Any, actor: Actor, now: datetime
+) -> tuple[WorkOrder, Station]:
+    """What only the market knows of the certificate's issuer and work order."""
+    centre = accreditation.find(session, actor.organisation_id)
+    if statement.issuer_did != centre.did:
+        raise examined.refuse(
+            f"This certificate is by {statement.issuer_name}, and your station belongs to another centre."
+        )
+    if centre.standing is not Standing.ACCREDITED:
+        raise examined.refuse(
+            f"Your centre is {centre.standing.value}: {centre.suspension_reason or 'not accredited yet'}. "
+            "Nothing it certifies clears a device until it is reinstated."
+        )
+    issued = session.scalar(sa.select(Accreditation).where(Accreditation.credential_id == statement.accreditation_id))
+    if issued is None or issued.centre_id != centre.organisation_id or issued.digest != statement.accreditation_digest:
+        raise examined.refuse("The accreditation in the bundle is not one that we issued to your centre.")
+    station = session.scalar(sa.select(Station).where(Station.verification_method == statement.verification_method))
+    if station is None or station.centre_id != centre.organisation_id:
+        raise examined.refuse("No station of your centre is enrolled under the key that signed this certificate.")
+    if station.revoked_at is not None:
+        raise examined.refuse(f"The station that signed this certificate was revoked: {station.revoked_because}.")
+    order = session.scalar(
+        sa.select(WorkOrder).where(WorkOrder.credential_id == statement.work_order_id).with_for_update()
+    )
+    if order is None or order.digest != statement.work_order_digest or order.centre_id != centre.organisation_id:
+        raise examined.refuse("The work order in the bundle is not one that we issued to your centre.")
+    earlier = registry.by_credential_id(session, statement.certificate_id)
+    if earlier is not None or order.consumed_at is not None:
+        raise examined.refuse(
+            f"Work order {order.code} was answered by a certificate already. Its challenge counts once: a replay."
+        )
+    if order.superseded_at is not None:
+        raise examined.refuse(
+            f"Work order {order.code} was replaced by a newer one. Fetch orders and certify under that one."
+        )
+    if order.expires_at < now:
+        raise examined.refuse(
+            f"Work order {order.code} ran out on {order.expires_at:%d %B %Y}. Issue a new one and wipe under it."
+        )
+    return order, station
+
+
+def _require_waiting(session: Session, examined: registry.Examined, device: Device, order: WorkOrder) -> None:
+    if device.cycle != order.cycle:
+        raise examined.refuse(
+            f"The certificate is for custody cycle {order.cycle}; the device is in cycle {device.cycle}. Wipe it anew."
+        )
+    if device.state not in (State.CLEARING, State.DESTROYING):
+        raise examined.refuse(
+            f"Device {device.code} is {custody.words(device.state)}; it does not wait for a certificate."
+        )
+    hold = custody.open_hold(session, device.id)
+    if hold is not None:
+        raise examined.refuse(
+            f"A hold stands on device {device.code} ({hold.kind.value}: {hold.reason}). Lift it, then sync again."
+        )
+
+
+def _require_one_place(session: Session, examined: registry.Examined, observed: Sequence[Medium]) -> None:
+    """One live certificate a medium: a drive that clears another device now cannot clear this one as well."""
+    for medium in observed:
+        elsewhere = registry.cleared_elsewhere(session, medium)
+        if elsewhere is not None:
+            raise examined.refuse(
+                f"The {medium.kind.value} with serial {medium.serial} clears device {elsewhere} at this moment. A "
+                "drive is in one device only. Look which of the two it is in, and hold the other one meanwhile."
+            )
+
+
+def _require_destroyed(
+    examined: registry.Examined, covered: Mapping[UUID, Any], observed: Sequence[Medium], failed: set[UUID]
+) -> None:
+    """A medium whose wipe failed never travels on: no later wipe covers it, only its destruction."""
+    for medium in observed:
+        line = covered.get(medium.id)
+        if medium.id in failed and line is not None and line.evidence_class != "destroyed":
+            raise examined.refuse(
+                f"The wipe of the {medium.kind.value} with serial {medium.serial} failed before. It must be destroyed, "
+                "and certified as destroyed."
+            )
+
+
+def _route(session: Session, actor: Actor, device: Device, *, now: datetime) -> None:
+    inspection = inspections.latest(session, device.id)
+    if inspection is None:
+        return  # A device that came back waits for its inspection before it is sent a way.
+    quote = session.scalars(sa.select(Quote).where(Quote.device_id == device.id)).one()
+    declared = quote.inputs["condition"]
+    condition = pricing.Condition.from_json(inspections.found_condition(device, inspection, declared))
+    mended = pricing.Condition(
+        condition.cosmetic, frozenset(fault for fault in condition.faults if fault.value not in ways.repairable(device))
+    )
+    model, table = quotes.model(quote.model_code), pricing.load_price_table()
+    as_is, repaired = (
+        pricing.price(model, quote.storage_gb, state, now.date(), table).market_value_minor
+        for state in (condition, mended)
+    )
+    stuck = bool(
+        media.with_event(session, device, MediumEventKind.WIPE_FAILED)
+        - media.with_event(session, device, MediumEventKind.DESTROYED)
+        - media.with_event(session, device, MediumEventKind.REMOVED)
+    ) or _destroyed_inside(session, device)
+    routing = ways.decide(
+        session,
+        device,
+        inspection,
+        faults=frozenset(fault.value for fault in condition.faults),
+        as_is_minor=as_is,
+        repaired_minor=repaired,
+        mass_g=custody.mass_of(session, device.id) or model.mass_g,
+        stuck_medium=stuck,
+        now=now,
+    )
+    custody.move(
+        session,
+        device,
+        State(routing.chosen),
+        by=actor,
+        evidence={"routing": str(routing.id), "version": routing.version, "why": list(routing.explanation)},
+        now=now,
+    )
+
+
+def _destroyed_inside(session: Session, device: Device) -> bool:
+    """Storage that is soldered in was destroyed with what it sits on: the device can only be dismantled."""
+    destroyed = media.with_event(session, device, MediumEventKind.DESTROYED)
+    kinds = session.scalars(sa.select(Medium.kind).where(Medium.id.in_(destroyed)))
+    return any(kind in media.SOLDERED for kind in kinds)
+
+
+def _pay_seller(session: Session, device: Device, *, practice: bool, now: datetime) -> None:
+    offer = offers.for_device(session, device.id)
+    if offer is None or offer.state is not OfferState.CONFIRMED or not offer.amount_minor:
+        return
+    instructions.instruct(
+        session,
+        InstructionKind.PAY_OUT,
+        subject_id=device.id,
+        party_id=device.seller_id,
+        amount=Money(offer.amount_minor, offer.currency),
+        description=f"{device.brand} {device.model}, device {device.code}",
+        practice=practice,
+        now=now,
+    )
+
+
+def _receipt(session: Session, certificate: Certificate) -> Receipt:
+    code = session.scalar(sa.select(Device.code).where(Device.id == certificate.device_id))
+    return Receipt(
+        certificate.credential_id,
+        certificate.digest,
+        "accepted",
+        "The certificate verifies and covers every storage medium found. The device is clear.",
+        code,
+        certificate.accepted_at,
+    )
+
+
+def _centre_of(actor: Actor) -> UUID:
+    if actor.organisation_id is None:
+        raise NotFound("A station always has its centre; this actor has none.")
+    return actor.organisation_id

@@ -1,0 +1,286 @@
+"""The fourth leg: lots are formed and bid on, devices are listed and bought; a sale makes an order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from ewaste.accounts import policy
+from ewaste.accounts.models import Actor
+from ewaste.accounts.policy import Action
+from ewaste.certificates.models import Certificate, CertificateLine, Clearance
+from ewaste.core.ids import LISTING, new_code, read_code
+from ewaste.core.money import Money
+from ewaste.core.refusals import Conflict, Invalid, NotAllowed
+from ewaste.devices import custody
+from ewaste.devices.lifecycle import WAYS, State
+from ewaste.devices.models import CustodyEvent, Device
+from ewaste.market import auctions, bidders, lots, orders
+from ewaste.market.models import Bid, Listing, ListingState, Lot, LotLine, LotState, Order
+from ewaste.payments import ledger
+from ewaste.payments.ledger import Account, Side
+from ewaste.processing.models import Inspection, Routing
+from ewaste.tradein import offers
+
+CURRENCY = "EUR"
+
+
+def form_lot(
+    session: Session,
+    actor: Actor,
+    *,
+    title: str,
+    device_codes: Sequence[str],
+    start_minor: int,
+    reserve_minor: int,
+    opens_at: datetime,
+    ends_at: datetime,
+    now: datetime,
+) -> Lot:
+    """Step 9. Staff put devices of one centre and one way into a lot. Each must be listable at this moment."""
+    policy.require(actor, Action.FORM_LOT)
+    codes = {read_code(code, "D") for code in device_codes}
+    chosen = list(
+        session.scalars(sa.select(Device).where(Device.code.in_(codes)).order_by(Device.id).with_for_update())
+    )
+    if not chosen or len(chosen) != len(codes):
+        raise Invalid("Choose devices from the list; one of these codes is not a device.", field="devices")
+    if len({(device.state, device.centre_id) for device in chosen}) != 1 or chosen[0].state not in WAYS:
+        raise Invalid("The devices of a lot go the same way and lie at the same centre.", field="devices")
+    for device in chosen:
+        _require_listable(session, device)
+        _require_free(session, device)
+    snapshots = snapshot(session, [device.id for device in chosen])
+    return lots.form(
+        session,
+        title=title,
+        way=chosen[0].state.value,
+        centre_id=chosen[0].centre_id,
+        lines=[
+            (device.id, snapshots[device.id]) for device in sorted(chosen, key=lambda d: (d.brand, d.model, d.code))
+        ],
+        start_minor=start_minor,
+        reserve_minor=reserve_minor,
+        currency=CURRENCY,
+        opens_at=opens_at,
+        ends_at=ends_at,
+        by=_person(actor),
+        now=now,
+    )
+
+
+def place_bid(session: Session, actor: Actor, code: str, *, max_minor: int, key: str, now: datetime) -> Bid:
+    """Step 10. A verified recycler names the most it would pay. The bid binds; the answer carries its number."""
+    policy.require(actor, Action.BID, organisation=actor.organisation_id)
+    if not 8 <= len(key) <= 64:
+        raise Invalid("The form lacks its key. Reload the page and bid again.", field="key")
+    lot, bidder, centre_group = lots.find_for_bid(session, code, _firm(actor))
+    why_not = bidders.may_not_bid(bidder, lot, centre_group)
+    if why_not:
+        raise NotAllowed(why_not)
+    return lots.place_bid(
+        session, lot, bidder_id=bidder.id, person_id=_person(actor), max_minor=max_minor, key=key, now=now
+    )
+
+
+def close_lot(session: Session, actor: Actor, lot_id: UUID, *, now: datetime) -> Order | None:
+    """Step 11. The worker closes a lot whose time has come: sold to the leader, or released.
+
+    Closing twice, or too early (a late bid moved the end), changes nothing; the worker asks again at the end.
+    """
+    policy.require(actor, Action.RUN_JOBS)
+    for device_id in lots.live_devices(session, lot_id):  # Devices first, then the lot: the order of every step.
+        custody.find(session, device_id)
+    lot = session.scalar(sa.select(Lot).where(Lot.id == lot_id).with_for_update())
+    if lot is None or lot.state is not LotState.OPEN or now < lot.ends_at:
+        return None
+    sale = auctions.winner(lots.book_of(lot))
+    lot.closed_at = now
+    if sale is None:
+        lot.state = LotState.UNSOLD
+        session.flush()
+        lots.release(session, lot.id, "the lot was not sold", now=now)
+        return None
+    lot.state = LotState.SOLD
+    session.flush()
+    order = orders.make_for_lot(session, lot, buyer=UUID(sale.bidder), amount_minor=sale.price_minor, now=now)
+    sold = lots.live_devices(session, lot.id)
+    for device_id in sold:
+        device = custody.find(session, device_id)
+        evidence = {"lot": lot.code, "order": order.code}
+        custody.move(session, device, State.SOLD, by=actor, evidence=evidence, now=now)
+    _post_sale(session, order, UUID(sale.bidder), sold, now)
+    return order
+
+
+def still_open_until(session: Session, lot_id: UUID) -> datetime | None:
+    """When an open lot ends now; None when it is over."""
+    return session.scalar(sa.select(Lot.ends_at).where(Lot.id == lot_id, Lot.state == LotState.OPEN))
+
+
+def list_device(session: Session, actor: Actor, device_id: UUID, *, price_minor: int, now: datetime) -> Listing:
+    """A cleared device goes into the storefront at a price. The database refuses one that is not listable."""
+    policy.require(actor, Action.LIST_DEVICE)
+    device = custody.find(session, device_id)
+    if device.state is not State.FOR_RESALE:
+        raise Conflict(f"This device is {custody.words(device.state)}; the storefront takes devices for resale.")
+    if not 1 <= price_minor <= auctions.MOST_MINOR:
+        raise Invalid("The price is more than zero.", field="price")
+    _require_listable(session, device)
+    _require_free(session, device)
+    listing = Listing(
+        code=new_code(LISTING),
+        device_id=device.id,
+        price_minor=price_minor,
+        currency=CURRENCY,
+        snapshot=snapshot(session, [device.id])[device.id],
+        listed_at=now,
+    )
+    session.add(listing)
+    session.flush()
+    custody.note(session, device, "device.listed", by=actor, evidence={"listing": listing.code}, now=now)
+    return listing
+
+
+def unlist_device(session: Session, actor: Actor, device_id: UUID, *, now: datetime) -> None:
+    """Take a device out of the storefront again."""
+    policy.require(actor, Action.LIST_DEVICE)
+    device = custody.find(session, device_id)
+    listing = session.scalar(
+        sa.select(Listing).where(Listing.device_id == device.id, Listing.state == ListingState.OPEN).with_for_update()
+    )
+    if listing is None:
+        raise Conflict("This device is not in the storefront.")
+    listing.state, listing.closed_at, listing.closed_because = ListingState.WITHDRAWN, now, "taken out by the desk"
+    session.flush()
+    custody.note(session, device, "device.unlisted", by=actor, evidence={"listing": listing.code}, now=now)
+
+
+def buy(session: Session, actor: Actor, code: str, *, now: datetime) -> Order:
+    """A buyer takes a listed device. It is theirs to pay for half an hour; then it goes back on the shelf."""
+    policy.require(actor, Action.BUY)
+    bare = read_code(code, LISTING)
+    device_id = session.scalar(sa.select(Listing.device_id).where(Listing.code == bare)) if bare else None
+    device = custody.find(session, device_id) if device_id else None
+    listing = orders.find_listing(session, code)
+    if listing.state is not ListingState.OPEN or device is None:
+        raise Conflict("Somebody else bought this device, or it was taken out. Look for another one.")
+    _require_listable(session, device)
+    listing.state, listing.closed_at, listing.closed_because = ListingState.SOLD, now, "bought"
+    session.flush()
+    order = orders.make_for_listing(session, listing, buyer=_person(actor), centre_id=device.centre_id, now=now)
+    evidence = {"listing": listing.code, "order": order.code}
+    custody.move(session, device, State.SOLD, by=actor, evidence=evidence, now=now)
+    _post_sale(session, order, _person(actor), [device.id], now)
+    return order
+
+
+def snapshot(session: Session, device_ids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
+    """What a manifest says of each device: grade, faults, battery, mass, evidence. Constant number of statements."""
+    inspected = {
+        inspection.device_id: inspection
+        for inspection in session.scalars(
+            sa.select(Inspection)
+            .where(Inspection.device_id.in_(device_ids))
+            .order_by(Inspection.device_id, Inspection.at)
+        )
+    }
+    routed = {
+        routing.device_id: routing
+        for routing in session.scalars(
+            sa.select(Routing).where(Routing.device_id.in_(device_ids)).order_by(Routing.device_id, Routing.at)
+        )
+    }
+    masses = {
+        row.device_id: row.grams
+        for row in session.execute(
+            sa.select(CustodyEvent.device_id, CustodyEvent.evidence["massGrams"].as_integer().label("grams"))
+            .where(CustodyEvent.device_id.in_(device_ids), CustodyEvent.evidence.has_key("massGrams"))
+            .order_by(CustodyEvent.device_id, CustodyEvent.seq)
+        )
+    }
+    evidence: dict[UUID, tuple[str, set[str]]] = {}
+    for row in session.execute(
+        sa.select(Clearance.device_id, Certificate.id, CertificateLine.evidence_class)
+        .join(Certificate, Certificate.id == Clearance.certificate_id)
+        .join(CertificateLine, CertificateLine.certificate_id == Certificate.id)
+        .where(Clearance.device_id.in_(device_ids), Clearance.ended_at.is_(None))
+    ):
+        evidence.setdefault(row.device_id, (str(row.id), set()))[1].add(row.evidence_class)
+    lines: dict[UUID, dict[str, Any]] = {}
+    for device in session.scalars(sa.select(Device).where(Device.id.in_(device_ids))):
+        inspection, routing = inspected.get(device.id), routed.get(device.id)
+        certificate_id, classes = evidence.get(device.id, (None, set()))
+        chosen = next((way for way in routing.ways if way["name"] == routing.chosen), None) if routing else None
+        lines[device.id] = {
+            "code": device.code,
+            "title": f"{device.brand} {device.model}",
+            "device_class": device.device_class.value,
+            "storage_gb": device.storage_gb,
+            "grade_cosmetic": inspection.cosmetic if inspection else None,
+            "grade_function": inspection.function if inspection else None,
+            "battery_health": inspection.grade.get("battery_soh") if inspection else None,
+            "faults": list(routing.inputs["faults"]) if routing else [],
+            "mass_g": masses.get(device.id),
+            "certificate_id": certificate_id,
+            "evidence_classes": sorted(classes),
+            "expected_value_minor": chosen["expected_net_minor"] if chosen else None,
+        }
+    return lines
+
+
+def _require_listable(session: Session, device: Device) -> None:
+    if not session.scalar(sa.select(sa.func.device_listable(device.id))):
+        raise Conflict(
+            f"Device {device.code} cannot be sold now: it has no live clearance, a hold stands on it, or it is on "
+            "none of the three ways."
+        )
+
+
+def _require_free(session: Session, device: Device) -> None:
+    lot = session.scalar(
+        sa.select(Lot.code)
+        .join(LotLine, LotLine.lot_id == Lot.id)
+        .where(LotLine.device_id == device.id, LotLine.released_at.is_(None))
+    )
+    if lot is not None:
+        raise Conflict(f"Device {device.code} is in lot {lot} already.")
+    listed = sa.select(Listing.id).where(Listing.device_id == device.id, Listing.state == ListingState.OPEN)
+    if session.scalar(listed) is not None:
+        raise Conflict(f"Device {device.code} is in the storefront. Take it out of there first.")
+
+
+def _post_sale(session: Session, order: Order, buyer: UUID, device_ids: Sequence[UUID], now: datetime) -> None:
+    """The buyer owes the price; what we paid for the devices becomes the cost of the sale."""
+    price = Money(order.amount_minor, order.currency)
+    cost = Money(offers.paid_for(session, device_ids), order.currency)
+    ledger.post(
+        session,
+        f"sell {order.id}",
+        "order.made",
+        [
+            Side(Account.BUYERS, price, buyer),
+            Side(Account.SALES, -price),
+            Side(Account.COST, cost),
+            Side(Account.STOCK, -cost),
+        ],
+        subject_id=order.id,
+        now=now,
+    )
+
+
+def _firm(actor: Actor) -> UUID:
+    if actor.organisation_id is None:
+        raise NotAllowed("Only a firm bids. Your account belongs to none.")
+    return actor.organisation_id
+
+
+def _person(actor: Actor) -> UUID:
+    if actor.id is None:
+        raise NotAllowed("Sign in first.")
+    return actor.id

@@ -1,0 +1,103 @@
+"""Read everything again and say what does not hold: ledger, custody chains, stored certificates, quotes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from ewaste.centres import credentials
+from ewaste.centres.credentials import Issuers
+from ewaste.certificates import registry
+from ewaste.certificates.models import Certificate, CertificateLine, CertificateRevocation, Clearance
+from ewaste.devices import custody
+from ewaste.devices.models import Device
+from ewaste.market.models import Bid, Lot
+from ewaste.payments import ledger
+from ewaste.payments.models import Posting
+from ewaste.tradein import pricing, quotes
+from ewaste.tradein.models import Quote
+
+
+@dataclass
+class Found:
+    """What was read, and what is wrong with it, in words."""
+
+    counted: list[tuple[int, str]] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+
+
+def everything(session: Session, *, issuers: Issuers, now: datetime) -> Found:
+    """Check every stored thing that can be checked against what it was made from. Reads all of it; changes nothing."""
+    found = Found()
+    for currency, total in ledger.sums(session).items():
+        if total:
+            found.wrong.append(f"The ledger sums to {total} minor units of {currency}, not to zero.")
+    found.counted.append((_count(session, Posting), "postings; every currency of the ledger was summed"))
+    devices = session.execute(sa.select(Device.id, Device.code)).all()
+    for device_id, code in devices:
+        found.wrong.extend(f"Device {code}: {wrong}" for wrong in custody.check_chain(session, device_id))
+    found.counted.append((len(devices), "chains of custody, every event hashed again"))
+    _certificates(session, issuers, now, found)
+    _quotes(session, found)
+    _bids(session, found)
+    return found
+
+
+def _certificates(session: Session, issuers: Issuers, now: datetime, found: Found) -> None:
+    trust = credentials.trust_bytes(issuers)
+    rows = session.scalars(sa.select(Certificate).execution_options(yield_per=100))
+    count = 0
+    for certificate in rows:
+        count += 1
+        files = {name: text.encode() for name, text in certificate.bundle.items()}
+        verified = registry.verify_publicly(files, trust, at=now, training=issuers.training)
+        if verified.refusal is not None or verified.statement is None:
+            found.wrong.append(f"Certificate {certificate.credential_id}: {verified.refusal}")
+            continue
+        said = {(line.medium_id, line.evidence_class, line.level or "") for line in verified.statement.lines}
+        stored = {
+            (f"urn:uuid:{line.medium_id}", line.evidence_class, line.level)
+            for line in session.scalars(
+                sa.select(CertificateLine).where(CertificateLine.certificate_id == certificate.id)
+            )
+        }
+        if said != stored:
+            found.wrong.append(f"Certificate {certificate.credential_id}: its stored lines are not what it says.")
+    revoked = sa.select(CertificateRevocation.certificate_id)
+    for code in session.scalars(
+        sa.select(Device.code)
+        .join(Clearance, Clearance.device_id == Device.id)
+        .where(Clearance.ended_at.is_(None), Clearance.certificate_id.in_(revoked))
+    ):
+        found.wrong.append(f"Device {code} has a live clearance on a revoked certificate.")
+    found.counted.append((count, "certificates, verified again from their stored bundles"))
+
+
+def _quotes(session: Session, found: Found) -> None:
+    count = 0
+    for quote in session.scalars(sa.select(Quote).execution_options(yield_per=500)):
+        count += 1
+        try:
+            quotes.priced(quote)
+        except (pricing.CannotReplay, LookupError) as error:
+            found.wrong.append(f"Quote {quote.code} does not come out again: {error}")
+    found.counted.append((count, "quotes, worked out again line by line"))
+
+
+def _bids(session: Session, found: Found) -> None:
+    rows = session.execute(
+        sa.select(Lot.code, Lot.next_seq, sa.func.count(Bid.id), sa.func.coalesce(sa.func.max(Bid.seq), 0))
+        .outerjoin(Bid, Bid.lot_id == Lot.id)
+        .group_by(Lot.id)
+    ).all()
+    for code, next_seq, count, last in rows:
+        if not count == last == next_seq - 1:
+            found.wrong.append(f"Lot {code}: {count} bids, the last is number {last}, the next would be {next_seq}.")
+    found.counted.append((sum(row[2] for row in rows), "bids, numbered without gaps"))
+
+
+def _count(session: Session, table: type[Posting]) -> int:
+    return session.scalar(sa.select(sa.func.count()).select_from(table)) or 0

@@ -1,0 +1,110 @@
+"""Opening an account, signing in, and being signed out everywhere."""
+
+from __future__ import annotations
+
+import pytest
+import sqlalchemy as sa
+
+from ewaste.accounts import people
+from ewaste.accounts.models import Person, Role
+from ewaste.accounts.samples import PASSWORD, SAMPLES
+from ewaste.core.refusals import Conflict, Invalid
+from ewaste.journey import founding
+from tests.world import World
+
+
+def test_somebody_opens_an_account_and_signs_in(world: World) -> None:
+    with world.transaction() as session:
+        opened = people.open_account(
+            session, email=" Nia@Example.ORG ", name=" Nia Okoro ", password="a long enough one", now=world.now
+        )
+    assert (opened.email, opened.name, opened.session_epoch, opened.sample) == (
+        "nia@example.org",
+        "Nia Okoro",
+        0,
+        False,
+    )
+    assert opened.password_hash.startswith("$argon2id$")
+    with world.transaction() as session:
+        person = people.sign_in(session, email="NIA@example.org", password="a long enough one")
+        known = people.signed_in(session, person.id, person.session_epoch)
+    assert known is not None
+    assert (known.actor.id, known.actor.role, known.actor.organisation_id, known.organisation_name) == (
+        opened.id,
+        Role.CONSUMER,
+        None,
+        None,
+    )
+
+
+def test_an_account_names_the_field_that_cannot_be_taken(world: World) -> None:
+    cases: list[tuple[str, dict[str, str]]] = [
+        ("email", {"email": "nia"}),
+        ("email", {"email": "@example.org"}),
+        ("email", {"email": "nia@"}),
+        ("email", {"email": "nia okoro@example.org"}),
+        ("email", {"email": "n" * 250 + "@x.org"}),
+        ("name", {"name": "  "}),
+        ("name", {"name": "n" * 121}),
+        ("password", {"password": "too short"}),
+        ("password", {"password": "x" * 201}),
+    ]
+    for field, change in cases:
+        given = {"email": "nia@example.org", "name": "Nia", "password": "a long enough one", **change}
+        with world.nothing_changes(), pytest.raises(Invalid) as refused, world.transaction() as session:
+            people.open_account(session, now=world.now, **given)
+        assert refused.value.field == field
+
+
+def test_one_address_has_one_account(world: World) -> None:
+    with (
+        world.nothing_changes(),
+        pytest.raises(Conflict, match="Sign in instead") as refused,
+        world.transaction() as session,
+    ):
+        people.open_account(session, email="CORA@example.org", name="C", password="a long enough one", now=world.now)
+    assert refused.value.field == "email"
+
+
+def test_signing_in_does_not_tell_whether_the_address_is_known(world: World) -> None:
+    for email, password in (("cora@example.org", "wrong password"), ("nobody@example.org", PASSWORD), ("", "")):
+        with world.nothing_changes(), pytest.raises(Invalid) as refused, world.transaction() as session:
+            people.sign_in(session, email=email, password=password)
+        assert (refused.value.field, refused.value.message) == (
+            "password",
+            "The e-mail address and the password do not belong together. Try again.",
+        )
+
+
+def test_signing_out_everywhere_ends_every_session(world: World) -> None:
+    cora = world.cora
+    with world.transaction() as session:
+        people.sign_out_everywhere(session, cora.id)
+    with world.transaction() as session:
+        assert people.signed_in(session, cora.id, 0) is None
+        assert people.signed_in(session, cora.id, 1) is not None
+
+
+def test_every_sample_account_acts_in_its_role(world: World) -> None:
+    for sample in SAMPLES:
+        actor = world.actor(sample.email.split("@")[0])
+        assert actor.role is sample.role
+        assert (actor.organisation_id is None) is (sample.organisation is None)
+
+
+def test_founding_the_sample_market_again_changes_nothing(world: World) -> None:
+    with world.nothing_changes(), world.transaction() as session:
+        assert founding.found_sample_market(session, issuers=world.issuers, now=world.now) == 0
+
+
+def test_who_somebody_is_cannot_be_rewritten_by_the_app_role(world: World) -> None:
+    for sql in (
+        "update people set email = 'root@example.org'",
+        "delete from people",
+        "update memberships set role = 'staff'",
+        "delete from memberships",
+        "update organisations set kind = 'centre'",
+    ):
+        assert world.refused_by_database(sql).startswith("42501 permission denied")
+    with world.transaction() as session:
+        assert session.scalar(sa.select(sa.func.count()).select_from(Person)) == len(SAMPLES)

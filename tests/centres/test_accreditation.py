@@ -1,0 +1,178 @@
+"""A centre's standing: who gives it, what it says, and what a suspended centre may still do."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from ewaste.centres import accreditation, credentials
+from ewaste.centres.models import Centre, Standing
+from ewaste.core.refusals import Conflict, Invalid, NotAllowed, NotFound
+from ewaste.journey import accrediting, bench, clearing
+from tests.world import World
+from wipe_agent import certificate as wipe
+
+
+def centre(world: World, name: str = "Rhein Datenpark") -> Centre:
+    with world.transaction() as session:
+        return session.get_one(Centre, world.organisation(name))
+
+
+def accredit(world: World, who: str = "stefan", name: str = "Rhein Datenpark", **change: object) -> None:
+    given = {
+        "methods": ["purge", "clear"],
+        "media_kinds": ["ssd", "hdd"],
+        "valid_until": world.now + timedelta(days=9),
+        **change,
+    }
+    with world.transaction() as session:
+        accrediting.accredit(
+            session, world.actor(who), world.organisation(name), **given, issuers=world.issuers, now=world.now
+        )
+
+
+def test_an_accreditation_says_what_for_and_until_when_and_is_signed(world: World) -> None:
+    world.station()
+    world.later(minutes=1)
+    accredit(world)
+    accredited = centre(world)
+    assert (accredited.standing, accredited.methods, accredited.media_kinds) == (
+        Standing.ACCREDITED,
+        ["clear", "purge"],
+        ["hdd", "ssd"],
+    )
+    with world.transaction() as session:
+        newest = accreditation.current(session, accredited.organisation_id)
+    document = json.loads(newest.document)
+    wipe.verify_proof(document, world.issuers.accreditor.key.public_key())
+    assert credentials.digest(document) == newest.digest
+    assert document["credentialSubject"]["conformityAssessment"][0]["accreditationScope"]["methods"] == [
+        "clear",
+        "purge",
+    ]
+    assert newest.valid_until == world.now + timedelta(days=9)
+
+
+def test_what_cannot_be_accredited_names_its_field(world: World) -> None:
+    for field, change in (
+        ("methods", {"methods": []}),
+        ("methods", {"methods": ["clear", "pray"]}),
+        ("media_kinds", {"media_kinds": []}),
+        ("media_kinds", {"media_kinds": ["ssd", "floppy"]}),
+        ("valid_until", {"valid_until": world.now}),
+    ):
+        with world.nothing_changes(), pytest.raises(Invalid) as refused:
+            accredit(world, **change)
+        assert refused.value.field == field
+    with world.nothing_changes(), pytest.raises(NotFound):
+        accredit(world, name="Werk Zwei")
+
+
+def test_only_staff_accredit_suspend_and_reinstate(world: World) -> None:
+    centre_id = world.organisation("Rhein Datenpark")
+    for who in ("olga", "rita", "cora", "ada"):
+        with world.nothing_changes(), pytest.raises(NotAllowed):
+            accredit(world, who)
+        with world.nothing_changes(), pytest.raises(NotAllowed), world.transaction() as session:
+            accrediting.suspend(session, world.actor(who), centre_id, reason="Because.", now=world.now)
+        with world.nothing_changes(), pytest.raises(NotAllowed), world.transaction() as session:
+            accrediting.reinstate(session, world.actor(who), centre_id, reason="Because.")
+
+
+def test_a_suspension_has_a_reason_and_ends_by_a_reinstatement_only(world: World) -> None:
+    centre_id = world.organisation("Rhein Datenpark")
+    with world.nothing_changes(), pytest.raises(Invalid) as refused, world.transaction() as session:
+        accrediting.suspend(session, world.stefan, centre_id, reason=" ", now=world.now)
+    assert refused.value.field == "reason"
+    with world.nothing_changes(), pytest.raises(Conflict, match="not suspended"), world.transaction() as session:
+        accrediting.reinstate(session, world.stefan, centre_id, reason="Because.")
+    with world.transaction() as session:
+        accrediting.suspend(session, world.stefan, centre_id, reason="An audit is due.", now=world.now)
+    suspended = centre(world)
+    assert (suspended.standing, suspended.suspended_at, suspended.suspension_reason) == (
+        Standing.SUSPENDED,
+        world.now,
+        "An audit is due.",
+    )
+    with world.nothing_changes(), pytest.raises(Conflict, match="Reinstate it first"):
+        accredit(world)
+    with world.nothing_changes(), pytest.raises(Conflict), world.transaction() as session:
+        accrediting.suspend(session, world.stefan, centre_id, reason="Again.", now=world.now)
+    with world.transaction() as session:
+        accrediting.reinstate(session, world.stefan, centre_id, reason="The audit was passed.")
+    assert (centre(world).standing, centre(world).suspension_reason) == (Standing.ACCREDITED, None)
+
+
+def test_a_suspended_centre_gets_no_work_orders_and_no_new_devices(world: World) -> None:
+    device_id = world.clearing()
+    with world.transaction() as session:
+        accrediting.suspend(session, world.stefan, world.device(device_id).centre_id, reason="An audit.", now=world.now)
+    with world.nothing_changes(), pytest.raises(Conflict, match="suspended"):
+        world.order(device_id)
+    quotes = world.raw("select count(*) from quotes")
+    with pytest.raises(Conflict, match="takes no devices at the moment"):
+        world.expected(serial="PF2ABCDE")
+    assert world.raw("select count(*) from devices") == 1
+    assert world.raw("select count(*) from quotes") == quotes + 1  # The quote itself stands.
+
+
+def test_a_station_fetches_the_open_orders_of_its_own_centre(world: World) -> None:
+    device_id, order = world.ordered()
+    held, others = world.station(), world.station("Elbe Prüfstelle")
+    with world.transaction() as session:
+        fetched, accredited = clearing.fetch_orders(session, clearing.station_actor(held.station), now=world.now)
+        assert [(one.id, code) for one, code in fetched] == [(order.id, world.device(device_id).code)]
+        assert accredited.centre_id == held.station.centre_id
+        assert clearing.fetch_orders(session, clearing.station_actor(others.station), now=world.now)[0] == []
+        with pytest.raises(NotAllowed):
+            clearing.fetch_orders(session, world.olga, now=world.now)
+    world.later(days=14)
+    with world.transaction() as session:
+        assert clearing.fetch_orders(session, clearing.station_actor(held.station), now=world.now)[0] == []
+
+
+def test_a_work_order_lists_every_medium_and_is_signed_by_the_market(world: World) -> None:
+    device_id = world.clearing(serials=("DRIVE-1", "DRIVE-2"))
+    order = world.order(device_id)
+    document = json.loads(order.document)
+    wipe.verify_proof(document, world.issuers.market.key.public_key())
+    subject = document["credentialSubject"]
+    assert {medium["id"] for medium in subject["media"]} == {
+        f"urn:uuid:{medium.id}" for medium in world.media(device_id)
+    }
+    assert (subject["device"]["id"], subject["custodyCycle"], subject["challenge"]) == (
+        f"urn:uuid:{device_id}",
+        1,
+        order.challenge,
+    )
+    assert order.expires_at - order.issued_at == timedelta(days=14)
+
+
+def test_a_work_order_is_for_a_device_that_waits_and_has_media(world: World) -> None:
+    waiting = world.inspected()
+    with world.nothing_changes(), pytest.raises(Conflict, match="confirmed the offer"):
+        world.order(waiting)
+    empty = world.clearing(serial="PF2ABCDE", serials=())
+    with world.nothing_changes(), pytest.raises(Conflict, match="No storage medium is noted"):
+        world.order(empty)
+    held = world.clearing(serial="PF3ABCDE", serials=("DRIVE-3",))
+    with world.transaction() as session:
+        bench.place_hold(session, world.olga, held, kind="lock", reason="Still locked.", now=world.now)
+    with world.nothing_changes(), pytest.raises(Conflict, match="A hold stands"):
+        world.order(held)
+
+
+def test_one_work_order_a_device_is_open_and_no_challenge_comes_twice(world: World) -> None:
+    device_id = world.clearing()
+    orders = [world.order(device_id) for _ in range(3)]
+    assert len({order.challenge for order in orders}) == 3
+    assert world.raw("select count(*) from work_orders where superseded_at is null") == 1
+    again = """
+        insert into work_orders (id, code, device_id, cycle, centre_id, credential_id, digest, challenge, document,
+                                 issued_by, issued_at, expires_at)
+        select gen_random_uuid(), 'W-X', device_id, cycle, centre_id, 'x', 'x', :challenge, document,
+               issued_by, issued_at, expires_at from work_orders where superseded_at is null"""
+    for challenge in (orders[0].challenge, "fresh"):
+        assert world.refused_by_database(again, challenge=challenge).startswith("23505")
