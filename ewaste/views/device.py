@@ -1,0 +1,616 @@
+"""A device as a story: where it stands, what happened to it, what it brought, what proves that its data is gone.
+
+`story` is the one reader; the pages of owner, centre and staff show its parts. Who looks decides what is told: an owner
+reads of the centre and never of its people, of a sale and never of its buyer; a centre reads nothing of our payments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from ewaste.accounts import policy
+from ewaste.accounts.models import Actor, Organisation, Person
+from ewaste.accounts.policy import Action
+from ewaste.centres.models import WorkOrder
+from ewaste.certificates.models import Certificate, CertificateLine, CertificateRefusal, CertificateRevocation
+from ewaste.core.ids import read_code
+from ewaste.core.money import Money
+from ewaste.core.refusals import NotFound
+from ewaste.devices import custody
+from ewaste.devices.lifecycle import State
+from ewaste.devices.models import CustodyEvent, Device, Hold, Medium, MediumEvent, MediumEventKind
+from ewaste.market.models import Listing, ListingState
+from ewaste.payments.models import InstructionKind, InstructionState, Payee, PaymentInstruction
+from ewaste.processing import checklist
+from ewaste.processing.models import Inspection, OutcomeReport, Routing
+from ewaste.processing.outcomes import FRACTIONS
+from ewaste.tradein.models import Offer, OfferState, Quote, Silence
+from ewaste.views import shapes, timeline
+from ewaste.views.shapes import money
+
+# What an offer's line is about, in the words of a page.
+FIELD_WORDS = {
+    "model": "Model",
+    "storage_gb": "Storage",
+    "cosmetic": "Looks",
+    "cracked_screen": "Glass of the screen",
+    "cracked_back": "Back",
+    "display_marks": "Picture",
+    "battery_below_80": "Battery",
+    "battery_dead": "Battery",
+    "no_power": "Power",
+    "water_damage": "Liquid",
+    "account_locked": "Locks",
+    "carrier_locked": "Network lock",
+    "camera_fault": "Cameras",
+    "keyboard_fault": "Keyboard and touchpad",
+    "no_storage": "Drive and memory",
+    "missing_charger": "Charger or cable",
+}
+# The event of a medium that says how it stands; later ones count.
+MEDIUM_STATUS = {
+    "found": "found",
+    "fitted": "found",
+    "removed": "removed",
+    "held": "held",
+    "wipe-failed": "wipe-failed",
+    "sanitised": "sanitised",
+    "destroyed": "destroyed",
+}
+
+
+class Records(NamedTuple):
+    """All that the database holds of one device, read once."""
+
+    device: Device
+    centre: Organisation
+    seller: Person
+    quote: Quote | None
+    offer: Offer | None
+    events: Sequence[CustodyEvent]
+    holds: Sequence[tuple[Hold, str | None]]
+    inspection: tuple[Inspection, str] | None
+    routing: Routing | None
+    report: tuple[OutcomeReport, str] | None
+    payout: PaymentInstruction | None
+    payee: Payee | None
+    certificates: Sequence[tuple[Certificate, CertificateRevocation | None, str]]
+    lines: dict[UUID, list[dict[str, Any]]]
+    refusals: Sequence[CertificateRefusal]
+
+
+def find(session: Session, actor: Actor, code: str) -> Device:
+    """The device with this code, if this actor may see it. Raises `NotFound`."""
+    bare = read_code(code, "D")
+    device = session.scalar(sa.select(Device).where(Device.code == bare)) if bare else None
+    if device is None:
+        raise NotFound(custody.NOBODYS)
+    policy.require(actor, Action.SEE_DEVICE, owner=device.seller_id, centre=device.centre_id)
+    return device
+
+
+def story(session: Session, device_id: UUID, actor: Actor | None = None) -> dict[str, Any]:
+    """Everything a page shows of a device: device, events, custody, offer, payout, certificate, certificates, route,
+    media, inspection, work_order, owner, listing.
+
+    With an `actor` the policy is asked, and what is told depends on the role. Without one, the caller has asked, and
+    what an owner reads is told. A constant number of statements.
+    """
+    records = _read(session, device_id)
+    device = records.device
+    if actor is not None:
+        policy.require(actor, Action.SEE_DEVICE, owner=device.seller_id, centre=device.centre_id)
+    seen_by = timeline.audience(actor)
+    chain = custody.check_chain(session, device_id)
+    media = _media(session, device)
+    certificates = [_certificate(records, *row) for row in records.certificates]
+    told = seen_by is not timeline.Audience.OWNER
+    payout = _payout(records)
+    return {
+        "device": _device(records),
+        "events": timeline.events(records, seen_by, payout=payout),
+        "custody": {"ok": not chain, "length": device.custody_seq, "head": device.custody_head, "wrong": chain},
+        "offer": _offer(records),
+        "payout": payout if seen_by is not timeline.Audience.CENTRE else None,
+        "certificate": certificates[0] if certificates else None,
+        "certificates": certificates + ([_refused(row) for row in records.refusals] if told else []),
+        "route": _route(records),
+        "media": media,
+        "inspection": _inspection(records, named=told),
+        "work_order": _work_order(session, device, media) if told else None,
+        "owner": {"name": records.seller.name, "email": records.seller.email}
+        if seen_by is timeline.Audience.STAFF
+        else None,
+        "listing": _listing(session, device) if told else None,
+    }
+
+
+def mine(session: Session, actor: Actor, page: int) -> tuple[list[dict[str, Any]], int]:
+    """The devices that this person sells, those that wait for an answer first; and how many there are."""
+    policy.require(actor, Action.SEE_DEVICE, owner=actor.id)
+    waiting = (
+        sa.select(sa.literal(1))
+        .where(Offer.device_id == Device.id, Offer.state == OfferState.OPEN, Device.state == State.INSPECTED)
+        .exists()
+    )
+    query = sa.select(Device).where(Device.seller_id == actor.id)
+    total = shapes.count(session, query)
+    chosen = session.scalars(
+        query.order_by(waiting.desc(), Device.created_at.desc(), Device.id)
+        .limit(shapes.PAGE_SIZE)
+        .offset((page - 1) * shapes.PAGE_SIZE)
+    ).all()
+    ids = [device.id for device in chosen]
+    offers = {
+        offer.device_id: offer
+        for offer in session.scalars(sa.select(Offer).where(Offer.device_id.in_(ids)).order_by(Offer.cycle))
+    }
+    quotes = {quote.device_id: quote for quote in session.scalars(sa.select(Quote).where(Quote.device_id.in_(ids)))}
+    moved: dict[UUID, datetime] = {
+        row[0]: row[1]
+        for row in session.execute(
+            sa.select(CustodyEvent.device_id, sa.func.max(CustodyEvent.at))
+            .where(CustodyEvent.device_id.in_(ids), CustodyEvent.kind.like("device.%"))
+            .group_by(CustodyEvent.device_id)
+        ).all()
+    }
+    held = set(session.scalars(sa.select(Hold.device_id).where(Hold.device_id.in_(ids), Hold.lifted_at.is_(None))))
+    bank = session.get(Payee, actor.id) is not None
+    paid = set(
+        session.scalars(
+            sa.select(PaymentInstruction.subject_id).where(
+                PaymentInstruction.kind == InstructionKind.PAY_OUT,
+                PaymentInstruction.subject_id.in_(ids),
+                PaymentInstruction.state == InstructionState.SUCCEEDED,
+            )
+        )
+    )
+    return [
+        _mine(device, quotes.get(device.id), offers.get(device.id), moved[device.id], device.id in held, bank, paid)
+        for device in chosen
+    ], total
+
+
+def prepare(session: Session, actor: Actor, code: str) -> dict[str, Any]:
+    """What a seller needs before posting: device, centre, quote."""
+    device = find(session, actor, code)
+    centre = session.get_one(Organisation, device.centre_id)
+    quote = session.scalars(sa.select(Quote).where(Quote.device_id == device.id)).one()
+    return {
+        "device": {
+            "code": device.code,
+            "title": shapes.title(device.brand, device.model),
+            "device_class": device.device_class.value,
+            "state": device.state.value,
+            "serial": device.claimed_serial,
+        },
+        "centre": {
+            "name": centre.name,
+            "address_lines": [centre.city, shapes.COUNTRIES.get(centre.country, centre.country)],
+        },
+        "quote": {
+            "code": quote.code,
+            "total": Money(quote.amount_minor, quote.currency),
+            "valid_until": quote.valid_until,
+        },
+        "post_by": quote.valid_until,
+    }
+
+
+def _mine(
+    device: Device,
+    quote: Quote | None,
+    offer: Offer | None,
+    at: datetime,
+    held: bool,
+    bank: bool,
+    paid: set[UUID],
+) -> dict[str, Any]:
+    open_offer = offer is not None and offer.state is OfferState.OPEN and device.state is State.INSPECTED
+    confirmed = offer is not None and offer.state is OfferState.CONFIRMED and offer.amount_minor > 0
+    owed = confirmed and device.id not in paid
+    step = timeline.next_step(device, "the test centre", offer, at, held=held, paid=not owed)["title"]
+    if owed and not bank:
+        step = "Tell us where to pay you"
+    amount = (offer.amount_minor, offer.currency) if offer else (quote.amount_minor, quote.currency) if quote else None
+    return {
+        "code": device.code,
+        "title": shapes.title(device.brand, device.model),
+        "device_class": device.device_class.value,
+        "state": device.state.value,
+        "at": at,
+        "amount": Money(*amount) if amount else None,
+        "next_step": step,
+        "attention": open_offer or (owed and not bank),
+    }
+
+
+def _read(session: Session, device_id: UUID) -> Records:
+    row = session.execute(
+        sa.select(Device, Organisation, Person, Quote)
+        .join(Organisation, Organisation.id == Device.centre_id)
+        .join(Person, Person.id == Device.seller_id)
+        .outerjoin(Quote, Quote.device_id == Device.id)
+        .where(Device.id == device_id)
+    ).one_or_none()
+    if row is None:
+        raise NotFound(custody.NOBODYS)
+    device, centre, seller, quote = row
+    offer = session.scalar(sa.select(Offer).where(Offer.device_id == device_id).order_by(Offer.cycle.desc()).limit(1))
+    inspection = session.execute(
+        sa.select(Inspection, Person.name)
+        .join(Person, Person.id == Inspection.inspector_id)
+        .where(Inspection.device_id == device_id)
+        .order_by(Inspection.at.desc())
+        .limit(1)
+    ).one_or_none()
+    report = session.execute(
+        sa.select(OutcomeReport, Organisation.name)
+        .join(Organisation, Organisation.id == OutcomeReport.organisation_id)
+        .where(OutcomeReport.device_id == device_id)
+        .order_by(OutcomeReport.cycle.desc())
+        .limit(1)
+    ).one_or_none()
+    payout = (
+        session.scalar(
+            sa.select(PaymentInstruction)
+            .where(PaymentInstruction.kind == InstructionKind.PAY_OUT, PaymentInstruction.subject_id == offer.device_id)
+            .order_by(PaymentInstruction.written_at.desc())
+            .limit(1)
+        )
+        if offer
+        else None
+    )
+    certificates = session.execute(
+        sa.select(Certificate, CertificateRevocation, Organisation.name)
+        .outerjoin(CertificateRevocation, CertificateRevocation.certificate_id == Certificate.id)
+        .join(Organisation, Organisation.id == Certificate.centre_id)
+        .where(Certificate.device_id == device_id)
+        .order_by(Certificate.accepted_at.desc())
+    ).all()
+    return Records(
+        device=device,
+        centre=centre,
+        seller=seller,
+        quote=quote,
+        offer=offer,
+        events=session.scalars(
+            sa.select(CustodyEvent).where(CustodyEvent.device_id == device_id).order_by(CustodyEvent.seq)
+        ).all(),
+        holds=[
+            (hold, name)
+            for hold, name in session.execute(
+                sa.select(Hold, Person.name)
+                .outerjoin(Person, Person.id == Hold.placed_by)
+                .where(Hold.device_id == device_id)
+                .order_by(Hold.placed_at)
+            )
+        ],
+        inspection=(inspection[0], inspection[1]) if inspection else None,
+        routing=session.scalar(
+            sa.select(Routing).where(Routing.device_id == device_id).order_by(Routing.at.desc()).limit(1)
+        ),
+        report=(report[0], report[1]) if report else None,
+        payout=payout,
+        payee=session.get(Payee, device.seller_id),
+        certificates=[(row[0], row[1], row[2]) for row in certificates],
+        lines=certificate_lines(session, [row[0].id for row in certificates]),
+        refusals=session.scalars(
+            sa.select(CertificateRefusal)
+            .where(CertificateRefusal.device_code == device.code, CertificateRefusal.centre_id == device.centre_id)
+            .order_by(CertificateRefusal.at.desc())
+            .limit(shapes.PAGE_SIZE)
+        ).all(),
+    )
+
+
+def certificate_lines(session: Session, certificate_ids: Sequence[UUID]) -> dict[UUID, list[dict[str, Any]]]:
+    """The lines of these certificates as badges show them: kind, model, serial, evidence. One statement."""
+    lines: dict[UUID, list[dict[str, Any]]] = {}
+    for line, medium in session.execute(
+        sa.select(CertificateLine, Medium)
+        .join(Medium, Medium.id == CertificateLine.medium_id)
+        .where(CertificateLine.certificate_id.in_(certificate_ids))
+        .order_by(Medium.created_at, Medium.id)
+    ):
+        lines.setdefault(line.certificate_id, []).append(
+            {
+                "medium_id": f"urn:uuid:{medium.id}",
+                "kind": medium.kind.value,
+                "model": medium.model,
+                "serial": medium.serial,
+                "size_bytes": medium.size_bytes,
+                "level": line.level,
+                "technique": line.technique,
+                "evidence_class": line.evidence_class,
+                "started": line.wiped_from,
+                "ended": line.wiped_until,
+            }
+        )
+    return lines
+
+
+def _device(records: Records) -> dict[str, Any]:
+    device, quote = records.device, records.quote
+    arrived = next(
+        (event.at for event in reversed(records.events) if event.kind == "device.received"), device.created_at
+    )
+    held = any(hold.lifted_at is None for hold, _ in records.holds)
+    paid = records.payout is not None and records.payout.state is InstructionState.SUCCEEDED
+    masses = [event.evidence["massGrams"] for event in records.events if "massGrams" in event.evidence]
+    seals = [  # A medium that is kept apart has a seal of its own.
+        event.evidence["seal"]
+        for event in records.events
+        if event.evidence.get("seal") and not event.kind.startswith("medium.")
+    ]
+    return {
+        "id": device.id,
+        "code": device.code,
+        "title": shapes.title(device.brand, device.model),
+        "brand": device.brand,
+        "model": device.model,
+        "model_code": device.model_code,
+        "device_class": device.device_class.value,
+        "storage_gb": device.storage_gb,
+        "state": device.state.value,
+        "cycle": device.cycle,
+        "serial": str(device.observed.get("serial", device.claimed_serial)),
+        "declared_serial": device.claimed_serial,
+        "owned_by": device.title.value,
+        "centre_id": device.centre_id,
+        "centre_name": records.centre.name,
+        "city": records.centre.city,
+        "quoted": Money(quote.amount_minor, quote.currency) if quote else None,
+        "mass_g": masses[-1] if masses else None,
+        "seal": seals[-1] if seals else None,
+        "since": next(
+            (event.at for event in reversed(records.events) if event.from_state is not event.to_state),
+            device.created_at,
+        ),
+        "holds": [
+            {
+                "id": hold.id,
+                "kind": hold.kind.value,
+                "reason": hold.reason,
+                "at": hold.placed_at,
+                "by": records.centre.name,
+            }
+            for hold, _ in records.holds
+            if hold.lifted_at is None
+        ],
+        "next": timeline.next_step(device, records.centre.name, records.offer, arrived, held=held, paid=paid),
+    }
+
+
+def _offer(records: Records) -> dict[str, Any] | None:
+    offer, quote = records.offer, records.quote
+    if offer is None or quote is None:
+        return None
+    status = {OfferState.OPEN: "open", OfferState.DECLINED: "declined", OfferState.LAPSED: "expired"}.get(
+        offer.state, "confirmed"
+    )
+    if status == "confirmed" and offer.answered_at and offer.answered_at >= offer.answer_by:
+        status = "taken_at_floor"
+    inspection = records.inspection[0] if records.inspection else None
+    return {
+        "id": offer.id,
+        "status": status,
+        "declared": Money(quote.amount_minor, quote.currency),
+        "amount": Money(offer.amount_minor, offer.currency),
+        "delta": Money(offer.amount_minor - quote.amount_minor, offer.currency),
+        "lines": [
+            {
+                "what": FIELD_WORDS.get(line["field"], line["field"].replace("_", " ").capitalize()),
+                "declared": line["declared"],
+                "found": line["found"],
+                "rule": line["rule_id"],
+                "delta": Money(line["delta_minor"], offer.currency),
+                "text": None,
+                "evidence": None,
+                "noticeable": line["delta_minor"] != 0,
+            }
+            for line in offer.differences
+        ],
+        "made_at": offer.made_at,
+        "answer_by": offer.answer_by,
+        "answered_at": offer.answered_at,
+        "pay_by": offer.pay_by,
+        "silence": (quote.silence or Silence.SEND_BACK).value,
+        "floor": money(quote.floor_minor, quote.currency),
+        "grade_cosmetic": inspection.cosmetic if inspection else None,
+        "grade_function": inspection.function if inspection else None,
+        "grade_rules": [rule["text"] for rule in inspection.grade["rules"]] if inspection else [],
+        "rules_version": f"{offer.rules_version}, {offer.table_version}",
+        "centre_name": records.centre.name,
+        "inspected_at": inspection.at if inspection else None,
+    }
+
+
+def _payout(records: Records) -> dict[str, Any] | None:
+    offer, sent = records.offer, records.payout
+    if offer is None or offer.state is not OfferState.CONFIRMED or not offer.amount_minor:
+        return None
+    status = "planned"
+    if sent is not None:
+        status = {InstructionState.SUCCEEDED: "paid", InstructionState.FAILED: "failed"}.get(sent.state, "instructed")
+    if status == "instructed" and records.payee is None:
+        status = "planned"  # Nothing can be sent before the provider knows where to.
+    return {
+        "status": status,
+        "amount": Money(offer.amount_minor, offer.currency),
+        "due_by": offer.pay_by,
+        "paid_at": sent.settled_at if sent and status == "paid" else None,
+        "reference": sent.provider_reference if sent and status == "paid" else None,
+        "reason": sent.failure if sent and status == "failed" else None,
+        "bank_missing": records.payee is None and status != "paid",
+    }
+
+
+def _certificate(
+    records: Records, certificate: Certificate, revocation: CertificateRevocation | None, issuer: str
+) -> dict[str, Any]:
+    return {
+        "id": certificate.id,
+        "credential_id": certificate.credential_id,
+        "status": "revoked" if revocation else "accepted",
+        "issuer_name": issuer,
+        "created": certificate.valid_from,
+        "received_at": certificate.accepted_at,
+        "training": certificate.training,
+        "device_code": records.device.code,
+        "cycle": certificate.cycle,
+        "lines": records.lines.get(certificate.id, []),
+        "reason": revocation.reason if revocation else None,
+        "revoked_at": revocation.at if revocation else None,
+        "supersedes": None,
+        "checks": certificate.checks,
+    }
+
+
+def _refused(refusal: CertificateRefusal) -> dict[str, Any]:
+    return {
+        "id": None,
+        "credential_id": refusal.credential_id,
+        "status": "refused",
+        "issuer_name": None,
+        "created": None,
+        "received_at": refusal.at,
+        "training": False,
+        "device_code": refusal.device_code,
+        "lines": [],
+        "reason": refusal.reason,
+        "supersedes": None,
+        "checks": refusal.checks,
+    }
+
+
+def _route(records: Records) -> dict[str, Any] | None:
+    routing = records.routing
+    if routing is None or routing.cycle != records.device.cycle:
+        return None  # A new custody cycle began; the way of the last one holds no more.
+    report = records.report
+    return {
+        "way": routing.chosen.removeprefix("for_"),
+        "reason": " ".join(
+            sentence for sentence in routing.explanation if "is chosen" in sentence or "battery" in sentence.lower()
+        ),
+        "explanation": list(routing.explanation),
+        "rules_version": routing.version,
+        "ways": [_way(way, routing.chosen) for way in routing.ways],
+        "outcome": {
+            "kind": report[0].outcome.value,
+            "by": report[1],
+            "at": report[0].at,
+            "fractions": shapes.grams(report[0].fractions, FRACTIONS),
+            "note": report[0].remark or None,
+        }
+        if report
+        else None,
+    }
+
+
+def _way(way: dict[str, Any], chosen: str) -> dict[str, Any]:
+    amounts = [line["amount_minor"] for line in way["lines"]]
+    return {
+        "way": way["name"].removeprefix("for_"),
+        "chosen": way["name"] == chosen,
+        "income": Money(sum(amount for amount in amounts if amount > 0)),
+        "cost": Money(-sum(amount for amount in amounts if amount < 0)),
+        "net": Money(way["expected_net_minor"]),
+        "estimate": any(line["estimate"] for line in way["lines"]),
+        "text": way["why"],
+        "ruled_out": None if way["allowed"] else way["why"],
+    }
+
+
+def _media(session: Session, device: Device) -> list[dict[str, Any]]:
+    """Every medium ever observed in the device in this cycle (of the last cycle, when this one has none yet)."""
+    media: dict[UUID, dict[str, Any]] = {}
+    for event, medium in session.execute(
+        sa.select(MediumEvent, Medium)
+        .join(Medium, Medium.id == MediumEvent.medium_id)
+        .where(MediumEvent.device_id == device.id, MediumEvent.cycle == device.cycle)
+        .order_by(MediumEvent.at, MediumEvent.id)
+    ):
+        row = media.setdefault(
+            medium.id,
+            {
+                "id": medium.id,
+                "kind": medium.kind.value,
+                "manufacturer": medium.manufacturer,
+                "model": medium.model,
+                "serial": medium.serial,
+                "size_bytes": medium.size_bytes,
+                "wwn": medium.wwn,
+                "where": None,
+                "status": "found",
+                "evidence_class": None,
+                "technique": None,
+                "apart": False,
+                "_rank": -1,
+            },
+        )
+        row["apart"] = row["apart"] or event.kind is MediumEventKind.HELD
+        # Events of one step share their moment, so what ends a medium outranks that it was found.
+        status = MEDIUM_STATUS[event.kind.value]
+        rank = list(MEDIUM_STATUS.values()).index(status)
+        if rank >= row["_rank"]:
+            row["_rank"], row["status"] = rank, status
+            row["evidence_class"] = event.evidence.get("evidenceClass", row["evidence_class"])
+            row["technique"] = event.evidence.get("technique", row["technique"])
+    return [{key: value for key, value in row.items() if key != "_rank"} for row in media.values()]
+
+
+def _inspection(records: Records, *, named: bool) -> dict[str, Any] | None:
+    if records.inspection is None:
+        return None
+    inspection, inspector = records.inspection
+    answers = checklist.answer_words(records.device.device_class.value, inspection.findings)
+    return {
+        "id": inspection.id,
+        "at": inspection.at,
+        "by": inspector if named else records.centre.name,
+        "grade_cosmetic": inspection.cosmetic,
+        "grade_function": inspection.function,
+        "answers": [(item.question, words) for item, words in answers],
+        "findings": inspection.findings,
+        "rules": [(rule["rule_id"], rule["text"]) for rule in inspection.grade["rules"]],
+        "rules_version": inspection.rules_version,
+    }
+
+
+def _work_order(session: Session, device: Device, media: list[dict[str, Any]]) -> dict[str, Any] | None:
+    order = session.scalar(
+        sa.select(WorkOrder)
+        .where(WorkOrder.device_id == device.id)
+        .order_by(WorkOrder.issued_at.desc(), WorkOrder.superseded_at.desc().nulls_first())
+        .limit(1)
+    )
+    if order is None:
+        return None
+    return {
+        "id": order.id,
+        "code": order.code,
+        "created_at": order.issued_at,
+        "valid_until": order.expires_at,
+        "cycle": order.cycle,
+        "media": media,
+        "consumed_at": order.consumed_at,
+        "superseded_at": order.superseded_at,
+        "closed": order.consumed_at is not None or order.superseded_at is not None,
+    }
+
+
+def _listing(session: Session, device: Device) -> dict[str, Any] | None:
+    listing = session.scalar(
+        sa.select(Listing).where(Listing.device_id == device.id, Listing.state == ListingState.OPEN).limit(1)
+    )
+    if listing is None:
+        return None
+    return {"code": listing.code, "price": Money(listing.price_minor, listing.currency), "listed_at": listing.listed_at}

@@ -1,0 +1,143 @@
+"""A recycler's pages: bid on lots, see what was won and lost, report what became of each device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flask
+from flask import Blueprint, redirect, request, url_for
+from flask_login import current_user
+
+from ewaste.core.refusals import Invalid, NotFound, Refusal
+from ewaste.journey import sale, settlement
+from ewaste.market import lots
+from ewaste.processing.outcomes import FRACTIONS
+from ewaste.views import recycler
+from ewaste.web import public
+from ewaste.web.desk_forms import FREE_TEXT, refused, typed
+from ewaste.web.edge import actor, errors_of, keep, minor_units, now, page, require_account, transaction, whole_number
+
+pages = Blueprint("recycler", __name__)
+
+MOST_GRAMS = 1_000_000
+
+
+@pages.before_request
+def _require_account() -> flask.typing.ResponseReturnValue | None:
+    # A bid without an account is answered on the lot's own page.
+    return None if request.endpoint == "recycler.bid" else require_account()
+
+
+@pages.post("/lots/<code>/bids")
+def bid(code: str) -> flask.typing.ResponseReturnValue:
+    """Place a bid. Programs that accept JSON get its number, whether it leads, the price, and when the lot ends."""
+    try:
+        most = minor_units(typed("maximum"), "maximum")
+        with transaction() as session:
+            placed = sale.place_bid(session, actor(), code, max_minor=most, key=typed("key"), now=now())
+            lot = lots.find(session, code)
+            ends_at = lot.ends_at
+    except Refusal as refusal:
+        return _bid_refused(refusal, code)
+    if _wants_json():
+        answer = {
+            "seq": placed.seq,
+            "leading": placed.leading,
+            "price_minor": placed.price_minor,
+            "ends_at": ends_at.isoformat(),
+        }
+        return flask.make_response(answer, 201)
+    flask.flash(
+        f"Bid {placed.seq} is placed. You lead."
+        if placed.leading
+        else f"Bid {placed.seq} is placed, but another bidder’s maximum is as high or higher.",
+        "ok" if placed.leading else "note",
+    )
+    return redirect(url_for("public.lot", code=code), 303)
+
+
+@pages.get("/my-lots")
+def my_lots() -> flask.Response:
+    """What to pay, collect or report first; then what is being bid on."""
+    with transaction() as session:
+        told = recycler.my_lots(session, actor(), now=now())
+    return page("market/my_lots.html", **told)
+
+
+@pages.get("/my-lots/<code>")
+def my_lot(code: str) -> flask.Response:
+    """A lot that was won."""
+    return _my_lot(code)
+
+
+@pages.post("/my-lots/<code>/devices/<device_code>/outcome")
+def report(code: str, device_code: str) -> flask.typing.ResponseReturnValue:
+    """What became of a device, fraction by fraction."""
+    try:
+        fractions = {name: grams for name in FRACTIONS if (grams := _grams(name)) is not None}
+        with transaction() as session:
+            kept = settlement.report_outcome(
+                session,
+                actor(),
+                code,
+                device_code,
+                outcome=typed("outcome"),
+                fractions=fractions,
+                remark=typed("note", FREE_TEXT),
+                now=now(),
+            )
+    except Refusal as refusal:
+
+        def show(**context: Any) -> flask.Response:
+            return _my_lot(code, open_form=device_code, **context)
+
+        return refused(refusal, show)
+    flask.flash(
+        f"Reported: {device_code} was {kept.outcome.value}. Its first owner reads it in the device’s story.", "ok"
+    )
+    return redirect(url_for(".my_lot", code=code), 303)
+
+
+def _bid_refused(refusal: Refusal, code: str) -> flask.typing.ResponseReturnValue:
+    if isinstance(refusal, NotFound):
+        if not _wants_json():
+            raise refusal
+    elif not _wants_json() and not current_user.is_authenticated:
+        keep(refusal)
+        return redirect(url_for("accounts.sign_in", next=url_for("public.lot", code=code)), 303)
+    status = keep(refusal)
+    if _wants_json():
+        error = {"kind": refusal.kind, "message": refusal.message, "field": refusal.field}
+        return flask.make_response({"error": error}, status)
+    return public.lot_page(code, status=status, form=request.form, errors=errors_of(refusal))
+
+
+def _wants_json() -> bool:
+    return (
+        request.accept_mimetypes.best_match(["text/html", "application/json"], default="text/html")
+        == "application/json"
+    )
+
+
+def _my_lot(
+    code: str,
+    *,
+    status: int = 200,
+    form: Any = None,
+    errors: dict[str, str] | None = None,
+    open_form: str | None = None,
+) -> flask.Response:
+    with transaction() as session:
+        told = recycler.my_lot(session, actor(), code, now=now())
+    return page("market/my_lot.html", status, form=form or {}, errors=errors or {}, open_form=open_form, **told)
+
+
+def _grams(name: str) -> int | None:
+    field = f"mass_{name}_g"
+    text = typed(field)
+    if not text.strip():
+        return None
+    try:
+        return whole_number(text, field, low=0, high=MOST_GRAMS, unit="grams")
+    except Invalid:
+        raise Invalid("Give whole grams, zero or more, or leave it empty.", field=field) from None

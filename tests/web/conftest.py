@@ -1,0 +1,52 @@
+"""The site over a market of its own: a browser that can sign in as any sample person, at the market's own time."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from ewaste.core import clock
+from ewaste.core.config import Config
+from ewaste.web import create_app
+from tests.web.stage import stage  # noqa: F401 - a fixture
+from tests.web.visitors import cora, provider_url, real_site, stranger, visitor  # noqa: F401 - fixtures
+from tests.world import World
+
+
+@pytest.fixture
+def site(world: World, app_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
+    """The site. Its clock is the world's; forms carry no token here, as tokens have a test of their own."""
+    monkeypatch.setattr(clock, "now", lambda: world.now)
+    app = create_app(Config.from_env({"DATABASE_URL": app_url, "EWASTE_DATA": str(tmp_path)}))
+    app.extensions["ewaste"] = dataclasses.replace(app.extensions["ewaste"], issuers=world.issuers)
+    app.config.update(TESTING=True, WTF_CSRF_ENABLED=False, RATELIMIT_ENABLED=False, PROPAGATE_EXCEPTIONS=False)
+    yield app
+    app.extensions["ewaste"].database.close()
+
+
+class Browser(FlaskClient):
+    """A browser whose cookie says who signed in."""
+
+    world: World
+
+    def sign_in(self, who: str) -> Browser:
+        """As this sample person, by the part of the address before the @."""
+        with self.session_transaction() as cookie:
+            cookie.clear()
+            cookie["_user_id"] = f"{self.world.actor(who).id}.0"
+            cookie["_fresh"] = True
+        return self
+
+
+@pytest.fixture
+def browser(site: Flask, world: World) -> Browser:
+    """A browser that has not signed in yet."""
+    site.test_client_class = Browser
+    client = site.test_client()
+    client.world = world
+    return client

@@ -1,0 +1,352 @@
+"""The site over a market with two of everything, where each visit is a rehearsal: whatever it wrote is taken back.
+
+All visits share one database connection inside one transaction. Each step of the site is a savepoint in it, and what
+the database checks at the end of a transaction is checked at the end of each step. So a thousand visits find the same
+market, none sees what another did, and what a visit changed can be read before it is taken back.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import io
+import re
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from flask import Flask
+from sqlalchemy.orm import Session
+from werkzeug.test import TestResponse
+
+from ewaste.accounts.models import ANONYMOUS, WORKER, Actor
+from ewaste.centres.models import Centre
+from ewaste.certificates.models import Certificate
+from ewaste.core import clock
+from ewaste.core.config import Config
+from ewaste.core.database import Base, Database
+from ewaste.core.embedded import APP_ROLE
+from ewaste.devices.models import Device
+from ewaste.journey import accrediting, bench, clearing, sale, settlement, trade_in
+from ewaste.market.models import Order
+from ewaste.payments.gateway import PaymentState, Unreachable
+from ewaste.payments.models import PaymentInstruction
+from ewaste.tradein.models import Offer
+from ewaste.web import create_app
+from ewaste.web.limits import limiter
+from tests.conftest import NOW
+from tests.world import GOOD_ANSWERS, LAPTOP, World, good_findings
+from wipe_agent import certificate as wipe
+
+PEOPLE = ("cora", "ben", "olga", "omar", "rita", "ravi", "rosa", "stefan", "ada")
+TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
+
+
+class Elsewhere(World):
+    """The same market from the other side: Ben sells, Omar's centre in Dresden does the work."""
+
+    @property
+    def cora(self) -> Actor:
+        """Who sells here."""
+        return self.actor("ben")
+
+    @property
+    def olga(self) -> Actor:
+        """Who operates the centre here."""
+        return self.actor("omar")
+
+    def organisation(self, name: str) -> UUID:
+        """The centre of this side stands in for the first one."""
+        return super().organisation("Elbe Prüfstelle" if name == "Rhein Datenpark" else name)
+
+
+class NoProvider:
+    """A payment provider that does not answer, and knows how often it was called."""
+
+    practice = True
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+
+        def fail(*_: Any, **__: Any) -> Any:
+            self.calls.append(name)
+            if name == "event":
+                from ewaste.payments.gateway import BadEvent
+
+                raise BadEvent("nobody signed this")
+            raise Unreachable("no provider in this test")
+
+        return fail
+
+
+class Rehearsal:
+    """Stands in for the site's database: one connection, one transaction that never commits."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self.engine = engine
+        self._connection: sa.Connection | None = None
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        """Whatever is written inside is taken back."""
+        with self.engine.connect() as connection:
+            whole = connection.begin()
+            self._connection = connection
+            try:
+                yield
+            finally:
+                self._connection = None
+                whole.rollback()
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """One step, as a savepoint. What is checked at a commit is checked at its end."""
+        assert self._connection is not None, "a step outside a rehearsal"
+        with (
+            Session(self._connection, join_transaction_mode="create_savepoint", expire_on_commit=False) as session,
+            session.begin(),
+        ):
+            yield session
+            session.flush()
+            session.execute(sa.text("set constraints all immediate"))
+            session.execute(sa.text("set constraints all deferred"))
+
+    def fingerprint(self) -> dict[str, str]:
+        """A digest of the whole content of each table as the visit left it."""
+        assert self._connection is not None
+        return {row[0]: row[1] for row in self._connection.execute(_DIGESTS)}
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.engine.dispose()
+
+
+_DIGESTS = sa.text(
+    " union all ".join(
+        f"select '{table}', md5(coalesce(string_agg(t::text, '|' order by t::text), '')) from {table} t"
+        for table in sorted({*Base.metadata.tables, "procrastinate_jobs"})
+    )
+)
+
+
+class Stage:
+    """The site, its market, and everybody signed in."""
+
+    def __init__(self, site: Flask, rehearsal: Rehearsal, provider: NoProvider, world: World) -> None:
+        self.site, self.rehearse, self.provider, self.world = site, rehearsal, provider, world
+        self.things: dict[str, dict[str, Any]] = {}
+        self.before: dict[str, str] = {}
+        self._doors: dict[str | None, tuple[str, str]] = {}
+
+    def settle(self) -> None:
+        """The market is as it shall be: sign everybody in, and remember how the tables look."""
+        for who in (None, *PEOPLE):
+            client = self.site.test_client()
+            with self.rehearse():
+                if who is not None:
+                    with client.session_transaction() as cookie:
+                        cookie["_user_id"] = f"{self.world.actor(who).id}.0"
+                        cookie["_fresh"] = True
+                found = TOKEN.search(client.get("/sign-up").text)
+            assert found
+            session = client.get_cookie("session")
+            assert session is not None
+            self._doors[who] = (session.value, found[1])
+        with self.rehearse():
+            self.before = self.rehearse.fingerprint()
+
+    def visit(
+        self,
+        who: str | None,
+        method: str,
+        path: str,
+        *,
+        form: Mapping[str, Any] | None = None,
+        token: bool = True,
+        headers: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> TestResponse:
+        """One request of this person, with the token of their forms. Inside a rehearsal only."""
+        cookie, csrf = self._doors[who]
+        if method == "POST" and "json" not in more and "data" not in more:
+            more["data"] = {**({"csrf_token": csrf} if token else {}), **(form or {})}
+        limiter.enabled = False
+        return self.site.test_client(use_cookies=False).open(
+            path, method=method, headers={"Cookie": f"session={cookie}", **(headers or {})}, **more
+        )
+
+    def token_of(self, who: str | None) -> str:
+        """The token in this person's forms."""
+        return self._doors[who][1]
+
+    def changed(self, before: Mapping[str, str] | None = None) -> set[str]:
+        """The tables that the visit changed."""
+        before, after = before or self.before, self.rehearse.fingerprint()
+        return {table for table in after if after[table] != before[table]}
+
+    def suspend_centre(self) -> dict[str, str]:
+        """Inside a rehearsal: the first centre is suspended. Returns how the tables look then."""
+        with self.rehearse.transaction() as session:
+            accrediting.suspend(
+                session, self.world.stefan, self.things["own"]["centre"], reason="A test.", now=self.world.now
+            )
+        return self.rehearse.fingerprint()
+
+
+def archive(files: Mapping[str, str]) -> bytes:
+    """A bundle as a .zip."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return out.getvalue()
+
+
+@pytest.fixture(scope="session")
+def stage(cluster: Any, template: str, issuers: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Built once for all who rehearse on it."""
+    name = f"stage_{template}"
+    cluster.create_database(name, template=template)
+    url = cluster.url(name, APP_ROLE)
+    with ExitStack() as last:
+        last.callback(cluster.drop_database, name)
+        database = Database(url, pool_size=2)
+        last.callback(database.close)
+        here, there = World(database, issuers, NOW), Elsewhere(database, issuers, NOW)
+        patch = last.enter_context(pytest.MonkeyPatch.context())
+        patch.setattr(clock, "now", lambda: here.now)
+        site = create_app(Config.from_env({"DATABASE_URL": url, "EWASTE_DATA": str(tmp_path_factory.mktemp("stage"))}))
+        site.config.update(TESTING=True, PROPAGATE_EXCEPTIONS=False)
+        runtime = site.extensions["ewaste"]
+        last.callback(runtime.database.close)
+        rehearsal, provider = Rehearsal(sa.create_engine(url)), NoProvider()
+        last.callback(rehearsal.close)
+        stage = Stage(site, rehearsal, provider, here)
+        pasts = [(world, buyer, *_past(world, buyer)) for world, buyer in ((here, "rita"), (there, "rosa"))]
+        here.now = there.now = max(here.now, there.now)
+        stage.things = dict(zip(("own", "other"), (_present(*past) for past in pasts), strict=True))
+        site.extensions["ewaste"] = dataclasses.replace(runtime, issuers=issuers, gateway=provider, database=rehearsal)
+        stage.settle()
+        yield stage
+
+
+def _past(world: World, buyer: str) -> tuple[dict[str, Any], dict[str, UUID]]:
+    """What needed days: devices that were cleared, lots that were sold."""
+    made = {
+        name: world.cleared(serial=f"PF{number:05d}{buyer[:2].upper()}", serials=(f"DRIVE-{buyer}-{number}",))
+        for number, name in enumerate(("due", "paid", "won", "for_sale", "listed", "bought", "lot", "uncleared"))
+    }
+    ordered, order = world.ordered(serial=f"PF5{buyer[:2].upper()}", serials=(f"DRIVE-5-{buyer}",))
+    codes = {name: world.lot_of([made[name]]) for name in ("due", "paid", "won")}
+    for code in codes.values():
+        world.bid(buyer, code, 60)
+    world.later(days=2)
+    things: dict[str, Any] = {"won_lot": codes["won"], "paid_lot": codes["paid"], "files": world.bundle(order)}
+    for name, code in codes.items():
+        order = world.close(code)
+        assert order is not None
+        things[f"order_{name}"] = order.code
+        if name != "due":
+            things["collection_code"] = order.collection_code
+            _pay(world, buyer, order)
+    return things, {**made, "ordered": ordered}
+
+
+def _pay(world: World, buyer: str, order: Order) -> None:
+    with world.transaction() as session:
+        errand = settlement.start_payment(session, world.actor(buyer), order.code, practice=True, now=world.now)
+    with world.transaction() as session:
+        settlement.note_payment(
+            session, WORKER, errand.instruction_id, PaymentState.SUCCEEDED, f"cs_{order.code}", "", now=world.now
+        )
+
+
+def _present(world: World, buyer: str, things: dict[str, Any], devices: dict[str, UUID]) -> dict[str, Any]:
+    """What is under way now, and the names under which the table speaks of it all."""
+    side = buyer[:2].upper()
+    now = world.now
+    with world.transaction() as session:
+        order_won = session.scalars(sa.select(Order).where(Order.code == things["order_won"])).one()
+        settlement.hand_over(session, world.olga, order_won.collection_code, now=now)
+        things["collection_code"] = session.scalars(
+            sa.select(Order.collection_code).where(Order.code == things["order_paid"])
+        ).one()
+    things["lot"] = world.lot_of([devices["lot"]])
+    with world.transaction() as session:
+        things["listing"] = sale.list_device(session, world.stefan, devices["listed"], price_minor=12_000, now=now).code
+        shelf = sale.list_device(session, world.stefan, devices["bought"], price_minor=12_500, now=now).code
+    with world.transaction() as session:
+        things["shop_order"] = sale.buy(session, world.cora, shelf, now=now).code
+    with world.transaction() as session:
+        payout = session.scalars(
+            sa.select(PaymentInstruction.id).where(PaymentInstruction.subject_id == devices["listed"])
+        ).one()
+        settlement.note_payment(session, WORKER, payout, PaymentState.FAILED, "", "The account is closed.", now=now)
+        things["failed_payout"] = payout
+    uncleared = devices["uncleared"]
+    with world.transaction() as session:
+        certificate = session.scalars(sa.select(Certificate).where(Certificate.device_id == uncleared)).one()
+        hold = bench.place_hold(session, world.stefan, uncleared, kind="ownership", reason="Whose is it?", now=now)
+        clearing.revoke_certificate(session, world.stefan, certificate.id, reason="The station was faulty.", now=now)
+        bench.lift_hold(session, world.stefan, uncleared, hold.id, reason="It is ours.", now=now)
+
+    expected = world.expected(serial=f"PF1{side}")
+    received = world.with_media(serial=f"PF2{side}", serials=(f"DRIVE-2-{side}",))
+    inspected = world.inspected(serial=f"PF3{side}", serials=(f"DRIVE-3-{side}",))
+    waiting = world.clearing(serial=f"PF4{side}", serials=(f"DRIVE-4-{side}",))
+    held = world.with_media(serial=f"PF6{side}", serials=(f"DRIVE-6-{side}",))
+    with world.transaction() as session:
+        hold = bench.place_hold(session, world.olga, held, kind="ownership", reason="Whose is it?", now=now)
+        things["hold"] = hold.id
+        enrolment = bench.new_enrolment_code(session, world.olga, now=now)
+        for name, actor in (("quote", world.cora), ("free_quote", None)):
+            things[name] = trade_in.quote(
+                session, actor or ANONYMOUS, model_code=LAPTOP, storage_gb=256, answers=GOOD_ANSWERS, now=now
+            ).code
+    named = {
+        **devices, "expected": expected, "received": received, "inspected": inspected, "clearing": waiting,
+        "held": held,
+    }  # fmt: skip
+    centre = world.organisation("Rhein Datenpark")
+    with world.transaction() as session:
+        things = {name: session.get_one(Device, device_id).code for name, device_id in named.items()} | things
+        things |= {
+            "medium": world.media(waiting)[0].id,
+            "offer": session.scalars(sa.select(Offer.id).where(Offer.device_id == inspected)).one(),
+            "certificate": session.scalars(
+                sa.select(Certificate.id).where(Certificate.device_id == devices["for_sale"])
+            ).one(),
+            "slug": session.get_one(Centre, centre).did.rpartition(":")[2],
+        }
+    return things | {
+        "station": world.station().station.id,
+        "station_key": world.station(),
+        "centre": centre,
+        "recycler": world.organisation({"rita": "Werk Zwei", "rosa": "Neu & Gut"}[buyer]),
+        "bundle": archive(things["files"]),
+        "findings": {name: str(value) for name, value in good_findings().items()},
+        "answers": GOOD_ANSWERS,
+        "model": LAPTOP,
+        "enrolment": _enrolment(enrolment),
+        "starts_at": f"{now:%Y-%m-%dT%H:%M}",
+        "ends_at": f"{now + timedelta(days=2):%Y-%m-%dT%H:%M}",
+        "next_year": f"{now + timedelta(days=365):%Y-%m-%d}",
+    }
+
+
+def _enrolment(code: str) -> dict[str, str]:
+    """What a new station sends with its centre's code."""
+    key = Ed25519PrivateKey.generate()
+    public = wipe.public_key_multibase(key.public_key())
+    proof = base64.b64encode(key.sign(f"ewaste-enrol-v1\n{code}\n{public}".encode())).decode()
+    return {"code": code, "station_name": "Bench 2", "public_key_multibase": public, "proof": proof}

@@ -1,0 +1,273 @@
+"""What a stranger meets: quotes, lots, the shop, and checking a certificate."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import zipfile
+from collections.abc import Callable
+
+import pytest
+from flask import Flask
+
+from ewaste.journey import clearing, sale
+from ewaste.tradein.questions import QUESTIONS
+from ewaste.web import public as public_pages
+from ewaste.web.public import csv_text
+from tests.web.visitors import Visitor, words
+from tests.world import GOOD_ANSWERS, LAPTOP, World
+
+
+def make_quote(who: Visitor, **changes: str) -> str:
+    """Answer the form for a ThinkPad; the address of the quote."""
+    answer = who.post(f"/quote/{LAPTOP}", {"storage_gb": "256", **GOOD_ANSWERS, **changes})
+    assert answer.status_code == 303, words(answer.text)
+    return answer.headers["Location"]
+
+
+def certificate_of(world: World, device_code: str) -> str:
+    """The number of a device's certificate, as its page has it."""
+    from ewaste.views import public
+
+    with world.transaction() as session:
+        return str(public.certificate_for(session, device_code))
+
+
+def test_the_front_page_works_before_anything_was_sold(stranger: Visitor) -> None:
+    text = stranger.text("/")
+    assert "Know that your data is gone" in text
+    assert "No lot is open just now" in text
+
+
+def test_every_model_of_the_catalogue_can_be_found_and_asked_about(stranger: Visitor) -> None:
+    assert "ThinkPad T480" in stranger.text("/quote?q=thinkpad+t480")
+    assert "We do not buy that model yet" in stranger.text("/quote?q=no+such+thing")
+    page = stranger.text(f"/quote/{LAPTOP}")
+    for question in QUESTIONS["laptop"]:
+        assert question.text in page
+    assert "How much storage has it?" in page
+
+
+def test_a_quote_shows_every_line_and_its_source(stranger: Visitor) -> None:
+    text = stranger.text(make_quote(stranger))
+    assert "How this price comes about" in text
+    assert "Price table" not in text  # no words of ours that nobody explained
+    assert "Looks: light marks" in text
+    assert "Never less than its materials are worth" in text
+    assert "estimate" in text
+    assert "rounded half up to the cent" in text
+    assert "Rhein Datenpark" in text
+    assert "Elbe Prüfstelle" in text
+
+
+def test_a_question_left_open_keeps_what_was_answered(stranger: Visitor) -> None:
+    answers = {**GOOD_ANSWERS, "storage_gb": "256"}
+    del answers["screen"]
+    answer = stranger.post(f"/quote/{LAPTOP}", answers)
+    assert answer.status_code == 422
+    assert "Is the glass of the screen whole?" in answer.text
+    assert re.search(r'name="cosmetic" value="light_marks" checked', answer.text)
+
+
+def test_a_quote_needs_the_storage(stranger: Visitor) -> None:
+    answer = stranger.post(f"/quote/{LAPTOP}", GOOD_ANSWERS)
+    assert answer.status_code == 422
+    assert "Choose the storage of your device." in words(answer.text)
+
+
+def test_a_monitor_is_not_bought_and_the_page_says_why(stranger: Visitor) -> None:
+    from ewaste.tradein.pricing import load_catalogue
+
+    monitors = [model.id for model in load_catalogue() if model.device_class == "monitor"]
+    if not monitors:
+        pytest.skip("the catalogue has no monitor")
+    answer = stranger.get(f"/quote/{monitors[0]}")
+    assert answer.status_code == 422
+    assert "We do not take monitors yet" in words(answer.text)
+
+
+def test_a_quote_of_a_person_is_nobody_elses(
+    cora: Visitor, stranger: Visitor, visitor: Callable[[str | None], Visitor]
+) -> None:
+    address = make_quote(cora)
+    assert cora.get(address).status_code == 200
+    assert stranger.get(address).status_code == 404
+    assert visitor("ben").get(address).status_code == 404
+
+
+def test_an_unknown_code_is_told_as_not_found(stranger: Visitor) -> None:
+    for address in ("/quotes/Q-0000-0000", "/lots/L-0000-0000", "/shop/S-0000-0000", "/lots/x/manifest.csv"):
+        assert stranger.get(address).status_code == 404
+
+
+def test_a_certificate_is_checked_by_device_code_and_by_number(world: World, stranger: Visitor) -> None:
+    code = world.device(world.cleared()).code
+    number = certificate_of(world, code)
+    for asked in (code, code.lower().replace("-", ""), number):
+        text = stranger.text(f"/verify?code={asked}")
+        assert "The data on this laptop is gone." in text
+        assert "1 storage medium covered" in text
+        assert "This is a training certificate" in text
+    page = stranger.text(f"/certificates/{number}")
+    assert "The data on this laptop is gone." in page
+    assert "DRIVE-1" in page
+    assert "every byte read back" in page
+    assert "Clearhand accreditation desk" in page
+
+
+def test_a_code_without_a_certificate_is_told_kindly(world: World, stranger: Visitor) -> None:
+    code = world.device(world.expected()).code
+    assert "We hold no certificate under this code" in stranger.text(f"/verify?code={code}", 404)
+    assert "We hold no certificate under this code" in stranger.text("/verify?code=%00%27", 404)
+
+
+def test_the_bundle_can_be_taken_home_and_checked_as_a_file(world: World, stranger: Visitor) -> None:
+    code = world.device(world.cleared()).code
+    archive = stranger.get(f"/certificates/{certificate_of(world, code)}/bundle.zip")
+    assert archive.headers["Content-Type"] == "application/zip"
+    assert "certificate.json" in zipfile.ZipFile(io.BytesIO(archive.data)).namelist()
+    answer = stranger.post(
+        "/verify",
+        {"bundle": (io.BytesIO(archive.data), "bundle.zip"), "training": "yes"},
+        content_type="multipart/form-data",
+    )
+    text = words(answer.text)
+    assert answer.status_code == 200
+    assert "The data on this device is gone." in text
+    without = stranger.post(
+        "/verify", {"bundle": (io.BytesIO(archive.data), "bundle.zip")}, content_type="multipart/form-data"
+    )
+    assert "This certificate does not verify." in words(without.text)
+
+
+def test_a_changed_bundle_does_not_verify_and_the_reason_is_named(world: World, stranger: Visitor) -> None:
+    code = world.device(world.cleared()).code
+    archive = stranger.get(f"/certificates/{certificate_of(world, code)}/bundle.zip").data
+    forged = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as source, zipfile.ZipFile(forged, "w") as target:
+        for name in source.namelist():
+            target.writestr(name, source.read(name).replace(b"DRIVE-1", b"DRIVE-9"))
+    answer = stranger.post(
+        "/verify",
+        {"bundle": (io.BytesIO(forged.getvalue()), "b.zip"), "training": "yes"},
+        content_type="multipart/form-data",
+    )
+    text = words(answer.text)
+    assert "This certificate does not verify." in text
+    assert "none of this can be relied on" in text
+
+
+@pytest.mark.parametrize("content", [b"no zip", b"PK\x03\x04broken", b"\x00" * 2000])
+def test_rubbish_is_refused_in_words(content: bytes, stranger: Visitor) -> None:
+    answer = stranger.post("/verify", {"bundle": (io.BytesIO(content), "b.zip")}, content_type="multipart/form-data")
+    assert answer.status_code == 200
+    assert "The bundle cannot be read" in words(answer.text)
+
+
+def test_a_file_that_is_too_large_is_not_read(stranger: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(public_pages, "LARGEST_BUNDLE", 1_000)
+    answer = stranger.post(
+        "/verify", {"bundle": (io.BytesIO(b"\x00" * 1_001), "b.zip")}, content_type="multipart/form-data"
+    )
+    assert answer.status_code == 422
+    assert "larger than one megabyte" in words(answer.text)
+
+
+def test_a_revoked_certificate_says_so_everywhere(world: World, stranger: Visitor) -> None:
+    code = world.device(world.cleared()).code
+    number = certificate_of(world, code)
+    archive = stranger.get(f"/certificates/{number}/bundle.zip").data
+    with world.transaction() as session:
+        from uuid import UUID
+
+        clearing.revoke_certificate(
+            session, world.stefan, UUID(number), reason="The station was broken.", now=world.now
+        )
+    assert "This certificate has been revoked." in stranger.text(f"/certificates/{number}")
+    text = stranger.text(f"/verify?code={code}")
+    assert "This certificate has been revoked." in text
+    assert "The station was broken." in text
+    answer = stranger.post(
+        "/verify", {"bundle": (io.BytesIO(archive), "b.zip"), "training": "yes"}, content_type="multipart/form-data"
+    )
+    assert "This certificate has been revoked." in words(answer.text)
+
+
+def test_bidders_stand_under_aliases_and_maxima_stay_secret(
+    world: World, stranger: Visitor, visitor: Callable[[str | None], Visitor]
+) -> None:
+    code, _ = world.listed_lot()
+    world.bid("rita", code, 400)
+    world.bid("rosa", code, 120)
+    world.bid("rosa", code, 150)
+    page = stranger.get(f"/lots/{code}").text
+    text = words(page)
+    assert "Bidder 1" in text
+    assert "Bidder 2" in text
+    for secret in ("400.00", "40000", "Werk Zwei", "Neu &amp; Gut", "(you)"):
+        assert secret not in page
+    assert "€155.00" in text
+    rita = words(visitor("rita").get(f"/lots/{code}").text)
+    assert "You lead. Your maximum is €400.00" in rita
+    assert "Bidder 1 (you)" in rita
+    rosa = visitor("rosa").get(f"/lots/{code}").text
+    assert "400.00" not in rosa
+    assert "You have been outbid. Your maximum was €150.00" in words(rosa)
+
+
+def test_a_related_firm_reads_why_it_may_not_bid(world: World, visitor: Callable[[str | None], Visitor]) -> None:
+    code, _ = world.listed_lot()
+    text = words(visitor("rita").get(f"/lots/{code}").text)
+    assert "Place a binding bid" in text
+    assert "Only verified recyclers and refurbishers may bid." in words(visitor("cora").get(f"/lots/{code}").text)
+
+
+def test_the_manifest_is_a_file_that_no_spreadsheet_takes_for_a_formula(world: World, stranger: Visitor) -> None:
+    code, _ = world.listed_lot(2)
+    answer = stranger.get(f"/lots/{code}/manifest.csv")
+    rows = list(csv.DictReader(io.StringIO(answer.text)))
+    assert [row["title"] for row in rows] == ["Lenovo ThinkPad T480"] * 2
+    assert rows[0]["mass_g"] == "1580"
+    assert rows[0]["certificate"].startswith("http")
+    text = csv_text(["title"], [{"title": '=HYPERLINK("x")'}, {"title": " +1"}, {"title": "@a"}, {"title": "T480"}])
+    assert list(csv.reader(io.StringIO(text)))[1:] == [['\'=HYPERLINK("x")'], ["' +1"], ["'@a"], ["T480"]]
+
+
+def test_lots_and_shop_show_what_there_is(world: World, stranger: Visitor) -> None:
+    code, _ = world.listed_lot()
+    assert "Laptops from Köln" in stranger.text("/lots")
+    assert "Laptops from Köln" in stranger.text("/")
+    assert "Laptops from Köln" not in stranger.text("/lots?state=closed")
+    world.later(days=3)
+    assert "Laptops from Köln" in stranger.text("/lots?state=closed&way=nonsense&page=-1")
+    assert "Bidding is over." in stranger.text(f"/lots/{code}")
+    device_id = world.cleared(serial="PF99999", serials=("DRIVE-99",))
+    with world.transaction() as session:
+        listing = sale.list_device(session, world.stefan, device_id, price_minor=19_900, now=world.now).code
+    assert "€199.00" in stranger.text("/shop?q=think+t480&device_class=laptop")
+    assert "Nothing for sale that fits" in stranger.text("/shop?q=%25")
+    text = stranger.text(f"/shop/{listing}")
+    assert "No earlier owner's data is on it" in text
+    assert "Battery 86 %" in text
+
+
+def test_a_list_costs_the_same_number_of_statements_however_long(
+    real_site: Flask, world: World, stranger: Visitor
+) -> None:
+    import sqlalchemy as sa
+
+    engine = real_site.extensions["ewaste"].database.engine
+    counted: list[str] = []
+    sa.event.listen(engine, "before_cursor_execute", lambda *args: counted.append(args[2]))
+
+    def cost(address: str) -> int:
+        counted.clear()
+        assert stranger.get(address).status_code == 200
+        return len(counted)
+
+    world.listed_lot(1)
+    one = cost("/lots")
+    for number in range(2):
+        world.lot_of([world.cleared(serial=f"QF{number:05d}", serials=(f"D-{number}",))])
+    assert cost("/lots") == one

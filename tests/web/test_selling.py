@@ -1,0 +1,348 @@
+"""A private person at the site: an account, a quote accepted, the offer answered, the money, the proof."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from uuid import UUID
+
+import pytest
+from flask import Flask
+
+from ewaste.accounts.samples import PASSWORD
+from ewaste.devices.lifecycle import State
+from ewaste.journey import bench, sale
+from tests.web.test_public import make_quote
+from tests.web.visitors import Visitor, words
+from tests.world import World, good_findings
+
+
+def accepted(who: Visitor, world: World, **changes: str) -> str:
+    """Accept a fresh quote; the address of the page that follows."""
+    form = {
+        "serial": "PF1ABCDE",
+        "owner": "yes",
+        "centre_id": str(world.organisation("Rhein Datenpark")),
+        "silence": "send-back",
+        **changes,
+    }
+    answer = who.post(make_quote(who) + "/accept", form)
+    assert answer.status_code == 303, words(answer.text)
+    return answer.headers["Location"]
+
+
+def code_of(world: World, device_id: UUID) -> str:
+    """The device's code."""
+    return world.device(device_id).code
+
+
+def test_a_new_person_opens_an_account_and_is_signed_in(stranger: Visitor) -> None:
+    form = {
+        "name": "Nina Neu",
+        "email": "Nina@Example.org",
+        "password": "four words are easy",
+        "adult": "yes",
+        "next": "/account",
+    }
+    answer = stranger.post("/sign-up", form)
+    assert answer.headers["Location"] == "/account"
+    text = stranger.text("/account")
+    assert "nina@example.org" in text
+    assert "Private person" in text
+    assert "Your account is open." in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"adult": None}, "18 or older"),
+        ({"password": "short"}, "Choose a password of 10 to 200 characters."),
+        ({"email": "cora@example.org"}, "There is an account with this address already."),
+        ({"email": "nobody"}, "This is no e-mail address."),
+        ({"name": "x" * 400}, "too long"),
+    ],
+)
+def test_an_account_is_refused_with_the_reason(
+    changes: dict[str, str | None], sentence: str, stranger: Visitor
+) -> None:
+    form = {"name": "Nina", "email": "nina@example.org", "password": "four words are easy", "adult": "yes"} | changes
+    answer = stranger.post("/sign-up", {name: value for name, value in form.items() if value is not None})
+    assert answer.status_code in (409, 422)
+    assert sentence in words(answer.text)
+
+
+def test_signing_in_starts_a_fresh_session_and_goes_where_one_wanted(stranger: Visitor) -> None:
+    with stranger.client.session_transaction() as before:
+        before["planted"] = "by somebody else"
+    answer = stranger.post("/sign-in", {"email": "cora@example.org", "password": PASSWORD, "next": "/devices?page=2"})
+    assert answer.headers["Location"] == "/devices?page=2"
+    with stranger.client.session_transaction() as after:
+        assert "planted" not in after
+
+
+@pytest.mark.parametrize(
+    "onward",
+    [
+        "https://evil.example/",
+        "//evil.example",
+        "/\\evil.example",
+        "\\\\evil.example",
+        "javascript:alert(1)",
+        "/\t/evil.example",
+        "a" * 600,
+    ],
+)
+def test_nobody_is_led_away_by_the_sign_in_page(onward: str, stranger: Visitor) -> None:
+    answer = stranger.post("/sign-in", {"email": "cora@example.org", "password": PASSWORD, "next": onward})
+    assert answer.headers["Location"] == "/devices"
+
+
+def test_a_wrong_password_is_not_told_from_an_unknown_address(stranger: Visitor) -> None:
+    wrong = stranger.post("/sign-in", {"email": "cora@example.org", "password": "not hers at all"})
+    unknown = stranger.post("/sign-in", {"email": "nobody@example.org", "password": "not hers at all"})
+    sentence = "The e-mail address and the password do not belong together."
+    assert wrong.status_code == unknown.status_code == 422
+    assert sentence in words(wrong.text)
+    assert sentence in words(unknown.text)
+
+
+def test_guessing_passwords_ends_after_ten_tries(stranger: Visitor) -> None:
+    for _ in range(10):
+        assert stranger.post("/sign-in", {"email": "cora@example.org", "password": "guess"}).status_code == 422
+    answer = stranger.post("/sign-in", {"email": "cora@example.org", "password": PASSWORD})
+    assert answer.status_code == 429
+    assert "Too many tries" in words(answer.text)
+
+
+def test_a_form_without_its_token_is_refused(stranger: Visitor) -> None:
+    answer = stranger.client.post("/sign-in", data={"email": "cora@example.org", "password": PASSWORD})
+    assert answer.status_code == 409
+
+
+def test_signing_out_ends_the_session(cora: Visitor) -> None:
+    assert cora.post("/sign-out").status_code == 303
+    answer = cora.get("/devices")
+    assert answer.status_code == 303
+    assert answer.headers["Location"] == "/sign-in?next=/devices"
+
+
+def test_a_stranger_who_accepts_signs_in_and_comes_back_to_the_quote(stranger: Visitor, world: World) -> None:
+    address = make_quote(stranger)
+    answer = stranger.post(address + "/accept", {"serial": "PF1ABCDE"})
+    assert answer.headers["Location"] == f"/sign-in?next={address}"
+    stranger.sign_in("cora")
+    assert "Sell it at this price" in stranger.text(address)
+
+
+def test_accepting_leads_to_the_parcel_and_its_code(cora: Visitor, world: World) -> None:
+    onward = accepted(cora, world)
+    page = cora.get(onward)
+    text = words(page.text)
+    code = onward.split("/")[2]
+    assert "Before you post it" in text
+    assert code in text
+    assert "Rhein Datenpark" in text
+    assert "<svg" in page.text
+    assert "style=" not in page.text
+    assert "Send it in" in cora.text("/devices")
+    assert "You accepted the quote" in cora.text(f"/devices/{code}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"owner": None}, "We buy only from owners."),
+        ({"serial": ""}, "Type the serial number or IMEI"),
+        ({"silence": "accept"}, "Choose what happens when you do not answer"),
+        ({"silence": "floor"}, "Type the lowest price that you would take."),
+        ({"silence": "floor", "floor": "99999"}, "at most the quote"),
+        ({"silence": "floor", "floor": "twelve"}, "Type an amount in euros"),
+        ({"centre_id": "nonsense"}, "Choose the test centre"),
+    ],
+)
+def test_an_acceptance_that_lacks_something_keeps_what_was_typed(
+    changes: dict[str, str | None], sentence: str, cora: Visitor, world: World
+) -> None:
+    form = {
+        "serial": "PF1KEEPME",
+        "owner": "yes",
+        "centre_id": str(world.organisation("Rhein Datenpark")),
+        "silence": "send-back",
+    } | changes
+    answer = cora.post(make_quote(cora) + "/accept", {name: value for name, value in form.items() if value is not None})
+    assert answer.status_code == 422
+    assert sentence in words(answer.text)
+    if "serial" not in changes:
+        assert "PF1KEEPME" in answer.text
+    assert "Nothing sold yet" in cora.text("/devices")
+
+
+def test_a_device_is_nobody_elses(world: World, visitor: Callable[[str | None], Visitor], cora: Visitor) -> None:
+    device_id = world.inspected()
+    code, offer = code_of(world, device_id), world.offer(device_id).id
+    ben, rita = visitor("ben"), visitor("rita")
+    for address in (f"/devices/{code}", f"/devices/{code}/prepare"):
+        assert cora.get(address).status_code == 200
+        assert ben.get(address).status_code == 404
+        assert rita.get(address).status_code == 403
+    for address in (f"/offers/{offer}/confirm", f"/offers/{offer}/decline", f"/devices/{code}/cancel"):
+        assert ben.post(address).status_code == 404
+        assert visitor(None).post(address).status_code in (302, 303, 403)
+    assert world.device(device_id).state is State.INSPECTED
+
+
+def test_an_offer_is_a_difference_and_confirming_it_fixes_the_price(world: World, cora: Visitor) -> None:
+    device_id = world.inspected(findings={**good_findings(), "screen_crack": "yes"})
+    code, offer = code_of(world, device_id), world.offer(device_id)
+    text = cora.text(f"/devices/{code}")
+    assert "The centre found something else" in text
+    assert "Glass of the screen" in text
+    assert "cracked screen" in text
+    assert "If we hear nothing, we send it back free of charge." in text
+    assert "Answer the offer" in cora.text("/devices")
+    answer = cora.post(f"/offers/{offer.id}/confirm")
+    assert answer.headers["Location"] == f"/devices/{code}"
+    after = cora.text(f"/devices/{code}")
+    assert "We pay you by Friday 27 November" in after
+    assert "You accepted the offer" in after
+    assert "Its data is being wiped" in after
+    assert "Tell us where to pay you" in after
+    again = cora.post(f"/offers/{offer.id}/confirm")
+    assert again.status_code == 409
+    assert "Nothing has changed" in words(again.text)
+
+
+def test_a_declined_offer_sends_the_device_back(world: World, cora: Visitor) -> None:
+    device_id = world.inspected()
+    code = code_of(world, device_id)
+    cora.post(f"/offers/{world.offer(device_id).id}/decline")
+    assert "It is coming back to you" in cora.text(f"/devices/{code}")
+    with world.transaction() as session:
+        bench.send_back(session, world.olga, device_id, reason="Declined.", seal="S-2", mass_g=1580, now=world.now)
+    assert "It went back to you" in cora.text("/devices")
+
+
+def test_a_sale_can_be_called_off_before_posting_and_not_after(world: World, cora: Visitor) -> None:
+    onward = accepted(cora, world)
+    code = onward.split("/")[2]
+    assert cora.post(f"/devices/{code}/cancel").status_code == 303
+    assert "Called off" in cora.text("/devices")
+    late = code_of(world, world.received(serial="PF2"))
+    answer = cora.post(f"/devices/{late}/cancel")
+    assert answer.status_code == 409
+    assert "cannot become cancelled" in words(answer.text)
+
+
+def test_the_story_of_a_cleared_device_is_whole_and_names_no_staff(world: World, cora: Visitor) -> None:
+    code = code_of(world, world.cleared())
+    page = cora.get(f"/devices/{code}")
+    text = words(page.text)
+    for sentence in (
+        "The data is gone",
+        "Storage found: SSD",
+        "The SSD was wiped",
+        "The wipe was ordered",
+        "It belongs to Clearhand now",
+        "Its way:",
+        "is whole",
+        "How the three ways compared",
+    ):
+        assert sentence in text, sentence
+    assert "Olga" not in text
+    assert "Bench 1" not in text
+    assert "/certificates/" in page.text
+
+
+def test_every_event_that_the_journey_writes_has_words_of_its_own() -> None:
+    import ast
+    from pathlib import Path
+
+    import ewaste
+    from ewaste.devices.lifecycle import State
+    from ewaste.devices.models import MediumEventKind
+    from ewaste.views import timeline
+
+    written = {f"device.{state.value}" for state in State} | {f"medium.{kind.value}" for kind in MediumEventKind}
+    for folder in ("journey", "devices"):
+        for file in (Path(ewaste.__file__).parent / folder).glob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("note") and len(node.args) >= 3:
+                    kind = node.args[2]
+                    if isinstance(kind, ast.Constant):
+                        written.add(str(kind.value))
+    assert not {kind for kind in written if kind not in timeline.KINDS and not kind.startswith("medium.")}
+
+
+def test_staff_read_the_same_story_with_names(world: World, visitor: Callable[[str | None], Visitor]) -> None:
+    code = code_of(world, world.cleared())
+    text = visitor("stefan").text(f"/devices/{code}")
+    assert "Olga Brandt" in text
+    assert "Cora Lindqvist" in text
+
+
+def test_the_pages_say_what_stops_a_device(world: World, cora: Visitor) -> None:
+    device_id = world.inspected(shows="SOMETHING-ELSE")
+    text = cora.text(f"/devices/{code_of(world, device_id)}")
+    assert "On hold: not the item declared" in text
+    assert "You can accept as soon as the hold is lifted." in text
+    assert f"/offers/{world.offer(device_id).id}/confirm" not in cora.get(f"/devices/{code_of(world, device_id)}").text
+    held = cora.post(f"/offers/{world.offer(device_id).id}/confirm")
+    assert held.status_code == 409
+
+
+def test_a_list_of_devices_costs_the_same_however_long(real_site: Flask, world: World, cora: Visitor) -> None:
+    import sqlalchemy as sa
+
+    counted: list[str] = []
+    engine = real_site.extensions["ewaste"].database.engine
+    sa.event.listen(engine, "before_cursor_execute", lambda *args: counted.append(args[2]))
+
+    def cost(address: str) -> int:
+        counted.clear()
+        assert cora.get(address).status_code == 200
+        return len(counted)
+
+    world.inspected()
+    one = cost("/devices")
+    for number in range(3):
+        world.inspected(serial=f"PF{number}", serials=(f"D{number}",))
+    assert cost("/devices") == one
+
+
+def test_a_buyer_takes_a_listed_device_once(
+    world: World, visitor: Callable[[str | None], Visitor], stranger: Visitor, cora: Visitor
+) -> None:
+    device_id = world.cleared()
+    with world.transaction() as session:
+        listing = sale.list_device(session, world.stefan, device_id, price_minor=19_900, now=world.now).code
+    assert stranger.post(f"/shop/{listing}/buy").headers["Location"] == f"/sign-in?next=/shop/{listing}"
+    ben = visitor("ben")
+    answer = ben.post(f"/shop/{listing}/buy")
+    order = answer.headers["Location"]
+    assert re.fullmatch(r"/orders/B-[0-9A-Z-]+", order)
+    text = ben.text(order)
+    assert "Pay €199.00" in text
+    assert "Waiting for payment" in text
+    second = cora.post(f"/shop/{listing}/buy")
+    assert second.status_code == 409
+    assert "Somebody else bought this device" in words(second.text)
+    assert cora.get(order).status_code == 404
+    assert "Sold" in stranger.text(f"/shop/{listing}")
+    assert "It has a buyer" in cora.text(f"/devices/{code_of(world, device_id)}")
+    assert "Ben" not in cora.text(f"/devices/{code_of(world, device_id)}")
+    assert order.split("/")[-1] in ben.text("/account")
+
+
+def test_when_the_provider_is_silent_nothing_is_lost(world: World, visitor: Callable[[str | None], Visitor]) -> None:
+    device_id = world.cleared()
+    with world.transaction() as session:
+        listing = sale.list_device(session, world.stefan, device_id, price_minor=19_900, now=world.now).code
+    ben = visitor("ben")
+    order = ben.post(f"/shop/{listing}/buy").headers["Location"]
+    answer = ben.post(f"{order}/pay")
+    assert answer.status_code == 409
+    assert "The payment provider does not answer. Nothing was paid." in words(answer.text)
+    bank = ben.post("/account/payout", {"country": "DE"})
+    assert bank.status_code == 409
+    assert "does not answer" in words(bank.text)
+    assert "Choose the country" in words(ben.post("/account/payout", {"country": "XX"}).text)

@@ -1,0 +1,102 @@
+"""Visitors of the site as it really is: with form tokens and limits, cookies of their own, and eyes for words only."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Callable, Iterator
+from html import unescape
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from ewaste.accounts.samples import PASSWORD, SAMPLES
+from ewaste.core import clock
+from ewaste.core.config import Config
+from ewaste.web import create_app
+from ewaste.web.limits import limiter
+from tests.world import World
+
+
+class Visitor:
+    """One person at the site."""
+
+    def __init__(self, client: FlaskClient) -> None:
+        self.client = client
+
+    def get(self, address: str, **more: Any) -> TestResponse:
+        """Read a page."""
+        return self.client.get(address, **more)
+
+    def text(self, address: str, status: int = 200) -> str:
+        """The words of a page, as a reader sees them."""
+        answer = self.get(address)
+        assert answer.status_code == status, f"{address}: {answer.status_code}\n{words(answer.text)[:3000]}"
+        return words(answer.text)
+
+    def post(self, address: str, form: dict[str, Any] | None = None, **more: Any) -> TestResponse:
+        """Send a form with its token, as the page it stands on would."""
+        token = re.search(r'name="csrf_token" value="([^"]+)"', self.client.get("/sign-up").text)
+        assert token
+        return self.client.post(address, data={"csrf_token": token[1], **(form or {})}, **more)
+
+    def sign_in(self, who: str) -> Visitor:
+        """Sign in as a sample person, by the part of the address before the @."""
+        email = next(sample.email for sample in SAMPLES if sample.email.split("@")[0] == who)
+        answer = self.post("/sign-in", {"email": email, "password": PASSWORD})
+        assert answer.status_code == 303, words(answer.text)
+        return self
+
+
+def words(html: str) -> str:
+    """A page as a reader sees it: no tags, single spaces."""
+    bare = re.sub(r"<(script|style|svg).*?</\1>", " ", html, flags=re.DOTALL)
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", bare)).replace("\u00a0", " ").split())
+
+
+@pytest.fixture
+def provider_url() -> str:
+    """Where the payment provider answers: nowhere, unless a test module says otherwise."""
+    return "http://127.0.0.1:9"
+
+
+@pytest.fixture
+def real_site(
+    app_url: str, world: World, provider_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Flask]:
+    """The site on the test's database with everything switched on; its clock is the world's."""
+    monkeypatch.setattr(clock, "now", lambda: world.now)
+    env = {"DATABASE_URL": app_url, "EWASTE_DATA": str(tmp_path / "data"), "PRACTICE_URL": provider_url}
+    app = create_app(Config.from_env(env))
+    app.extensions["ewaste"] = dataclasses.replace(app.extensions["ewaste"], issuers=world.issuers)
+    limiter.enabled = True
+    limiter.reset()
+    yield app
+    app.extensions["ewaste"].database.close()
+
+
+@pytest.fixture
+def visitor(real_site: Flask) -> Callable[[str | None], Visitor]:
+    """Brings a visitor to the site: a sample person, signed in, or a stranger."""
+
+    def come(who: str | None) -> Visitor:
+        arrived = Visitor(real_site.test_client())
+        return arrived.sign_in(who) if who else arrived
+
+    return come
+
+
+@pytest.fixture
+def stranger(visitor: Callable[[str | None], Visitor]) -> Visitor:
+    """Somebody who is not signed in."""
+    return visitor(None)
+
+
+@pytest.fixture
+def cora(visitor: Callable[[str | None], Visitor]) -> Visitor:
+    """The consumer who sells, signed in."""
+    return visitor("cora")
