@@ -1,6 +1,6 @@
 """How fast bids are acknowledged over HTTP on one lot, against a signed-in page with one primary-key select.
 
-One market as `make run` starts it, one lot, three recyclers on eight connections. Each side keeps them busy for a
+One market as `make run` starts it, one lot, three recyclers on four connections. Each side keeps them busy for a
 second and a half. Only acknowledged bids count. After the last pair every acknowledgement is held against the
 database: numbers without gaps, each in the hands of the bidder it was given to, none lost, none doubled.
 """
@@ -30,7 +30,7 @@ from ewaste.core.installation import installation
 from story.stage import Market, market
 from tests.world import World
 
-CONNECTIONS = 8
+CONNECTIONS = 4
 SECONDS = 1.5
 BIDDERS = ("rita@werk.example", "rosa@neu.example", "ravi@kreis.example")
 STEP_MINOR = 200_00  # twice the highest increment, so that the next number is high enough

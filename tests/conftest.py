@@ -1,4 +1,8 @@
-"""What tests stand on: a real PostgreSQL, one database for each test, cloned from a migrated and seeded template."""
+"""What tests stand on: a real PostgreSQL, and for each test a database with nothing in it but the sample market.
+
+A database is cloned from a migrated and seeded template. Cloning takes half a second on a busy machine, so a clone is
+emptied after its test and given to the next one; one that a test reached as its owner is dropped.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
 from ewaste.centres.credentials import Issuers
@@ -50,13 +56,71 @@ def template(cluster: embedded.Server, issuers: Issuers) -> str:
     return name
 
 
+class Clones:
+    """Clones of the template that wait for their next test."""
+
+    def __init__(self, cluster: embedded.Server, template: str) -> None:
+        self._cluster, self._template = cluster, template
+        self._waiting: list[str] = []
+        with self._admin(template).begin() as connection:
+            tables = connection.scalars(
+                sa.text(
+                    "select tablename from pg_tables where schemaname = 'public' and tablename <> 'alembic_version'"
+                )
+            ).all()
+            self._empty = "".join(f'delete from "{table}";' for table in tables)
+            everything = {
+                table: connection.scalar(sa.text(f'select json_agg(t)::text from "{table}" t')) for table in tables
+            }
+        self._sample = {table: rows for table, rows in everything.items() if rows}
+
+    def take(self) -> str:
+        """A database with nothing in it but the sample market."""
+        if self._waiting:
+            return self._waiting.pop()
+        name = f"test_{os.getpid()}_{next(_number)}"
+        self._cluster.create_database(name, template=self._template)
+        return name
+
+    def give_back(self, name: str) -> None:
+        """Put out whoever is still connected, and bring the sample market back; no trigger sees it."""
+        with self._admin(name).begin() as connection:
+            connection.execute(
+                sa.text(
+                    "select pg_terminate_backend(pid) from pg_stat_activity"
+                    " where datname = current_database() and pid <> pg_backend_pid()"
+                )
+            )
+            connection.execute(sa.text("set local session_replication_role = replica"))
+            connection.exec_driver_sql(self._empty)
+            for table, rows in self._sample.items():
+                row_by_row = f'json_populate_recordset(cast(null as "{table}"), cast(:rows as json))'
+                connection.execute(sa.text(f'insert into "{table}" select * from {row_by_row}'), {"rows": rows})
+        self._waiting.append(name)
+
+    def drop(self, name: str) -> None:
+        """End a database whose rules a test may have changed."""
+        self._cluster.drop_database(name)
+
+    def _admin(self, name: str) -> sa.Engine:
+        return sa.create_engine(make_url(self._cluster.admin_url).set(database=name), poolclass=sa.NullPool)
+
+
+@pytest.fixture(scope="session")
+def clones(cluster: embedded.Server, template: str) -> Clones:
+    """The clones of this run."""
+    return Clones(cluster, template)
+
+
 @pytest.fixture
-def database_name(cluster: embedded.Server, template: str) -> Iterator[str]:
-    """A fresh clone of the template, dropped after the test."""
-    name = f"test_{os.getpid()}_{next(_number)}"
-    cluster.create_database(name, template=template)
+def database_name(clones: Clones, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A database of one's own for the length of a test."""
+    name = clones.take()
     yield name
-    cluster.drop_database(name)
+    if "owner_url" in request.fixturenames:
+        clones.drop(name)
+    else:
+        clones.give_back(name)
 
 
 @pytest.fixture

@@ -87,11 +87,19 @@ class Database:
             connect_args={"application_name": "ewaste", "options": "-c timezone=UTC -c lock_timeout=10s"},
         )
         self._sessions = sessionmaker(self.engine, expire_on_commit=False, autoflush=True)
+        alone = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._readings = sessionmaker(alone, expire_on_commit=False, autoflush=False)
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """One step, whole or not at all: commits at the end, rolls back when anything is raised."""
         with self._sessions.begin() as session:
+            yield session
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """One or a few reads that need not fit each other: each statement by itself, without a transaction around."""
+        with self._readings() as session:
             yield session
 
     def close(self) -> None:

@@ -12,12 +12,13 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, aliased
 
 from ewaste.accounts.models import Organisation
 from ewaste.core import jobs
 from ewaste.core.ids import LOT, new_code, new_id, read_code
-from ewaste.core.refusals import Conflict, Invalid, NotFound
+from ewaste.core.refusals import Conflict, Invalid, NotFound, Refusal
 from ewaste.market import auctions
 from ewaste.market.models import Bid, Lot, LotLine, LotState
 
@@ -39,20 +40,8 @@ def find_for_bid(session: Session, text: str, bidder_id: UUID) -> tuple[Lot, Org
 
     Raises `NotFound`.
     """
-    code, centre = read_code(text, LOT), aliased(Organisation)
-    row = (
-        session.execute(
-            sa.select(Lot, Organisation, centre.group_name)
-            .select_from(Lot)
-            .join(Organisation, Organisation.id == bidder_id)
-            .join(centre, centre.id == Lot.centre_id)
-            .where(Lot.code == code)
-            .with_for_update(of=Lot)
-            .execution_options(populate_existing=True)
-        ).one_or_none()
-        if code
-        else None
-    )
+    code = read_code(text, LOT)
+    row = session.execute(_FOR_BID, {"code": code, "bidder": bidder_id}).one_or_none() if code else None
     if row is None:
         raise NotFound("There is no lot with this code. Codes look like L-7K3M-9QXA.")
     return row[0], row[1], row[2]
@@ -118,58 +107,62 @@ def place_bid(
 
     Raises `Invalid` with the field, or `Conflict`, in the words of the rules.
     """
-    again = session.scalar(sa.select(Bid).where(Bid.lot_id == lot.id, Bid.bidder_id == bidder_id, Bid.key == key))
-    if again is not None:
-        if again.max_minor != max_minor:
-            raise Conflict("This form was sent before with another amount. Reload the page and bid again.")
-        return again
+    refusal: Refusal | None = None
     if lot.state is not LotState.OPEN:
-        raise Conflict(f"This auction is {lot.state.value}. Your bid was not placed.")
-    if now < lot.opens_at:
-        raise Conflict(f"This auction opens on {lot.opens_at:%d %B at %H:%M} UTC. Your bid was not placed.")
-    after, outcome = auctions.place(book_of(lot), auctions.Bid(str(bidder_id), max_minor, now))
-    if not outcome.accepted:
-        if outcome.refusal == "invalid":
-            raise Invalid(outcome.sentence, field="maximum")
-        raise Conflict(outcome.sentence)
-    bid = Bid(
-        id=new_id(),
-        lot_id=lot.id,
-        seq=outcome.seq,
-        bidder_id=bidder_id,
-        person_id=person_id,
-        key=key,
-        max_minor=max_minor,
-        price_minor=after.price_minor,
-        leading=after.leader == str(bidder_id),
-        at=now,
-    )
-    _acknowledge(session, bid, after)
-    return bid
+        refusal = Conflict(f"This auction is {lot.state.value}. Your bid was not placed.")
+    elif now < lot.opens_at:
+        refusal = Conflict(f"This auction opens on {lot.opens_at:%d %B at %H:%M} UTC. Your bid was not placed.")
+    else:
+        after, outcome = auctions.place(book_of(lot), auctions.Bid(str(bidder_id), max_minor, now))
+        if outcome.accepted:
+            bid = Bid(
+                id=new_id(),
+                lot_id=lot.id,
+                seq=outcome.seq,
+                bidder_id=bidder_id,
+                person_id=person_id,
+                key=key,
+                max_minor=max_minor,
+                price_minor=after.price_minor,
+                leading=after.leader == str(bidder_id),
+                ends_at=after.ends_at,
+                at=now,
+            )
+            if _acknowledge(session, bid, after):
+                return bid
+        elif outcome.refusal == "invalid":
+            refusal = Invalid(outcome.sentence, field="maximum")
+        else:
+            refusal = Conflict(outcome.sentence)
+    # Not taken: either it is here already, under the same key, or the rules refused it.
+    again = session.scalar(sa.select(Bid).where(Bid.lot_id == lot.id, Bid.bidder_id == bidder_id, Bid.key == key))
+    if again is None:
+        raise refusal or Conflict("Your bid was not placed. Reload the page and bid again.")
+    if again.max_minor != max_minor:
+        raise Conflict("This form was sent before with another amount. Reload the page and bid again.")
+    return again
 
 
-def _acknowledge(session: Session, bid: Bid, after: auctions.Book) -> None:
-    """Append the bid and write the book back, in one statement: the lot is locked, and everybody else waits for it."""
-    placed = (
-        sa.insert(Bid)
-        .values({column.key: getattr(bid, column.key) for column in sa.inspect(Bid).mapper.column_attrs})
-        .returning(Bid.lot_id)
-        .cte("placed")
+def _acknowledge(session: Session, bid: Bid, after: auctions.Book) -> bool:
+    """Append the bid and write the book back, in one statement: the lot is locked, and everybody else waits for it.
+
+    False, and nothing changed, when the bidder sent a bid under this key before.
+    """
+    written = session.execute(
+        _ACKNOWLEDGE,
+        {
+            **{f"bid_{column}": getattr(bid, column) for column in _BID_COLUMNS},
+            "lot": bid.lot_id,
+            "next_now": after.next_seq,
+            "price_now": after.price_minor,
+            "ends_now": after.ends_at,
+            "leader": _uuid(after.leader),
+            "leader_max": after.leader_max_minor,
+            "second": _uuid(after.second),
+            "second_max": after.second_max_minor,
+        },
     )
-    session.execute(
-        sa.update(Lot)
-        .where(Lot.id == placed.c.lot_id)
-        .values(
-            next_seq=after.next_seq,
-            price_minor=after.price_minor,
-            ends_at=after.ends_at,
-            leader_id=_uuid(after.leader),
-            leader_max_minor=after.leader_max_minor,
-            second_id=_uuid(after.second),
-            second_max_minor=after.second_max_minor,
-        )
-        .execution_options(synchronize_session=False)
-    )
+    return written.first() is not None
 
 
 def book_of(lot: Lot) -> auctions.Book:
@@ -212,6 +205,42 @@ def let_go(session: Session, device_id: UUID, because: str, *, now: datetime) ->
         .values(released_at=now, released_because=because)
         .returning(LotLine.lot_id)
     )
+
+
+# The two statements of a bid, put together once: between them and the commit everybody else on this lot waits.
+_CENTRE = aliased(Organisation)
+_FOR_BID = (
+    sa.select(Lot, Organisation, _CENTRE.group_name)
+    .select_from(Lot)
+    .join(Organisation, Organisation.id == sa.bindparam("bidder"))
+    .join(_CENTRE, _CENTRE.id == Lot.centre_id)
+    .where(Lot.code == sa.bindparam("code"))
+    .with_for_update(of=Lot)
+    .execution_options(populate_existing=True)
+)
+_BID_COLUMNS = [column.key for column in sa.inspect(Bid).column_attrs]
+_PLACED = (
+    insert(Bid)
+    .values({column: sa.bindparam(f"bid_{column}") for column in _BID_COLUMNS})
+    .on_conflict_do_nothing(index_elements=[Bid.lot_id, Bid.bidder_id, Bid.key])
+    .returning(Bid.lot_id)
+    .cte("placed")
+)
+_ACKNOWLEDGE = (
+    sa.update(Lot)
+    .where(Lot.id == sa.bindparam("lot"), Lot.id == _PLACED.c.lot_id)
+    .values(
+        next_seq=sa.bindparam("next_now"),
+        price_minor=sa.bindparam("price_now"),
+        ends_at=sa.bindparam("ends_now"),
+        leader_id=sa.bindparam("leader"),
+        leader_max_minor=sa.bindparam("leader_max"),
+        second_id=sa.bindparam("second"),
+        second_max_minor=sa.bindparam("second_max"),
+    )
+    .returning(Lot.id)
+    .execution_options(synchronize_session=False)
+)
 
 
 def _uuid(text: str | None) -> UUID | None:

@@ -114,7 +114,10 @@ class LotLine(Base):
 
 
 class Bid(Base):
-    """An acknowledged bid. Append-only; `seq` counts without gaps in each lot."""
+    """An acknowledged bid. Append-only; `seq` counts without gaps in each lot.
+
+    `price_minor`, `leading` and `ends_at` are how the lot stood right after it: what the bidder was told.
+    """
 
     __tablename__ = "bids"
     __table_args__ = (
@@ -132,6 +135,7 @@ class Bid(Base):
     max_minor: Mapped[int]
     price_minor: Mapped[int]
     leading: Mapped[bool]
+    ends_at: Mapped[datetime]
     at: Mapped[datetime]
 
 

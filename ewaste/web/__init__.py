@@ -89,7 +89,7 @@ def _sign_in(app: Flask, database: Database) -> None:
         if known is None or not (epoch.isascii() and epoch.isdecimal()):
             return None
         try:
-            with database.transaction() as session:
+            with database.reading() as session:
                 signed_in = people.signed_in(session, UUID(person_id), int(epoch))
         except SQLAlchemyError:
             return None  # The page itself will say that the database is away; the error page must not need it.

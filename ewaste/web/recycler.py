@@ -10,7 +10,6 @@ from flask_login import current_user
 
 from ewaste.core.refusals import Invalid, NotFound, Refusal
 from ewaste.journey import sale, settlement
-from ewaste.market import lots
 from ewaste.processing.outcomes import FRACTIONS
 from ewaste.views import recycler
 from ewaste.web import public
@@ -35,8 +34,6 @@ def bid(code: str) -> flask.typing.ResponseReturnValue:
         most = minor_units(typed("maximum"), "maximum")
         with transaction() as session:
             placed = sale.place_bid(session, actor(), code, max_minor=most, key=typed("key"), now=now())
-            lot = lots.find(session, code)
-            ends_at = lot.ends_at
     except Refusal as refusal:
         return _bid_refused(refusal, code)
     if _wants_json():
@@ -44,7 +41,7 @@ def bid(code: str) -> flask.typing.ResponseReturnValue:
             "seq": placed.seq,
             "leading": placed.leading,
             "price_minor": placed.price_minor,
-            "ends_at": ends_at.isoformat(),
+            "ends_at": placed.ends_at.isoformat(),
         }
         return flask.make_response(answer, 201)
     flask.flash(

@@ -403,6 +403,7 @@ def upgrade() -> None:
         sa.Column("max_minor", sa.BigInteger(), nullable=False),
         sa.Column("price_minor", sa.BigInteger(), nullable=False),
         sa.Column("leading", sa.Boolean(), nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("max_minor > 0", name=op.f("ck_bids_max")),
         sa.ForeignKeyConstraint(["bidder_id"], ["organisations.id"], name=op.f("fk_bids_bidder_id")),
