@@ -11,7 +11,7 @@ run: ## the marketplace with sample data and practice payments, on http://127.0.
 test: ## all tests with coverage; T='tests/market -k bids' runs some of them quickly
 	@exec bin/test $(T)
 
-check: ## what the build runs: format, lint, types, contracts, templates, tests
+check: ## what the build runs: format, lint, types, contracts, templates, the agent alone, tests
 	@exec bin/check
 
 story: ## the journey from quote to settlement, step by step (SABOTAGE=wipe, certificate or ledger must fail)

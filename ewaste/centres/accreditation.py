@@ -38,6 +38,16 @@ def find(session: Session, centre_id: UUID | None, *, to_change: bool = False) -
     return centre
 
 
+def require_standing(centre: Centre, *, now: datetime) -> None:
+    """Raises `Conflict` unless the centre is accredited at this moment."""
+    if centre.standing is Standing.SUSPENDED:
+        raise Conflict(f"This centre is suspended: {centre.suspension_reason} Ask the desk.")
+    if centre.standing is not Standing.ACCREDITED or centre.accredited_until is None:
+        raise Conflict("This centre is not accredited yet. Ask the desk.")
+    if centre.accredited_until <= now:
+        raise Conflict(f"The accreditation of this centre ended on {centre.accredited_until:%d %B %Y}. Ask the desk.")
+
+
 def accredit(
     session: Session,
     issuers: credentials.Issuers,

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from ewaste.accounts.models import Actor
 from ewaste.centres import accreditation, credentials
-from ewaste.centres.models import EnrolmentCode, SeenNonce, Standing, Station
+from ewaste.centres.models import EnrolmentCode, SeenNonce, Station
 from ewaste.core.ids import ALPHABET, new_id
 from ewaste.core.refusals import Conflict, Invalid, NotAllowed, NotFound
 
@@ -66,8 +66,7 @@ def enrol(
     if session.scalar(sa.select(Station.id).where(Station.public_key == public_key)):
         raise Conflict("This key is enrolled already. Make a fresh key.", field="public_key_multibase")
     centre = accreditation.find(session, row.centre_id, to_change=True)
-    if centre.standing is not Standing.ACCREDITED:
-        raise Conflict("Your centre is not accredited at the moment. Ask the desk.", field="code")
+    accreditation.require_standing(centre, now=now)
     station_id = new_id()
     station = Station(
         id=station_id,

@@ -197,6 +197,11 @@ def by_credential_id(session: Session, credential_id: str) -> Certificate | None
     return session.scalar(sa.select(Certificate).where(Certificate.credential_id == credential_id))
 
 
+def revocation(session: Session, certificate_id: UUID) -> CertificateRevocation | None:
+    """The revocation of a certificate, if it was revoked."""
+    return session.get(CertificateRevocation, certificate_id)
+
+
 def last_for(session: Session, device_id: UUID) -> Certificate | None:
     """The newest certificate accepted for a device, in any cycle, standing or not."""
     return session.scalar(

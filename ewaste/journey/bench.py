@@ -13,7 +13,7 @@ from ewaste.accounts import policy
 from ewaste.accounts.models import Actor
 from ewaste.accounts.policy import Action
 from ewaste.centres import accreditation, credentials, stations, work_orders
-from ewaste.centres.models import EnrolmentCode, Standing, Station, WorkOrder
+from ewaste.centres.models import EnrolmentCode, Station, WorkOrder
 from ewaste.certificates import registry
 from ewaste.certificates.policy import POLICY
 from ewaste.core.money import Money
@@ -163,8 +163,7 @@ def issue_work_order(
     if hold is not None:
         raise Conflict(f"A hold stands on this device ({hold.kind.value}: {hold.reason}). Lift it first.")
     centre = accreditation.find(session, device.centre_id)
-    if centre.standing is not Standing.ACCREDITED:
-        raise Conflict("Your centre is suspended, so it gets no work orders. Ask the desk.")
+    accreditation.require_standing(centre, now=now)
     held = media.with_event(session, device, MediumEventKind.HELD)
     listed = [medium for medium in media.observed(session, device) if medium.id not in held]
     if not listed:
@@ -300,8 +299,7 @@ def new_enrolment_code(session: Session, actor: Actor, *, now: datetime) -> str:
     """A one-time code with which a station of the actor's centre enrols."""
     policy.require(actor, Action.ENROL_STATION, centre=actor.organisation_id)
     centre = accreditation.find(session, actor.organisation_id)
-    if centre.standing is not Standing.ACCREDITED:
-        raise Conflict("Your centre is not accredited at the moment, so it cannot enrol stations. Ask the desk.")
+    accreditation.require_standing(centre, now=now)
     return stations.new_code(session, actor, centre.organisation_id, now=now)
 
 

@@ -96,6 +96,9 @@ def accept_certificate(
     examined = registry.open_bundle(files)
     known = registry.by_digest(session, examined.digest)
     if known is not None and known.centre_id == actor.organisation_id and known.bundle == examined.files:
+        revoked = registry.revocation(session, known.id)
+        if revoked is not None:
+            raise examined.refuse(f"This certificate was revoked on {revoked.at:%d %B %Y}: {revoked.reason}")
         return _receipt(session, known)
     trust = credentials.trust_bytes(issuers)
     statement = registry.verify(examined, trust, at=now, training=issuers.training)

@@ -131,13 +131,15 @@ def expire_offer(session: Session, actor: Actor, offer_id: UUID, *, now: datetim
     """Nobody answered. Silence never accepts, unless the seller chose a floor and the offer reaches it."""
     policy.require(actor, Action.RUN_JOBS)
     offer = offers.find(session, offer_id)
-    if offer.state is not OfferState.OPEN or now < offer.answer_by:
+    if offer.state is not OfferState.OPEN:
+        return
+    if now < offer.answer_by:  # Asked too early, by a clock that is ahead of ours.
+        offers.expire_later(session, offer, at=offer.answer_by)
         return
     device = custody.find(session, offer.device_id)
     if custody.open_hold(session, device.id) is not None:
         # Nothing is decided about a device that stands still; the worker asks again tomorrow.
-        tomorrow = now + timedelta(days=1)
-        jobs.defer(session, jobs.EXPIRE_OFFER, at=tomorrow, key=f"expire held offer {offer.id}", offer=str(offer.id))
+        offers.expire_later(session, offer, at=now + timedelta(days=1))
         return
     if offers.silence_confirms(session.get_one(Quote, offer.quote_id), offer):
         because = "not answered; the floor chosen beforehand is reached"

@@ -123,6 +123,11 @@ def settle_when_done(session: Session, order: Order, *, now: datetime) -> None:
         session.flush()
 
 
+def expire_later(session: Session, order: Order) -> None:
+    """Have the worker look at the end of the buyer's time whether the order was paid."""
+    jobs.defer(session, jobs.EXPIRE_ORDER, at=order.pay_by, key=f"expire order {order.id}", order=str(order.id))
+
+
 def is_over(order: Order) -> bool:
     """Whether nothing can happen to this order any more."""
     return order.state in (OrderState.SETTLED, OrderState.DEFAULTED, OrderState.REFUNDED)
@@ -133,5 +138,5 @@ def _make(session: Session, order: Order, now: datetime) -> Order:
     order.collection_code = "".join(secrets.choice(ALPHABET) for _ in range(8))
     session.add(order)
     session.flush()
-    jobs.defer(session, jobs.EXPIRE_ORDER, at=order.pay_by, key=f"expire order {order.id}", order=str(order.id))
+    expire_later(session, order)
     return order

@@ -58,8 +58,13 @@ def make(
     )
     session.add(offer)
     session.flush()
-    jobs.defer(session, jobs.EXPIRE_OFFER, at=offer.answer_by, key=f"expire offer {offer.id}", offer=str(offer.id))
+    expire_later(session, offer, at=offer.answer_by)
     return offer
+
+
+def expire_later(session: Session, offer: Offer, *, at: datetime) -> None:
+    """Have the worker look at that time whether the offer was answered."""
+    jobs.defer(session, jobs.EXPIRE_OFFER, at=at, key=f"expire offer {offer.id}", offer=str(offer.id))
 
 
 def find(session: Session, offer_id: UUID) -> Offer:

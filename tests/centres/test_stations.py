@@ -138,9 +138,9 @@ def test_a_suspended_centre_enrols_no_station(world: World) -> None:
         accrediting.suspend(
             session, world.stefan, world.organisation("Rhein Datenpark"), reason="An audit.", now=world.now
         )
-    with world.nothing_changes(), pytest.raises(Conflict, match="not accredited"):
+    with world.nothing_changes(), pytest.raises(Conflict, match="suspended: An audit"):
         enrol(world, **letter(code, Ed25519PrivateKey.generate()))
-    with world.nothing_changes(), pytest.raises(Conflict, match="not accredited"):
+    with world.nothing_changes(), pytest.raises(Conflict, match="suspended: An audit"):
         code_for(world)
 
 

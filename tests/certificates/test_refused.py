@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from ewaste.centres import credentials
 from ewaste.centres.credentials import Issuers
 from ewaste.certificates import registry
-from ewaste.certificates.models import CertificateRefusal
-from ewaste.core.refusals import NotAllowed
+from ewaste.certificates.models import Certificate, CertificateRefusal
+from ewaste.core.refusals import Conflict, NotAllowed
 from ewaste.devices import custody
 from ewaste.devices.lifecycle import State
 from ewaste.journey import accrediting, bench, clearing
@@ -191,9 +191,27 @@ def test_another_centres_certificate_for_our_order_is_refused(world: World) -> N
 
 
 def test_a_certificate_signed_after_the_accreditation_ended_is_refused(world: World) -> None:
-    world.later(days=731)
+    world.later(days=729, hours=23)
     device_id, order = world.ordered()
     assert "The accreditation of Rhein Datenpark ended" in world.refuse(world.bundle(order))
+    assert world.device(device_id).state is State.CLEARING
+
+
+def test_a_centre_whose_accreditation_ended_gets_no_work_order(world: World) -> None:
+    device_id = world.clearing()
+    world.later(days=731)
+    with world.nothing_changes(), pytest.raises(Conflict, match="ended on 19 November 2028"):
+        world.order(device_id)
+
+
+def test_a_revoked_certificate_sent_again_is_told_so(world: World) -> None:
+    device_id, order = world.ordered()
+    files = world.bundle(order)
+    assert world.submit(files).outcome == "accepted"
+    with world.transaction() as session:
+        known = session.scalars(sa.select(Certificate)).one()
+        clearing.revoke_certificate(session, world.stefan, known.id, reason="The drive was swapped.", now=world.now)
+    assert "was revoked on 20 November 2026: The drive was swapped." in world.refuse(files)
     assert world.device(device_id).state is State.CLEARING
 
 
