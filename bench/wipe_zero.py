@@ -7,13 +7,12 @@ line at each checkpoint.
 
 from __future__ import annotations
 
-import statistics
 import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import TypedDict
 
+from bench.paired import Result, measure
 from wipe_agent.journal import Journal
 from wipe_agent.media import open_target
 from wipe_agent.methods import overwrite_zeros
@@ -22,43 +21,18 @@ MEBIBYTES = 1024
 BLOCK = "8M"
 
 
-class Result(TypedDict):
-    """One line of the benchmark table. `low` and `high` are the quartiles of the pairs' ratios."""
-
-    name: str
-    ratio: float
-    low: float
-    high: float
-    ours: float
-    versus: float
-    unit: str
-
-
 def run(pairs: int, *, folder: Path | None = None, mebibytes: int = MEBIBYTES) -> Result:
-    """Time `pairs` alternated pairs. The medians are of MB/s; the ratio is the median of the pairs' ratios."""
+    """MB/s of the agent against MB/s of `dd`, on a file of `mebibytes` (a multiple of 8) in `folder`."""
     with tempfile.TemporaryDirectory(dir=folder) as place:
         image, journal = Path(place) / "drive.img", Path(place) / "drive.journal"
         _dd(image, mebibytes)  # The file has its blocks before anything is timed.
-        ours: list[float] = []
-        theirs: list[float] = []
-        for number in range(pairs):
-            first_ours = number % 2 == 0
-            if first_ours:
-                ours.append(_agent(image, journal, mebibytes))
-            theirs.append(_dd(image, mebibytes))
-            if not first_ours:
-                ours.append(_agent(image, journal, mebibytes))
-    ratios = [mine / dd for mine, dd in zip(ours, theirs, strict=True)]
-    low, _, high = statistics.quantiles(ratios, n=4) if pairs > 1 else (ratios[0],) * 3
-    return {
-        "name": "wipe-zero/dd",
-        "ratio": round(statistics.median(ratios), 3),
-        "low": round(low, 3),
-        "high": round(high, 3),
-        "ours": round(statistics.median(ours), 1),
-        "versus": round(statistics.median(theirs), 1),
-        "unit": "MB/s",
-    }
+        return measure(
+            "wipe-zero/dd",
+            "MB/s",
+            lambda: _agent(image, journal, mebibytes),
+            lambda: _dd(image, mebibytes),
+            pairs=pairs,
+        )
 
 
 def _agent(image: Path, journal: Path, mebibytes: int) -> float:
@@ -85,7 +59,3 @@ def _dd(image: Path, mebibytes: int) -> float:
 
 def _rate(mebibytes: int, seconds: float) -> float:
     return mebibytes * 1024 * 1024 / 1e6 / seconds
-
-
-if __name__ == "__main__":
-    print(run(7))

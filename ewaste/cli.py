@@ -1,4 +1,4 @@
-"""The terminal: migrate, seed, show accounts, audit, and run due jobs. `python -m ewaste COMMAND --help` tells more."""
+"""The terminal: migrate, seed, show accounts, audit. `python -m ewaste COMMAND --help` tells more."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ import procrastinate
 import sqlalchemy as sa
 from procrastinate.connector import BaseConnector
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
 from ewaste.accounts.models import WORKER
 from ewaste.core import clock, jobs
@@ -43,11 +44,12 @@ log = logging.getLogger("ewaste.worker")
 POLL_SECONDS = 1.0
 STALLED_AFTER_SECONDS = 60
 FUNDED_AGAIN = timedelta(minutes=15)
+PAYEE_ASKED_AGAIN = timedelta(hours=1)
 KIND_OF = {InstructionKind.PAY_OUT: Kind.TRANSFER, InstructionKind.REFUND: Kind.REFUND}
 
 
 class NotReadyError(Exception):
-    """The payee has not given bank details yet; the job is tried again later."""
+    """The payee has not given bank details yet."""
 
 
 class Work:
@@ -74,6 +76,12 @@ class Work:
                     session, WORKER, instruction_id, problem.message, not_before=now + FUNDED_AGAIN, now=now
                 )
             log.warning("payment %s waits: our balance does not reach", instruction_id)
+            return
+        except NotReadyError as problem:
+            # No trouble, and no end of tries: the money waits until the seller has said where it shall go.
+            now = clock.now()
+            with self.database.transaction() as session:
+                settlement.send_later(session, WORKER, instruction_id, str(problem), at=now + PAYEE_ASKED_AGAIN)
             return
         except (Declined, Refused) as problem:
             self._note(instruction_id, PaymentState.FAILED, problem.reference, problem.message)
@@ -171,7 +179,7 @@ def tasks(work: Work) -> dict[str, Callable[..., None]]:
 
 
 def procrastinate_app(connector: BaseConnector, work: Work) -> procrastinate.App:
-    """The job queue with every task registered. A failed job is tried again, each time half a minute later."""
+    """The job queue with every task registered. A failed job is tried again, each time after half a minute more."""
     app = procrastinate.App(connector=connector)
     for name, function in tasks(work).items():
         retry = procrastinate.RetryStrategy(max_attempts=60, wait=5, linear_wait=30)
@@ -217,16 +225,23 @@ def _finish(database: Database, job_id: int, status: str) -> None:
 def _rescue_stalled(database: Database, stop: threading.Event) -> None:
     """Put jobs back whose worker died in the middle: they are made to run twice."""
     while not stop.wait(STALLED_AFTER_SECONDS / 2):
-        with database.transaction() as session:
-            session.execute(
-                sa.text(
-                    "update procrastinate_jobs j set status = 'todo', worker_id = null"
-                    " where status = 'doing' and not exists"
-                    " (select 1 from procrastinate_workers w where w.id = j.worker_id"
-                    " and w.last_heartbeat > now() - make_interval(secs => :age))"
-                ),
-                {"age": STALLED_AFTER_SECONDS},
-            )
+        try:
+            _put_back_stalled(database)
+        except SQLAlchemyError:
+            log.exception("looking for jobs of dead workers failed; it is tried again soon")
+
+
+def _put_back_stalled(database: Database) -> None:
+    with database.transaction() as session:
+        session.execute(
+            sa.text(
+                "update procrastinate_jobs j set status = 'todo', worker_id = null"
+                " where status = 'doing' and not exists"
+                " (select 1 from procrastinate_workers w where w.id = j.worker_id"
+                " and w.last_heartbeat > now() - make_interval(secs => :age))"
+            ),
+            {"age": STALLED_AFTER_SECONDS},
+        )
 
 
 def main() -> int:

@@ -120,10 +120,6 @@ class Visitor:
         """Read a page. Raises `Refused` for an error page."""
         return self._page(self._http.get(url))
 
-    def get_json(self, url: str) -> Any:
-        """Read JSON."""
-        return self._http.get(url).raise_for_status().json()
-
     def get_bytes(self, url: str) -> bytes:
         """Download a file."""
         return self._http.get(url).raise_for_status().content

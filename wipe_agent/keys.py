@@ -11,7 +11,6 @@ which a stolen laptop would not withstand for long.
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import os
 import secrets
@@ -61,38 +60,47 @@ class Home:
 
     @property
     def orders(self) -> Path:
+        """Work orders as they were fetched."""
         return self.path / "orders"
 
     @property
     def journals(self) -> Path:
+        """The journals, a folder for each order."""
         return self.path / "journals"
 
     @property
     def outbox(self) -> Path:
+        """Bundles that wait to be sent."""
         return self.path / "outbox"
 
     @property
     def sent(self) -> Path:
+        """Bundles that the marketplace accepted."""
         return self.path / "sent"
 
     @property
     def refused(self) -> Path:
+        """Bundles that the marketplace refused."""
         return self.path / "refused"
 
     @property
     def receipts(self) -> Path:
+        """What the marketplace answered."""
         return self.path / "receipts"
 
     @property
     def trust_file(self) -> Path:
+        """Whom this station trusts, pinned at enrolment."""
         return self.path / "trust.json"
 
     @property
     def station_file(self) -> Path:
+        """What enrolment gave this station."""
         return self.path / "station.json"
 
     @property
     def key_file(self) -> Path:
+        """The station's signing key, sealed under the passphrase."""
         return self.path / "station-key.json"
 
 
@@ -130,12 +138,6 @@ def load_trust(home: Home) -> Trust:
         raise NotEnrolled("This station has no pinned trust file: it is not enrolled yet.") from error
     except (OSError, ValueError) as error:
         raise StateUnusable(f"{home.trust_file} cannot be read.") from error
-
-
-def fingerprint(data: bytes) -> str:
-    """A short name for a trust file, to compare by voice with the one the marketplace publishes."""
-    digest = hashlib.sha256(data).hexdigest()[:32]
-    return " ".join(digest[start : start + 4] for start in range(0, len(digest), 4))
 
 
 def make_key(home: Home, passphrase: str) -> Ed25519PrivateKey:

@@ -18,6 +18,7 @@ from ewaste.centres import credentials
 from ewaste.centres.models import Accreditation, Centre, Standing, Station
 from ewaste.core.ids import new_id
 from ewaste.core.refusals import Conflict, Invalid, NotFound
+from ewaste.devices.models import MediumKind
 
 METHODS = ("clear", "purge", "destroy")
 
@@ -55,14 +56,13 @@ def accredit(
     *,
     methods: Sequence[str],
     media_kinds: Sequence[str],
-    known_kinds: Sequence[str],
     valid_until: datetime,
     now: datetime,
 ) -> None:
     """Accredit a centre for these levels and kinds of media until a date. Raises `Invalid` with the field."""
     if not methods or set(methods) - set(METHODS):
         raise Invalid("Choose at least one of: clear, purge, destroy.", field="methods")
-    if not media_kinds or set(media_kinds) - set(known_kinds):
+    if not media_kinds or set(media_kinds) - set(MediumKind):
         raise Invalid("Choose at least one kind of medium from the list.", field="media_kinds")
     if valid_until <= now:
         raise Invalid("The accreditation must end after today.", field="valid_until")

@@ -6,7 +6,6 @@ keys, and the market, which orders one device to be wiped once. Their keys lie i
 
 from __future__ import annotations
 
-import hashlib
 import os
 import secrets
 from collections.abc import Mapping, Sequence
@@ -165,9 +164,8 @@ def trust_bytes(issuers: Issuers) -> bytes:
 
 
 def trust_fingerprint(issuers: Issuers) -> str:
-    """The first 32 hex digits of the trust file's SHA-256, in groups of four, as `wipe-agent enrol` shows it."""
-    digest = hashlib.sha256(trust_bytes(issuers)).hexdigest()[:32]
-    return " ".join(digest[start : start + 4] for start in range(0, len(digest), 4))
+    """The short name of our trust file, as `wipe-agent enrol` shows it."""
+    return wipe.fingerprint(trust_bytes(issuers))
 
 
 def did_document(issuer: Issuer) -> dict[str, Any]:

@@ -212,6 +212,17 @@ def last_for(session: Session, device_id: UUID) -> Certificate | None:
     )
 
 
+def drive(medium: Medium) -> str:
+    """What tells one drive from another, wherever it was noted."""
+    return f"{medium.kind.value}/{medium.model}/{medium.serial}"
+
+
+def one_at_a_time(session: Session, medium: Medium) -> None:
+    """Let nobody else clear a device by this very drive until the step ends."""
+    key = sa.func.hashtextextended(drive(medium), 0)
+    session.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
+
+
 def cleared_elsewhere(session: Session, medium: Medium) -> str | None:
     """The code of another device that a live clearance says is clear by this very medium (kind, model, serial)."""
     twin = sa.orm.aliased(Medium)

@@ -36,6 +36,9 @@ S = State
 WAYS = frozenset({S.FOR_RESALE, S.FOR_REMANUFACTURE, S.FOR_DISMANTLING})
 ENDS = frozenset({S.CANCELLED, S.RETURNED, S.DISMANTLED, S.REMADE})
 
+# Not on a centre's bench: not there yet, gone, or at its end.
+AWAY = ENDS | {S.EXPECTED, S.DELIVERED, S.LOST}
+
 NEXT: dict[State, frozenset[State]] = {
     S.EXPECTED: frozenset({S.RECEIVED, S.CANCELLED, S.LOST}),
     S.RECEIVED: frozenset({S.INSPECTED, S.RETURNED, S.LOST}),
@@ -65,7 +68,8 @@ BACK: dict[State, frozenset[State]] = {
     S.LOST: frozenset({S.RECEIVED}),
 }
 
-# A move on into one of these needs a live clearance; turning back into a way (a buyer's default) does not.
+# A move on into one of these needs a live clearance; turning back into a way (a buyer's default) does not, nor does
+# the report of what became of a device that has left.
 NEEDS_CLEARANCE = frozenset({S.CLEARED, *WAYS, S.REINSPECTED, S.SOLD, S.DELIVERED, S.DISMANTLED, S.REMADE})
 
 
@@ -81,12 +85,15 @@ def opens_cycle(old: State, new: State) -> bool:
 
 def needs_clearance(old: State, new: State) -> bool:
     """Whether this move is refused without a live clearance."""
-    return new in NEEDS_CLEARANCE and not (old is S.SOLD and new in WAYS)
+    return new in NEEDS_CLEARANCE and old is not S.DELIVERED and not (old is S.SOLD and new in WAYS)
 
 
 def despite_hold(old: State, new: State) -> bool:
-    """Whether this move is made although a hold stands: a loss is told at once, and a default moves nothing."""
-    return new is S.LOST or (old is S.SOLD and new in WAYS)
+    """Whether this move is made although a hold stands.
+
+    A loss is told at once; a default moves nothing; and what a recycler reports of a device has happened already.
+    """
+    return new is S.LOST or old is S.DELIVERED or (old is S.SOLD and new in WAYS)
 
 
 def transitions() -> list[tuple[str, str, bool, bool, bool]]:

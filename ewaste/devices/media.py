@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ewaste.accounts.models import Actor
-from ewaste.core.refusals import Invalid
+from ewaste.core.refusals import Conflict, Invalid
 from ewaste.devices import custody
 from ewaste.devices.models import Device, Medium, MediumEvent, MediumEventKind, MediumKind
 
@@ -61,6 +61,10 @@ def observe(
         )
         session.add(medium)
         session.flush()
+    if medium.id in with_event(session, device, MediumEventKind.HELD):
+        raise Conflict(
+            "This medium is kept apart under a seal. Put a hold on the device, and find out which of the two is true."
+        )
     if medium.id not in {seen.id for seen in observed(session, device)}:
         record(session, device, medium, MediumEventKind.FOUND, by=by, evidence={}, now=now)
     return medium
@@ -108,6 +112,17 @@ def observed(session: Session, device: Device) -> list[Medium]:
     return list(
         session.scalars(
             sa.select(Medium).join(found, found.c.medium_id == Medium.id).order_by(found.c.first, Medium.id)
+        )
+    )
+
+
+def failed(session: Session, device: Device) -> set[UUID]:
+    """Ids of the device's media whose wipe ever failed, in any custody cycle: only destruction covers them."""
+    return set(
+        session.scalars(
+            sa.select(MediumEvent.medium_id).where(
+                MediumEvent.device_id == device.id, MediumEvent.kind == MediumEventKind.WIPE_FAILED
+            )
         )
     )
 

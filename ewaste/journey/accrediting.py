@@ -15,10 +15,7 @@ from ewaste.accounts.policy import Action
 from ewaste.centres import accreditation, credentials
 from ewaste.centres.models import Centre
 from ewaste.core.refusals import Conflict, Invalid, NotFound
-from ewaste.devices.models import MediumKind
-
-# What staff look at papers for; a lot of each way asks for the licence of the same name.
-LICENCES = ("resale", "remanufacture", "dismantling")
+from ewaste.market.bidders import LICENCES
 
 
 def accredit(
@@ -46,11 +43,9 @@ def accredit(
         centre,
         methods=methods,
         media_kinds=media_kinds,
-        known_kinds=[kind.value for kind in MediumKind],
         valid_until=valid_until,
         now=now,
     )
-    return centre
     return centre
 
 

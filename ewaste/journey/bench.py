@@ -19,7 +19,7 @@ from ewaste.certificates.policy import POLICY
 from ewaste.core.money import Money
 from ewaste.core.refusals import Conflict, Invalid, NotFound
 from ewaste.devices import custody, media
-from ewaste.devices.lifecycle import ENDS, State
+from ewaste.devices.lifecycle import AWAY, ENDS, WAYS, State
 from ewaste.devices.models import Device, Hold, HoldKind, Medium, MediumEventKind, Title
 from ewaste.market import lots, orders
 from ewaste.payments import ledger
@@ -92,7 +92,7 @@ def observe_medium(
     """A storage medium was seen in the device or its parcel. From now on it must be covered."""
     device = custody.find(session, device_id)
     policy.require(actor, Action.INSPECT, centre=device.centre_id)
-    if device.state in (*ENDS, State.EXPECTED, State.SOLD, State.DELIVERED, State.LOST):
+    if device.state in {*AWAY, State.SOLD}:
         raise Conflict(f"This device is {custody.words(device.state)}: it is not on your bench.")
     return media.observe(
         session,
@@ -216,6 +216,11 @@ def wipe_failed(
     """A medium could not be wiped. It never travels on: the device waits until the medium is destroyed."""
     device = custody.find(session, device_id)
     policy.require(actor, Action.DESTROY, centre=device.centre_id)
+    if device.state not in (State.CLEARING, State.DESTROYING):
+        raise Conflict(
+            f"This device is {custody.words(device.state)}. A failed wipe is noted while it waits for its certificate; "
+            "if a doubt came later, put a hold on it."
+        )
     medium = session.get(Medium, medium_id)
     if medium is None or medium.id not in {seen.id for seen in media.observed(session, device)}:
         raise NotFound("This medium was not observed in this device.")
@@ -238,6 +243,8 @@ def set_apart(
     device = custody.find(session, device_id)
     policy.require(actor, Action.INSPECT, centre=device.centre_id)
     _require_here(device)
+    if device.state in {*WAYS, State.SOLD}:
+        raise Conflict("This device is for sale as its manifest says. Put a hold on it first; that takes it out.")
     medium = session.get(Medium, medium_id)
     if medium is None or medium.id not in {seen.id for seen in media.observed(session, device)}:
         raise NotFound("This medium was not observed in this device.")
@@ -380,7 +387,7 @@ def _reasons_to_hold(session: Session, device: Device, serial: str, found: Seque
 
 
 def _require_here(device: Device) -> None:
-    if device.state in (State.EXPECTED, State.CANCELLED, State.RETURNED, State.DELIVERED, State.LOST):
+    if device.state in AWAY:
         raise Conflict(f"This device is {custody.words(device.state)}: it is not on your bench.")
 
 

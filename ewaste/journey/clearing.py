@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -26,12 +26,15 @@ from ewaste.core.money import Money
 from ewaste.core.refusals import Conflict, NotFound, Refusal
 from ewaste.devices import custody, media
 from ewaste.devices.lifecycle import WAYS, State
-from ewaste.devices.models import Device, Medium, MediumEventKind
+from ewaste.devices.models import Device, HoldKind, Medium, MediumEventKind
 from ewaste.payments import instructions
 from ewaste.payments.models import InstructionKind
 from ewaste.processing import inspections, ways
 from ewaste.tradein import offers, pricing, quotes
 from ewaste.tradein.models import OfferState, Quote
+
+# Holds that doubt whether the seller may sell at all: the promise to pay by a day does not cover fraud.
+FRAUD = frozenset({HoldKind.STOLEN, HoldKind.OWNERSHIP, HoldKind.WRONG_ITEM})
 
 
 @dataclass(frozen=True)
@@ -85,9 +88,12 @@ def accept_certificate(
     files: Mapping[str, str],
     *,
     issuers: credentials.Issuers,
+    brought_by: Actor | None = None,
     now: datetime,
 ) -> Receipt:
     """Step 7. Verify, store, clear, route, and instruct the payout: whole, or not at all.
+
+    `brought_by` is the person who uploaded the bundle, where no station sent it.
 
     Raises `registry.CertificateRefused` with the first thing that is wrong; the device stays where it is. The same
     bundle sent again gets the same receipt.
@@ -102,14 +108,15 @@ def accept_certificate(
         return _receipt(session, known)
     trust = credentials.trust_bytes(issuers)
     statement = registry.verify(examined, trust, at=now, training=issuers.training)
-    order, station = _require_ours(session, examined, statement, actor, now)
+    order, station = _require_ours(session, examined, statement, actor)
     device = custody.find(session, order.device_id)
+    _require_unused(session, examined, statement, order, now)
     _require_waiting(session, examined, device, order)
     observed = media.observed(session, device)
     held = media.with_event(session, device, MediumEventKind.HELD)
     covered = registry.check_coverage(examined, statement, observed, held)
     _require_one_place(session, examined, observed)
-    _require_destroyed(examined, covered, observed, media.with_event(session, device, MediumEventKind.WIPE_FAILED))
+    _require_destroyed(examined, covered, observed, media.failed(session, device))
     try:
         work_orders.consume(session, order, now=now)
     except Refusal as refusal:
@@ -145,6 +152,7 @@ def accept_certificate(
             "certificate": certificate.credential_id,
             "digest": certificate.digest,
             "training": certificate.training,
+            **({"uploadedBy": brought_by.name} if brought_by else {}),
         },
         now=now,
     )
@@ -186,11 +194,16 @@ def pay_seller_at_latest(session: Session, actor: Actor, offer_id: UUID, *, prac
     policy.require(actor, Action.RUN_JOBS)
     offer = offers.find(session, offer_id)
     device = custody.find(session, offer.device_id)
+    hold = custody.open_hold(session, device.id)
+    if hold is not None and hold.kind in FRAUD:
+        # Nobody is paid for what may not have been theirs; the worker asks again tomorrow.
+        offers.pay_later(session, offer, at=now + timedelta(days=1))
+        return
     _pay_seller(session, device, practice=practice, now=now)
 
 
 def _require_ours(
-    session: Session, examined: registry.Examined, statement: Any, actor: Actor, now: datetime
+    session: Session, examined: registry.Examined, statement: Any, actor: Actor
 ) -> tuple[WorkOrder, Station]:
     """What only the market knows of the certificate's issuer and work order."""
     centre = accreditation.find(session, actor.organisation_id)
@@ -211,11 +224,17 @@ def _require_ours(
         raise examined.refuse("No station of your centre is enrolled under the key that signed this certificate.")
     if station.revoked_at is not None:
         raise examined.refuse(f"The station that signed this certificate was revoked: {station.revoked_because}.")
-    order = session.scalar(
-        sa.select(WorkOrder).where(WorkOrder.credential_id == statement.work_order_id).with_for_update()
-    )
+    order = session.scalar(sa.select(WorkOrder).where(WorkOrder.credential_id == statement.work_order_id))
     if order is None or order.digest != statement.work_order_digest or order.centre_id != centre.organisation_id:
         raise examined.refuse("The work order in the bundle is not one that we issued to your centre.")
+    return order, station
+
+
+def _require_unused(
+    session: Session, examined: registry.Examined, statement: Any, order: WorkOrder, now: datetime
+) -> None:
+    """The work order stands. Asked with the device locked: who issues a new one locks the device first, too."""
+    session.refresh(order, with_for_update=True)
     earlier = registry.by_credential_id(session, statement.certificate_id)
     if earlier is not None or order.consumed_at is not None:
         raise examined.refuse(
@@ -229,7 +248,6 @@ def _require_ours(
         raise examined.refuse(
             f"Work order {order.code} ran out on {order.expires_at:%d %B %Y}. Issue a new one and wipe under it."
         )
-    return order, station
 
 
 def _require_waiting(session: Session, examined: registry.Examined, device: Device, order: WorkOrder) -> None:
@@ -250,7 +268,8 @@ def _require_waiting(session: Session, examined: registry.Examined, device: Devi
 
 def _require_one_place(session: Session, examined: registry.Examined, observed: Sequence[Medium]) -> None:
     """One live certificate a medium: a drive that clears another device now cannot clear this one as well."""
-    for medium in observed:
+    for medium in sorted(observed, key=registry.drive):
+        registry.one_at_a_time(session, medium)
         elsewhere = registry.cleared_elsewhere(session, medium)
         if elsewhere is not None:
             raise examined.refuse(
@@ -288,7 +307,7 @@ def _route(session: Session, actor: Actor, device: Device, *, now: datetime) -> 
         for state in (condition, mended)
     )
     stuck = bool(
-        media.with_event(session, device, MediumEventKind.WIPE_FAILED)
+        media.failed(session, device)
         - media.with_event(session, device, MediumEventKind.DESTROYED)
         - media.with_event(session, device, MediumEventKind.REMOVED)
     ) or _destroyed_inside(session, device)

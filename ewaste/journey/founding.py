@@ -14,6 +14,7 @@ from ewaste.centres.credentials import Issuers
 from ewaste.centres.models import Centre, Standing
 from ewaste.core.ids import CENTRE, new_code
 from ewaste.devices.models import MediumKind
+from ewaste.market.bidders import LICENCES
 
 ACCREDITED_FOR = timedelta(days=730)
 KIND_FOR = {
@@ -32,7 +33,6 @@ CITIES = {
 SLUGS = {"Rhein Datenpark": "rhein-datenpark", "Elbe Prüfstelle": "elbe-pruefstelle"}
 # Kreislauf Kontor and the centre in Dresden belong to one group, so the rule on related firms can be seen at work.
 GROUPS = {"Kreislauf Kontor": "Elbe Gruppe", "Elbe Prüfstelle": "Elbe Gruppe"}
-LICENCES = ["resale", "remanufacture", "dismantling"]
 
 
 def found_sample_market(session: Session, *, issuers: Issuers, now: datetime) -> int:
@@ -67,7 +67,7 @@ def _organisation(session: Session, name: str, role: Role, issuers: Issuers, now
         country="DE",
         city=CITIES.get(name, "Berlin"),
         group_name=GROUPS.get(name),
-        licences=LICENCES if role is Role.RECYCLER else [],
+        licences=list(LICENCES) if role is Role.RECYCLER else [],
         sample=True,
         created_at=now,
     )
@@ -83,14 +83,12 @@ def _organisation(session: Session, name: str, role: Role, issuers: Issuers, now
         )
         session.add(centre)
         session.flush()
-        kinds = [kind.value for kind in MediumKind]
         accreditation.accredit(
             session,
             issuers,
             centre,
             methods=["clear", "destroy"],
-            media_kinds=kinds,
-            known_kinds=kinds,
+            media_kinds=[kind.value for kind in MediumKind],
             valid_until=now + ACCREDITED_FOR,
             now=now,
         )

@@ -170,6 +170,15 @@ def note_payment(
     return "buyer refunded"
 
 
+def send_later(session: Session, actor: Actor, instruction_id: UUID, why: str, *, at: datetime) -> None:
+    """A payment cannot be sent yet, for a reason that is nobody's failure. It is tried again under the same id."""
+    policy.require(actor, Action.RUN_JOBS)
+    waiting = instructions.find(session, instruction_id)
+    waiting.failure = why[:500]
+    session.flush()
+    instructions.send_later(session, waiting, at=at)
+
+
 def pay_later(
     session: Session, actor: Actor, instruction_id: UUID, why: str, *, not_before: datetime, now: datetime
 ) -> None:

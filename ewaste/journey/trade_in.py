@@ -13,7 +13,6 @@ from ewaste.accounts.models import Actor, Organisation
 from ewaste.accounts.policy import Action
 from ewaste.centres import accreditation
 from ewaste.centres.models import Standing
-from ewaste.core import jobs
 from ewaste.core.ids import DEVICE, new_code
 from ewaste.core.money import Money
 from ewaste.core.refusals import Conflict, Invalid
@@ -187,10 +186,5 @@ def _confirm(
             subject_id=device.id,
             now=now,
         )
-        jobs.defer(
-            session,
-            jobs.PAY_SELLER_AT_LATEST,
-            at=offer.pay_by,
-            key=f"pay seller {device.id}",
-            offer=str(offer.id),
-        )
+        if offer.pay_by is not None:
+            offers.pay_later(session, offer, at=offer.pay_by)

@@ -68,7 +68,7 @@ class Book:
 class Outcome:
     """The answer to a bid. Accepted bids carry their sequence number, also those that do not lead.
 
-    Refused ones say why in `sentence`; `refusal` is "invalid" (with `field`) or "conflict", for the edge to pass on.
+    Refused ones say why in `sentence`; `refusal` is "invalid" (the amount is) or "conflict", for the edge to pass on.
     """
 
     accepted: bool
@@ -78,8 +78,6 @@ class Outcome:
     price_minor: int = 0
     extended: bool = False
     refusal: Literal["invalid", "conflict"] | None = None
-    field: str | None = None
-    minimum_minor: int | None = None
 
 
 @dataclass(frozen=True)
@@ -108,12 +106,12 @@ def place(book: Book, bid: Bid) -> tuple[Book, Outcome]:
     """The book after a bid, and the answer to the bidder. A refused bid leaves the book as it was."""
     if book.ends_at <= bid.at:
         closed = f"{book.ends_at.astimezone(UTC):%H:%M:%S} UTC on {book.ends_at.astimezone(UTC):%d %B %Y}"
-        return _refuse(book, "conflict", None, f"This auction closed at {closed}. Your bid was not placed.")
+        return _refuse(book, "conflict", f"This auction closed at {closed}. Your bid was not placed.")
     if type(bid.max_minor) is not int or bid.max_minor < 1:
-        return _refuse(book, "invalid", "max_minor", "Give the most you would pay, as an amount above zero.")
+        return _refuse(book, "invalid", "Give the most you would pay, as an amount above zero.")
     if bid.max_minor > MOST_MINOR:
         limit = _words(book, MOST_MINOR)
-        return _refuse(book, "invalid", "max_minor", f"We take no bid above {limit}. Check the amount for a slip.")
+        return _refuse(book, "invalid", f"We take no bid above {limit}. Check the amount for a slip.")
     minimum = minimum_next_bid(book, bid.bidder)
     if bid.max_minor < minimum:
         if bid.bidder == book.leader:
@@ -121,7 +119,7 @@ def place(book: Book, bid: Bid) -> tuple[Book, Outcome]:
             why = f"You lead with a maximum of {own}. A new maximum must be higher; a bid cannot be taken back."
         else:
             why = f"The lowest bid now is {_words(book, minimum)}. Your bid was not placed."
-        return _refuse(book, "invalid", "max_minor", why, minimum)
+        return _refuse(book, "invalid", why)
 
     result: Literal["leading", "outbid", "raised"]
     if bid.bidder == book.leader:
@@ -192,11 +190,8 @@ def _accept(book: Book, result: Literal["leading", "outbid", "raised"], seq: int
     return Outcome(True, result, " ".join(sentences), seq, book.price_minor, extended)
 
 
-def _refuse(
-    book: Book, refusal: Literal["invalid", "conflict"], field: str | None, why: str, minimum: int | None = None
-) -> tuple[Book, Outcome]:
-    outcome = Outcome(False, "refused", why, None, book.price_minor, False, refusal, field, minimum)
-    return book, outcome
+def _refuse(book: Book, refusal: Literal["invalid", "conflict"], why: str) -> tuple[Book, Outcome]:
+    return book, Outcome(False, "refused", why, None, book.price_minor, False, refusal)
 
 
 def _words(book: Book, minor: int) -> str:

@@ -7,6 +7,7 @@ from ewaste.market.models import Lot
 
 # A lot goes to firms that may treat what is in it. The licences are those that staff verified.
 LICENCE_FOR = {"for_resale": "resale", "for_remanufacture": "remanufacture", "for_dismantling": "dismantling"}
+LICENCES = tuple(LICENCE_FOR.values())
 
 
 def may_not_bid(bidder: Organisation, lot: Lot, centre_group: str | None) -> str | None:

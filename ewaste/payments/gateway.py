@@ -18,6 +18,10 @@ Uncertain           the provider failed (5xx); it may have happened `find`; neve
 Misconfigured       our key or rights are wrong; nothing moved      keep the instruction, alert staff
 BadEvent            not signed by the provider, or too old          answer 400 and forget it
 =================== =============================================== ===========================================
+
+The marketplace uses no more yet than payment pages, transfers to sellers and refunds. A charge without the payer
+present (`collect`), a hold near the close of an auction (`collect` with `hold`, then `capture` or `abandon`) and our
+own `balance` are what the port offers next; only the tests call them today.
 """
 
 from __future__ import annotations

@@ -50,10 +50,13 @@ def instruct(
     session.add(instruction)
     session.flush()
     if kind is not InstructionKind.COLLECT:
-        jobs.defer(
-            session, jobs.SEND_PAYMENT, at=not_before, key=f"send {instruction.id}", instruction=str(instruction.id)
-        )
+        send_later(session, instruction, at=not_before)
     return instruction
+
+
+def send_later(session: Session, instruction: PaymentInstruction, *, at: datetime | None) -> None:
+    """Have the worker send this payment, not before `at`."""
+    jobs.defer(session, jobs.SEND_PAYMENT, at=at, key=f"send {instruction.id}", instruction=str(instruction.id))
 
 
 def find_live(session: Session, kind: InstructionKind, subject_id: UUID) -> PaymentInstruction | None:

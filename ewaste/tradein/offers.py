@@ -67,6 +67,11 @@ def expire_later(session: Session, offer: Offer, *, at: datetime) -> None:
     jobs.defer(session, jobs.EXPIRE_OFFER, at=at, key=f"expire offer {offer.id}", offer=str(offer.id))
 
 
+def pay_later(session: Session, offer: Offer, *, at: datetime) -> None:
+    """Have the worker pay the seller at that time, if that was not done before."""
+    jobs.defer(session, jobs.PAY_SELLER_AT_LATEST, at=at, key=f"pay seller {offer.device_id}", offer=str(offer.id))
+
+
 def find(session: Session, offer_id: UUID) -> Offer:
     """The offer, locked until the step ends. Raises `NotFound`."""
     offer = session.scalar(

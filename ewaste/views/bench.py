@@ -19,7 +19,7 @@ from ewaste.certificates.models import Clearance
 from ewaste.certificates.policy import POLICY
 from ewaste.core.ids import read_code
 from ewaste.core.refusals import NotFound
-from ewaste.devices.lifecycle import ENDS, WAYS, State
+from ewaste.devices.lifecycle import AWAY, ENDS, WAYS, State
 from ewaste.devices.media import SOLDERED
 from ewaste.devices.models import CustodyEvent, Device, Hold, HoldKind, Medium, MediumEvent, MediumEventKind, MediumKind
 from ewaste.market.models import Listing, Lot, LotLine, Order, OrderState
@@ -33,7 +33,6 @@ from ewaste.views import shapes
 WORK = (State.RECEIVED, State.DESTROYING, State.CLEARING, State.INSPECTED, State.EXPECTED)
 HERE = (State.RECEIVED, State.INSPECTED, State.CLEARING, State.DESTROYING)
 BACK_FROM = (State.DELIVERED, State.LOST)  # From there a device may come back.
-GONE = frozenset({State.EXPECTED, State.CANCELLED, State.RETURNED, State.DELIVERED, State.LOST, *ENDS})
 # Item of the checklist ← question of the quote, with what an answer declares. Only where the two ask the same.
 DECLARED: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "power": ("power", {"yes": "on", "no": "off"}),
@@ -330,7 +329,7 @@ def _next(standing: Bench) -> tuple[str, str | None]:
         State.SOLD: ("Hand it over", "Against the buyer’s collection code, on the bench page."),
         State.LOST: ("Find it", "When it turns up, receive it again."),
         State.DELIVERED: ("It is with its buyer", "If it comes back, receive it: it is inspected and wiped anew."),
-    }.get(state, ("Nothing to do here" if state in GONE else "Keep it until it is sold", None))
+    }.get(state, ("Nothing to do here" if state in AWAY else "Keep it until it is sold", None))
 
 
 def _clearing(standing: Bench) -> tuple[str, str | None]:
@@ -349,8 +348,8 @@ def _may(standing: Bench, waiting: Sequence[Any]) -> set[str]:
     clearing = state in (State.CLEARING, State.DESTROYING)
     rules = {
         "receive": state in (State.EXPECTED, *BACK_FROM) and free,
-        "weigh": state not in GONE,
-        "add_media": state not in GONE and state is not State.SOLD,
+        "weigh": state not in AWAY,
+        "add_media": state not in AWAY and state is not State.SOLD,
         "inspect": state is State.RECEIVED and free,
         "work_order": clearing and free and bool(standing.media) and not standing.order_open,
         "replace_order": clearing and free and bool(standing.media) and standing.order_open,
@@ -358,11 +357,11 @@ def _may(standing: Bench, waiting: Sequence[Any]) -> set[str]:
         "apart": state in HERE and any(separable(medium) for medium in waiting),
         "upload": clearing,
         "clear_again": state in WAYS and not standing.clear and free,
-        "hold": state not in GONE or state is State.EXPECTED,
+        "hold": state not in AWAY or state is State.EXPECTED,
         "lift": bool(standing.holds),
         "send_back": free
         and (state is State.RECEIVED or (state is State.INSPECTED and standing.offer is not OfferState.OPEN)),
-        "lost": state not in GONE or state is State.EXPECTED,
+        "lost": state not in AWAY or state is State.EXPECTED,
     }
     return {name for name, open_ in rules.items() if open_}
 

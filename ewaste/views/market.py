@@ -28,8 +28,8 @@ from ewaste.payments.models import InstructionKind, InstructionState, PaymentIns
 from ewaste.processing import checklist
 from ewaste.processing.models import Inspection
 from ewaste.tradein.pricing import FAULT_WORDS
-from ewaste.views import device as devices
 from ewaste.views import shapes
+from ewaste.views.records import certificate_lines
 from ewaste.views.shapes import money
 
 WAYS = ("resale", "remanufacture", "dismantling")
@@ -333,7 +333,7 @@ def short_certificate(session: Session, certificate_id: UUID) -> dict[str, Any] 
         "received_at": certificate.accepted_at,
         "training": certificate.training,
         "device_code": code,
-        "lines": devices.certificate_lines(session, [certificate.id]).get(certificate.id, []),
+        "lines": certificate_lines(session, [certificate.id]).get(certificate.id, []),
         "reason": revocation.reason if revocation is not None else None,
         "supersedes": None,
     }

@@ -14,6 +14,7 @@ from ewaste.accounts.models import Actor, Membership, Organisation, Organisation
 from ewaste.accounts.policy import Action
 from ewaste.centres.models import Accreditation, Centre, Station
 from ewaste.devices.models import Device, MediumKind
+from ewaste.market.bidders import LICENCES
 from ewaste.market.models import Order
 from ewaste.views.bench import status_of
 
@@ -22,7 +23,6 @@ METHODS = {
     "purge": "Purge: by the medium’s own means",
     "destroy": "Destroy",
 }
-LICENCES = {"resale": "Resale", "remanufacture": "Remanufacture", "dismantling": "Dismantling"}
 
 
 def centres(session: Session, actor: Actor, *, now: datetime) -> dict[str, Any]:
@@ -109,7 +109,7 @@ def recyclers(session: Session, actor: Actor) -> dict[str, Any]:
             }
             for organisation, count in rows
         ],
-        "licences": [{"value": value, "label": label} for value, label in LICENCES.items()],
+        "licences": [{"value": licence, "label": licence.capitalize()} for licence in LICENCES],
         "may": {"verify"} if policy.allows(actor, Action.VERIFY_BUYER) else set(),
     }
 

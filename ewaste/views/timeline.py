@@ -10,7 +10,7 @@ import enum
 import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from ewaste.accounts.models import Actor, Role
 from ewaste.core import clock
@@ -19,11 +19,9 @@ from ewaste.devices.lifecycle import WAYS, State
 from ewaste.devices.models import CustodyEvent, Device
 from ewaste.processing.routing import WAY_WORDS
 from ewaste.tradein.models import Offer, OfferState
+from ewaste.views.records import Records
 
-if TYPE_CHECKING:
-    from ewaste.views.device import Records
-
-INSPECT_WITHIN_BUSINESS_DAYS = 2
+INSPECTION_AIM_BUSINESS_DAYS = 2  # An aim: no job keeps it.
 MARKET = "Clearhand"
 TITLE_WORDS = {"seller": "the seller", "market": MARKET, "buyer": "the buyer"}
 MEDIUM_WORDS = {
@@ -142,13 +140,9 @@ def _next(
     if state is State.EXPECTED:
         return "Send it in", f"Go through the list, put the slip in the parcel and send it to {centre}.", None, "you"
     if state is State.RECEIVED:
-        by = clock.add_business_days(arrived, INSPECT_WITHIN_BUSINESS_DAYS)
-        return (
-            "It is being inspected",
-            f"{centre} looks at it, without a look at your data, and makes you an offer.",
-            by,
-            centre,
-        )
+        aim = clock.add_business_days(arrived, INSPECTION_AIM_BUSINESS_DAYS)
+        how = f"{centre} looks at it, without a look at your data, and makes you an offer."
+        return "It is being inspected", f"{how} We aim for {aim:%A} {aim.day} {aim:%B}.", None, centre
     if state is State.INSPECTED and offer is not None and answer is OfferState.OPEN:
         return (
             "Answer the offer",

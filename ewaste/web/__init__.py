@@ -118,7 +118,7 @@ def _plain_requests(app: Flask) -> None:
 def _headers(app: Flask, config: Config) -> None:
     # Paying, and saying where to be paid, lead from a form of ours to the provider's pages, so the policy names them.
     provider = config.practice_url if config.practice else "https://checkout.stripe.com https://connect.stripe.com"
-    policy = (
+    csp = (
         "default-src 'self'; base-uri 'none'; frame-ancestors 'none'; object-src 'none'; script-src 'self'; "
         f"style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; form-action 'self' {provider}"
     )
@@ -126,7 +126,7 @@ def _headers(app: Flask, config: Config) -> None:
     @app.after_request
     def secure(response: flask.Response) -> flask.Response:
         headers = response.headers
-        headers.setdefault("Content-Security-Policy", policy)
+        headers.setdefault("Content-Security-Policy", csp)
         headers.setdefault("X-Content-Type-Options", "nosniff")
         headers.setdefault("Referrer-Policy", "same-origin")
         headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
@@ -154,9 +154,7 @@ def _refusals(app: Flask) -> None:
 
     @app.errorhandler(CSRFError)
     def forged(_error: CSRFError) -> flask.Response:
-        refusal = Conflict(
-            "This form was open too long, or in another session. Go back, reload the page and send it again."
-        )
+        refusal = Conflict("This form was opened in another session. Go back, reload the page and send it again.")
         return errors.answer(refusal, edge.keep(refusal))
 
     @app.errorhandler(HTTPException)

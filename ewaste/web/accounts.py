@@ -21,7 +21,6 @@ from ewaste.payments.gateway import GatewayProblem
 from ewaste.payments.models import Payee
 from ewaste.views import market, shapes
 from ewaste.web import checkout
-from ewaste.web.desk_forms import typed
 from ewaste.web.edge import (
     ROLE_WORDS,
     User,
@@ -35,6 +34,7 @@ from ewaste.web.edge import (
     runtime,
     transaction,
 )
+from ewaste.web.forms import typed
 from ewaste.web.limits import SIGN_IN, limiter
 
 pages = Blueprint("accounts", __name__)
@@ -104,6 +104,20 @@ def sign_out() -> flask.typing.ResponseReturnValue:
     logout_user()
     flask.session.clear()
     flash("You are signed out.", "note")
+    return redirect(url_for("public.home"), 303)
+
+
+@pages.post("/account/sign-out-everywhere")
+def sign_out_everywhere() -> flask.typing.ResponseReturnValue:
+    """End every session of this account, this one too: for whoever left one open, or lost a phone."""
+    me = actor()
+    if me.id is None:
+        raise NotAllowed("Sign in first.")
+    with transaction() as session:
+        people.sign_out_everywhere(session, me.id)
+    logout_user()
+    flask.session.clear()
+    flash("You are signed out everywhere.", "note")
     return redirect(url_for("public.home"), 303)
 
 

@@ -19,8 +19,8 @@ from ewaste.journey import clearing, settlement
 from ewaste.processing import checklist
 from ewaste.views import bench, shapes
 from ewaste.web import filters
-from ewaste.web.desk_forms import FREE_TEXT, gigabytes, options, refused, typed
 from ewaste.web.edge import actor, errors_of, keep, now, page, require_account, runtime, transaction, whole_number
+from ewaste.web.forms import FREE_TEXT, gigabytes, options, refused, typed
 from ewaste.web.submission import submit
 
 pages = Blueprint("bench", __name__)
@@ -249,7 +249,7 @@ def upload_certificate(code: str) -> flask.typing.ResponseReturnValue:
             raise Invalid(
                 "No station of your centre is enrolled under the key that signed this certificate.", field="bundle"
             )
-        receipt = submit(station, files)
+        receipt = submit(station, files, brought_by=actor())
     except Refusal as refusal:
         return refused(refusal, _shower(code), open_form="upload")
     if receipt.outcome != "accepted":  # Kept already, with the whole bundle.

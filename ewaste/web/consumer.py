@@ -19,7 +19,6 @@ from ewaste.tradein.models import Offer, Silence
 from ewaste.views import device as devices
 from ewaste.views import shapes
 from ewaste.web.accounts import payee_status
-from ewaste.web.desk_forms import typed
 from ewaste.web.edge import (
     actor,
     errors_of,
@@ -31,6 +30,7 @@ from ewaste.web.edge import (
     transaction,
     uuid_or_none,
 )
+from ewaste.web.forms import typed
 from ewaste.web.public import listing_page, quote_page
 
 pages = Blueprint("consumer", __name__)

@@ -48,9 +48,9 @@ def http(error: HTTPException) -> flask.Response:
     status = error.code or 500
     if 300 <= status < 400:
         return flask.make_response(error.get_response())
-    title, now = TITLES.get(status, TITLES[500 if status >= 500 else 400])
+    title, advice = TITLES.get(status, TITLES[500 if status >= 500 else 400])
     if wants_json():
-        return _json("http", f"{title}. {now}", None, status)
+        return _json("http", f"{title}. {advice}", None, status)
     return _page(status)
 
 

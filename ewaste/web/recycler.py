@@ -13,8 +13,8 @@ from ewaste.journey import sale, settlement
 from ewaste.processing.outcomes import FRACTIONS
 from ewaste.views import recycler
 from ewaste.web import public
-from ewaste.web.desk_forms import FREE_TEXT, refused, typed
 from ewaste.web.edge import actor, errors_of, keep, minor_units, now, page, require_account, transaction, whole_number
+from ewaste.web.forms import FREE_TEXT, refused, typed
 
 pages = Blueprint("recycler", __name__)
 

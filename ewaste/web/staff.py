@@ -17,8 +17,8 @@ from ewaste.devices.models import Device
 from ewaste.journey import accrediting, bench, clearing, sale, settlement
 from ewaste.views import books, desk, partners, shapes
 from ewaste.web import filters
-from ewaste.web.desk_forms import FREE_TEXT, end_of_day, moment, options, refused, typed
 from ewaste.web.edge import actor, minor_units, now, page, require_account, runtime, transaction, uuid_or_none
+from ewaste.web.forms import FREE_TEXT, end_of_day, moment, options, refused, typed
 
 pages = Blueprint("staff", __name__)
 pages.before_request(require_account)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ewaste.accounts.models import Actor
 from ewaste.centres.models import Station
 from ewaste.certificates import registry
 from ewaste.core import refusals
@@ -19,7 +20,7 @@ from ewaste.web.edge import now, runtime, transaction
 ACTION = "submit a certificate"
 
 
-def submit(station: Station, files: Mapping[str, str]) -> Receipt:
+def submit(station: Station, files: Mapping[str, str], *, brought_by: Actor | None = None) -> Receipt:
     """Submit a bundle (file name → text) as this station. A certificate that is refused gets a receipt too.
 
     Raises `Invalid` for what is no text at all, and any other refusal of the step as it comes.
@@ -28,7 +29,12 @@ def submit(station: Station, files: Mapping[str, str]) -> Receipt:
     try:
         with transaction() as session:
             return clearing.accept_certificate(
-                session, clearing.station_actor(station), files, issuers=runtime().issuers, now=now()
+                session,
+                clearing.station_actor(station),
+                files,
+                issuers=runtime().issuers,
+                brought_by=brought_by,
+                now=now(),
             )
     except registry.CertificateRefused as refusal:
         with transaction() as session:
@@ -37,7 +43,7 @@ def submit(station: Station, files: Mapping[str, str]) -> Receipt:
                 session,
                 refusal,
                 action=ACTION,
-                actor_id=station.id,
+                actor_id=brought_by.id if brought_by else station.id,
                 subject=refusal.examined.device_code or f"station={station.id}",
                 now=now(),
             )

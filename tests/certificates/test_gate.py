@@ -10,14 +10,17 @@ from uuid import UUID, uuid4
 import pytest
 import sqlalchemy as sa
 
+from ewaste.accounts.models import WORKER
+from ewaste.certificates.models import Certificate
 from ewaste.core.refusals import Conflict, Invalid, NotAllowed
 from ewaste.devices import custody
 from ewaste.devices.lifecycle import WAYS, State
 from ewaste.devices.models import MediumEventKind
 from ewaste.journey import bench, clearing, sale, settlement
 from ewaste.market.models import Listing, ListingState, Lot, LotLine, LotState
+from ewaste.payments.gateway import PaymentState
 from ewaste.views import audit
-from tests.world import World
+from tests.world import World, good_findings
 from wipe_agent import certificate as wipe
 
 LISTING = """
@@ -515,3 +518,90 @@ def test_a_clearance_lasts_for_one_custody_cycle(world: World) -> None:
             sa.text("select kind, evidence from medium_events where cycle = 2 and device_id = :d"), {"d": device_id}
         ).all()
     assert [tuple(row) for row in carried] == [(MediumEventKind.FOUND.value, {"carriedFromCycle": 1})]
+
+
+def test_a_medium_whose_wipe_failed_is_covered_by_its_destruction_only_also_after_the_device_was_lost(
+    world: World,
+) -> None:
+    device_id = world.clearing()
+    medium = world.media(device_id)[0]
+    with world.transaction() as session:
+        bench.wipe_failed(session, world.olga, device_id, medium.id, reason="Bad blocks.", now=world.now)
+    with world.transaction() as session:
+        bench.report_lost(session, world.olga, device_id, reason="Not on its shelf.", now=world.now)
+    with world.transaction() as session:
+        bench.receive(
+            session, world.olga, device_id, seal="S-9", seal_state="intact", mass_g=1900, note="", now=world.now
+        )
+    with world.transaction() as session:
+        bench.inspect(
+            session,
+            world.olga,
+            device_id,
+            observed_serial=world.device(device_id).claimed_serial,
+            mass_g=1580,
+            findings=good_findings(),
+            now=world.now,
+        )
+    assert world.device(device_id).state is State.CLEARING
+    assert "It must be destroyed" in world.refuse(world.bundle(world.order(device_id)))
+    assert world.device(device_id).state is State.CLEARING
+
+
+def test_a_failed_wipe_is_noted_while_the_device_waits_for_its_certificate_only(world: World) -> None:
+    device_id = world.cleared()
+    medium = world.media(device_id)[0]
+    with world.nothing_changes(), pytest.raises(Conflict, match="put a hold on it"), world.transaction() as session:
+        bench.wipe_failed(session, world.olga, device_id, medium.id, reason="Doubts.", now=world.now)
+
+
+def test_a_medium_kept_apart_that_is_seen_in_the_device_again_is_a_contradiction(world: World) -> None:
+    device_id = world.with_media(("DRIVE-1", "DRIVE-2"))
+    second = world.media(device_id)[1]
+    with world.transaction() as session:
+        bench.set_apart(session, world.olga, device_id, second.id, seal="S-7", reason="Taken out.", now=world.now)
+    with world.nothing_changes(), pytest.raises(Conflict, match="kept apart under a seal"):
+        world.note_medium(device_id, "DRIVE-2")
+
+
+def test_what_became_of_a_delivered_device_is_told_although_its_certificate_fell_meanwhile(world: World) -> None:
+    lot, (device_id,) = world.listed_lot()
+    world.bid("rita", lot, 40)
+    world.later(days=3)
+    order = world.close(lot)
+    world.pay(order, "rita", PaymentState.SUCCEEDED)
+    with world.transaction() as session:
+        settlement.hand_over(session, world.olga, order.collection_code, now=world.now)
+    with world.transaction() as session:
+        known = session.scalars(sa.select(Certificate)).one()
+        clearing.revoke_certificate(session, world.stefan, known.id, reason="A false key.", now=world.now)
+    with world.transaction() as session:
+        settlement.report_outcome(
+            session,
+            world.actor("rita"),
+            lot,
+            world.device(device_id).code,
+            outcome="dismantled",
+            fractions={"residue": 100},
+            remark="",
+            now=world.now,
+        )
+    assert world.device(device_id).state is State.DISMANTLED
+
+
+def test_nobody_is_paid_for_what_may_be_stolen_until_the_hold_is_lifted(world: World) -> None:
+    device_id = world.clearing()
+    with world.transaction() as session:
+        hold = bench.place_hold(
+            session, world.olga, device_id, kind="stolen", reason="The police asked.", now=world.now
+        )
+    offer_id = world.offer(device_id).id
+    world.later(days=8)
+    with world.transaction() as session:
+        clearing.pay_seller_at_latest(session, WORKER, offer_id, practice=True, now=world.now)
+    assert world.raw("select count(*) from payment_instructions") == 0
+    with world.transaction() as session:
+        bench.lift_hold(session, world.olga, device_id, hold.id, reason="A mistake.", now=world.now)
+    with world.transaction() as session:
+        clearing.pay_seller_at_latest(session, WORKER, offer_id, practice=True, now=world.now)
+    assert world.raw("select count(*) from payment_instructions") == 1

@@ -190,7 +190,7 @@ def test_the_guards_cannot_be_taken_down_by_whom_they_guard_against(world: World
         "delete from admitted_evidence",
         "update installation set mode = 'live'",
         "update alembic_version set version_num = 'x'",
-        "select unlist((select id from devices limit 1), 'because')",
+        "select unlist((select id from devices limit 1), 'because', now())",
         "copy devices from program 'true'",
         "truncate refusals",
     ):

@@ -132,6 +132,7 @@ GET  /sign-up                                            in       in       in   
 POST /sign-up                                            in       in       in       in       in       in
 POST /sign-out                                           in       in       in       in       in       in
 GET  /account                                            sign-in  in       in       in       in       in
+POST /account/sign-out-everywhere                        sign-in  in       in       in       in       in
 POST /account/payout                                     sign-in  in       no       no       no       no
 GET  /whoami                                             sign-in  in       in       in       in       in
 

@@ -10,7 +10,6 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from ewaste.accounts import people
 from ewaste.accounts.samples import PASSWORD
 from ewaste.core.config import Config
 from ewaste.web import create_app
@@ -138,13 +137,12 @@ def test_signing_out_ends_the_session_of_this_browser(cora: Visitor) -> None:
     assert cora.get("/devices").headers["Location"] == "/sign-in?next=/devices"
 
 
-def test_ending_all_sessions_ends_them_everywhere(visitor: Callable[[str | None], Visitor], world: World) -> None:
+def test_ending_all_sessions_ends_them_everywhere(visitor: Callable[[str | None], Visitor]) -> None:
     at_home, at_work = visitor("cora"), visitor("cora")
     ben = visitor("ben")
-    me = world.cora.id
-    assert me is not None
-    with world.transaction() as session:
-        people.sign_out_everywhere(session, me)
+    assert "Sign out everywhere" in at_work.text("/account")
+    assert at_work.post("/account/sign-out-everywhere").status_code == 303
+    assert "You are signed out everywhere." in at_work.text("/")
     assert [at_home.get("/whoami").status_code, at_work.get("/whoami").status_code] == [403, 403]
     assert ben.get("/whoami").status_code == 200
     at_home.sign_in("cora")
@@ -193,9 +191,8 @@ def test_a_sign_in_never_leads_to_another_site(stranger: Visitor, onward: str) -
     form = {"email": "cora@example.org", "password": PASSWORD, "next": onward}
     answer = stranger.post("/sign-in", form)
     assert answer.status_code == 303
-    assert answer.headers["Location"].startswith("/")
-    assert not answer.headers["Location"].startswith(("//", "/\\"))
-    assert "evil" not in answer.headers["Location"] or answer.headers["Location"].startswith("/%09")
+    # A tab that is spelt out is a path of ours that does not exist; all else is dropped for one's own first page.
+    assert answer.headers["Location"] == (onward.strip() if onward.startswith("/%09") else "/devices")
     # Somebody who is signed in already is led on at once, so the same holds for the link.
     again = stranger.get("/sign-in", query_string={"next": onward})
     assert (again.status_code, again.headers["Location"]) == (303, answer.headers["Location"])

@@ -17,7 +17,7 @@ from tests.web.conftest import Browser
 from tests.web.test_bench import bench_of, text, zipped
 from tests.web.test_recycler import paid
 from tests.world import World, good_findings
-from wipe_agent import keys
+from wipe_agent.certificate import fingerprint
 
 
 def test_a_medium_kept_apart_is_left_out_of_the_next_order(browser: Browser, world: World) -> None:
@@ -134,7 +134,7 @@ def test_staff_write_a_failed_payout_anew_and_nobody_else_does(browser: Browser,
 
 def test_the_site_shows_the_fingerprint_that_a_station_shows(browser: Browser, world: World) -> None:
     served = browser.get("/trust.json").data
-    shown = keys.fingerprint(served)
+    shown = fingerprint(served)
     assert shown.count(" ") == 7
     assert shown in text(browser.get("/verify"))
     assert shown in text(browser.sign_in("olga").get("/bench/stations"))

@@ -106,7 +106,9 @@ def test_a_broken_off_wipe_goes_on_at_its_checkpoint(broken_off: Station) -> Non
 def test_a_torn_last_line_is_tolerated(broken_off: Station) -> None:
     with broken_off.journal().open("ab") as journal:
         journal.write(b'{"n":99,"prev":"')
-    broken_off.wipe()
+    done = broken_off.wipe()
+    assert done.resumed_at == 2 << 20
+    assert not any(broken_off.image.read_bytes())
     broken_off.certify()
 
 

@@ -36,7 +36,7 @@ from wipe_agent.certificate.statement import (
     work_order_statement,
 )
 from wipe_agent.certificate.strict import Unreadable, canonical, read
-from wipe_agent.certificate.trust import Trust
+from wipe_agent.certificate.trust import Trust, fingerprint
 from wipe_agent.certificate.verify import (
     CHECKS,
     Check,
@@ -65,6 +65,7 @@ __all__ = [
     "dids_document",
     "digest_multibase",
     "digest_of",
+    "fingerprint",
     "issue",
     "new_challenge",
     "public_key_from_multibase",

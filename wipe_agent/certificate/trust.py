@@ -4,6 +4,7 @@ A centre is not in it. A centre's keys count through an accreditation that a tru
 signed. Documents inside a bundle are never a source of trust.
 """
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,12 @@ from wipe_agent.certificate import shapes
 from wipe_agent.certificate.multibase import public_key_from_multibase
 from wipe_agent.certificate.shape import misshapen
 from wipe_agent.certificate.strict import Unreadable, read
+
+
+def fingerprint(data: bytes) -> str:
+    """A short name of a trust file, to compare by voice: the first 32 hex digits of its SHA-256, in groups of four."""
+    digest = hashlib.sha256(data).hexdigest()[:32]
+    return " ".join(digest[start : start + 4] for start in range(0, len(digest), 4))
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from wipe_agent.errors import JournalDamaged
 from wipe_agent.journal import Journal, Line, parse
@@ -41,6 +40,7 @@ class Attempt:
 
     @property
     def identity(self) -> Identity:
+        """The drive as it was when the attempt was planned."""
         return Identity.from_dict(self.planned["identity"])
 
     @property
@@ -59,10 +59,12 @@ class MediumStory:
 
     @property
     def last(self) -> Attempt | None:
+        """The newest attempt, the only one that may still be open."""
         return self.attempts[-1] if self.attempts else None
 
     @property
     def wiped(self) -> bool:
+        """Whether the newest attempt ended with every byte read back."""
         return self.last is not None and self.last.result == "wiped"
 
     @property
@@ -113,7 +115,9 @@ def read_story(lines: Sequence[Line], name: str) -> MediumStory:
     for line in lines:
         try:
             _take(story, line)
-        except (KeyError, TypeError, AttributeError) as error:
+        except JournalDamaged as error:
+            raise JournalDamaged(f"Line {line['n'] + 1} of the journal {name} makes no sense there: {error}.") from None
+        except (KeyError, TypeError) as error:
             raise JournalDamaged(f"Line {line['n'] + 1} of the journal {name} makes no sense there.") from error
     return story
 
@@ -127,14 +131,16 @@ def _take(story: MediumStory, line: Line) -> None:
         story.attempts.append(Attempt(planned=line))
     elif event == "destroyed":
         story.destroyed = line
+    elif story.last is None:
+        raise JournalDamaged(f"“{event}” comes before an attempt began")
     else:
-        _take_step(story.attempts[-1] if story.attempts else None, event, line)
+        _take_step(story.last, event, line)
 
 
-def _take_step(attempt: Any, event: str, line: Line) -> None:
-    """A step of the running attempt. Without one, the attribute error says that the journal makes no sense."""
+def _take_step(attempt: Attempt, event: str, line: Line) -> None:
+    """A step of the running attempt."""
     if attempt.result is not None:
-        raise KeyError(event)
+        raise JournalDamaged(f"“{event}” comes after the end of the attempt")
     if event == "surveyed":
         attempt.surveyed = line
     elif event == "started":
@@ -151,4 +157,4 @@ def _take_step(attempt: Any, event: str, line: Line) -> None:
     elif event == "failed":
         attempt.result, attempt.reason = "failed", line["reason"]
     elif event not in ("resumed", "checking"):
-        raise KeyError(event)
+        raise JournalDamaged(f"“{event}” is unknown")

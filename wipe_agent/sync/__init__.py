@@ -24,7 +24,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from wipe_agent import durable, jobs, journal, keys
-from wipe_agent.certificate import Bundle, Trust, canonical, digest_multibase, public_key_multibase, read
+from wipe_agent.certificate import Bundle, Trust, canonical, digest_multibase, fingerprint, public_key_multibase, read
 from wipe_agent.errors import AlreadyEnrolled, BadAnswer, MarketRefused, MarketUnreachable, TargetBusy, Unreadable
 from wipe_agent.sync.calls import call
 
@@ -87,7 +87,7 @@ def enrol(home: keys.Home, *, market: str, code: str, name: str, passphrase: str
         raise BadAnswer(f"The marketplace's enrolment answer is not what was agreed ({error}).") from error
     durable.write_file(home.trust_file, trust)
     station.save(home)
-    return Enrolled(station, keys.fingerprint(trust), _clock_off(answer))
+    return Enrolled(station, fingerprint(trust), _clock_off(answer))
 
 
 def fetch_orders(home: keys.Home, key: Ed25519PrivateKey) -> tuple[list[jobs.Order], list[str]]:

@@ -6,7 +6,7 @@ grant usage on schema public to :app;
 grant select on all tables in schema public to :app;
 grant usage, select on all sequences in schema public to :app;
 grant execute on all functions in schema public to :app;
-revoke execute on function unlist(uuid, text) from :app;
+revoke execute on function unlist(uuid, text, timestamptz) from :app;
 
 grant insert on
     refusals, people, organisations, memberships, devices, media, medium_events, holds, quotes, offers, inspections,

@@ -23,7 +23,10 @@ language sql stable security definer set search_path = public, pg_temp as $$
             select 1 from certificate_lines l
             join admitted_evidence a
               on a.medium_kind = m.kind and a.evidence_class = l.evidence_class and a.level = l.level
-            where l.certificate_id = p_certificate and l.medium_id = m.id)
+            where l.certificate_id = p_certificate and l.medium_id = m.id
+              -- A medium whose wipe ever failed is covered by its destruction only.
+              and (l.evidence_class = 'destroyed' or not exists (
+                select 1 from medium_events f where f.medium_id = m.id and f.kind = 'wipe-failed')))
           and not exists (
             select 1 from medium_events h
             where h.medium_id = m.id and h.cycle = p_cycle and h.kind = 'held')
@@ -107,7 +110,7 @@ begin
     end if;
     if moves then
         -- Where it was for sale, it is so no more: a sale that is under way was closed before the device moved.
-        perform unlist(d.id, 'it is ' || replace(b->>'to', '_', ' '));
+        perform unlist(d.id, 'it is ' || replace(b->>'to', '_', ' '), (b->>'at')::timestamptz);
     end if;
     return 'ok';
 end
@@ -144,6 +147,9 @@ begin
     select * into w from work_orders where id = new.work_order_id;
     if not found or w.device_id <> new.device_id or w.cycle <> new.cycle or w.centre_id <> new.centre_id then
         raise exception 'the certificate does not belong to this device, cycle and work order' using errcode = 'check_violation';
+    end if;
+    if w.superseded_at is not null or w.expires_at < new.accepted_at then
+        raise exception 'the work order was replaced or ran out' using errcode = 'check_violation';
     end if;
     if not exists (select 1 from stations s where s.id = new.station_id and s.centre_id = new.centre_id) then
         raise exception 'the certificate does not come from a station of this centre' using errcode = 'check_violation';
@@ -282,12 +288,12 @@ create trigger lot_lines_only_listable before insert or update on lot_lines
 
 -- Take a device out of every open sale. An open lot that has bids, or no device left, is cancelled as a whole:
 -- nobody is held to a bid on something else than the manifest said.
-create function unlist(p_device uuid, p_because text) returns void
+create function unlist(p_device uuid, p_because text, p_at timestamptz) returns void
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
     v_lot uuid;
 begin
-    update listings set state = 'withdrawn', closed_at = now(), closed_because = p_because
+    update listings set state = 'withdrawn', closed_at = p_at, closed_because = p_because
      where device_id = p_device and state = 'open';
     select l.lot_id into v_lot from lot_lines l join lots o on o.id = l.lot_id
      where l.device_id = p_device and l.released_at is null and o.state = 'open';
@@ -295,12 +301,12 @@ begin
         return;
     end if;
     perform 1 from lots where id = v_lot for update;
-    update lot_lines set released_at = now(), released_because = p_because
+    update lot_lines set released_at = p_at, released_because = p_because
      where lot_id = v_lot and device_id = p_device and released_at is null;
     if exists (select 1 from bids where lot_id = v_lot)
        or not exists (select 1 from lot_lines where lot_id = v_lot and released_at is null) then
-        update lots set state = 'cancelled', closed_at = now() where id = v_lot and state = 'open';
-        update lot_lines set released_at = now(), released_because = 'the lot was cancelled: ' || p_because
+        update lots set state = 'cancelled', closed_at = p_at where id = v_lot and state = 'open';
+        update lot_lines set released_at = p_at, released_because = 'the lot was cancelled: ' || p_because
          where lot_id = v_lot and released_at is null;
     end if;
 end
@@ -315,7 +321,7 @@ begin
     perform 1 from devices where id = v_device for update;
     update clearances set ended_at = new.at, ended_because = 'the certificate was revoked: ' || new.reason
      where certificate_id = new.certificate_id and ended_at is null;
-    perform unlist(v_device, 'its certificate was revoked');
+    perform unlist(v_device, 'its certificate was revoked', new.at);
     return new;
 end
 $$;
@@ -328,7 +334,7 @@ begin
     if new.kind in ('found', 'fitted') and not device_cleared(new.device_id) then
         update clearances set ended_at = new.at, ended_because = 'a medium was found that the certificate does not cover'
          where device_id = new.device_id and cycle = new.cycle and ended_at is null;
-        perform unlist(new.device_id, 'a storage medium was found that its certificate does not cover');
+        perform unlist(new.device_id, 'a storage medium was found that its certificate does not cover', new.at);
     end if;
     return new;
 end
@@ -340,11 +346,13 @@ create function hold_unlists() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
 begin
     perform 1 from devices where id = new.device_id for update;
-    perform unlist(new.device_id, 'a hold was placed on it');
+    perform unlist(new.device_id, 'a hold was placed on it', new.placed_at);
     return new;
 end
 $$;
 create trigger hold_unlists after insert on holds for each row execute function hold_unlists();
+create trigger holds_lift_once before update on holds
+    for each row when (old.lifted_at is not null) execute function refuse_rewrite();
 
 -- Money ------------------------------------------------------------------------------------------------------------
 

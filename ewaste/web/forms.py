@@ -1,4 +1,4 @@
-"""What the forms of the bench, the recyclers and the desk share: fields as typed, and how a refused form comes back."""
+"""What forms share: fields as somebody typed them, and how a form that was refused comes back."""
 
 from __future__ import annotations
 

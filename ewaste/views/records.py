@@ -1,0 +1,146 @@
+"""All that the database holds of one device, read once; `device` and `timeline` make pages of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from ewaste.accounts.models import Organisation, Person
+from ewaste.certificates.models import Certificate, CertificateLine, CertificateRefusal, CertificateRevocation
+from ewaste.core.refusals import NotFound
+from ewaste.devices import custody
+from ewaste.devices.models import CustodyEvent, Device, Hold, Medium
+from ewaste.payments.models import InstructionKind, Payee, PaymentInstruction
+from ewaste.processing.models import Inspection, OutcomeReport, Routing
+from ewaste.tradein.models import Offer, Quote
+from ewaste.views import shapes
+
+
+class Records(NamedTuple):
+    """All that the database holds of one device, read once."""
+
+    device: Device
+    centre: Organisation
+    seller: Person
+    quote: Quote | None
+    offer: Offer | None
+    events: Sequence[CustodyEvent]
+    holds: Sequence[tuple[Hold, str | None]]
+    inspection: tuple[Inspection, str] | None
+    routing: Routing | None
+    report: tuple[OutcomeReport, str] | None
+    payout: PaymentInstruction | None
+    payee: Payee | None
+    certificates: Sequence[tuple[Certificate, CertificateRevocation | None, str]]
+    lines: dict[UUID, list[dict[str, Any]]]
+    refusals: Sequence[CertificateRefusal]
+
+
+def read(session: Session, device_id: UUID) -> Records:
+    """Read them: a constant number of statements. Raises `NotFound`."""
+    row = session.execute(
+        sa.select(Device, Organisation, Person, Quote)
+        .join(Organisation, Organisation.id == Device.centre_id)
+        .join(Person, Person.id == Device.seller_id)
+        .outerjoin(Quote, Quote.device_id == Device.id)
+        .where(Device.id == device_id)
+    ).one_or_none()
+    if row is None:
+        raise NotFound(custody.NOBODYS)
+    device, centre, seller, quote = row
+    offer = session.scalar(sa.select(Offer).where(Offer.device_id == device_id).order_by(Offer.cycle.desc()).limit(1))
+    inspection = session.execute(
+        sa.select(Inspection, Person.name)
+        .join(Person, Person.id == Inspection.inspector_id)
+        .where(Inspection.device_id == device_id)
+        .order_by(Inspection.at.desc())
+        .limit(1)
+    ).one_or_none()
+    report = session.execute(
+        sa.select(OutcomeReport, Organisation.name)
+        .join(Organisation, Organisation.id == OutcomeReport.organisation_id)
+        .where(OutcomeReport.device_id == device_id)
+        .order_by(OutcomeReport.cycle.desc())
+        .limit(1)
+    ).one_or_none()
+    payout = (
+        session.scalar(
+            sa.select(PaymentInstruction)
+            .where(PaymentInstruction.kind == InstructionKind.PAY_OUT, PaymentInstruction.subject_id == offer.device_id)
+            .order_by(PaymentInstruction.written_at.desc())
+            .limit(1)
+        )
+        if offer
+        else None
+    )
+    certificates = session.execute(
+        sa.select(Certificate, CertificateRevocation, Organisation.name)
+        .outerjoin(CertificateRevocation, CertificateRevocation.certificate_id == Certificate.id)
+        .join(Organisation, Organisation.id == Certificate.centre_id)
+        .where(Certificate.device_id == device_id)
+        .order_by(Certificate.accepted_at.desc())
+    ).all()
+    return Records(
+        device=device,
+        centre=centre,
+        seller=seller,
+        quote=quote,
+        offer=offer,
+        events=session.scalars(
+            sa.select(CustodyEvent).where(CustodyEvent.device_id == device_id).order_by(CustodyEvent.seq)
+        ).all(),
+        holds=[
+            (hold, name)
+            for hold, name in session.execute(
+                sa.select(Hold, Person.name)
+                .outerjoin(Person, Person.id == Hold.placed_by)
+                .where(Hold.device_id == device_id)
+                .order_by(Hold.placed_at)
+            )
+        ],
+        inspection=(inspection[0], inspection[1]) if inspection else None,
+        routing=session.scalar(
+            sa.select(Routing).where(Routing.device_id == device_id).order_by(Routing.at.desc()).limit(1)
+        ),
+        report=(report[0], report[1]) if report else None,
+        payout=payout,
+        payee=session.get(Payee, device.seller_id),
+        certificates=[(row[0], row[1], row[2]) for row in certificates],
+        lines=certificate_lines(session, [row[0].id for row in certificates]),
+        refusals=session.scalars(
+            sa.select(CertificateRefusal)
+            .where(CertificateRefusal.device_code == device.code, CertificateRefusal.centre_id == device.centre_id)
+            .order_by(CertificateRefusal.at.desc())
+            .limit(shapes.PAGE_SIZE)
+        ).all(),
+    )
+
+
+def certificate_lines(session: Session, certificate_ids: Sequence[UUID]) -> dict[UUID, list[dict[str, Any]]]:
+    """The lines of these certificates as badges show them: kind, model, serial, evidence. One statement."""
+    lines: dict[UUID, list[dict[str, Any]]] = {}
+    for line, medium in session.execute(
+        sa.select(CertificateLine, Medium)
+        .join(Medium, Medium.id == CertificateLine.medium_id)
+        .where(CertificateLine.certificate_id.in_(certificate_ids))
+        .order_by(Medium.created_at, Medium.id)
+    ):
+        lines.setdefault(line.certificate_id, []).append(
+            {
+                "medium_id": f"urn:uuid:{medium.id}",
+                "kind": medium.kind.value,
+                "model": medium.model,
+                "serial": medium.serial,
+                "size_bytes": medium.size_bytes,
+                "level": line.level,
+                "technique": line.technique,
+                "evidence_class": line.evidence_class,
+                "started": line.wiped_from,
+                "ended": line.wiped_until,
+            }
+        )
+    return lines
