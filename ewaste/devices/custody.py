@@ -19,7 +19,6 @@ from sqlalchemy.orm import Session
 
 from ewaste.accounts.models import Actor
 from ewaste.core import clock
-from ewaste.core.ids import read_code
 from ewaste.core.refusals import Conflict, NotFound
 from ewaste.devices.lifecycle import State, allowed, despite_hold, opens_cycle
 from ewaste.devices.models import CustodyEvent, Device, Hold, HoldKind, Title
@@ -41,15 +40,6 @@ def find(session: Session, device_id: UUID) -> Device:
     device = session.scalar(
         sa.select(Device).where(Device.id == device_id).with_for_update().execution_options(populate_existing=True)
     )
-    if device is None:
-        raise NotFound(NOBODYS)
-    return device
-
-
-def find_by_code(session: Session, text: str) -> Device:
-    """The device with this code, as typed or scanned; not locked. Raises `NotFound`."""
-    code = read_code(text, "D")
-    device = session.scalar(sa.select(Device).where(Device.code == code)) if code else None
     if device is None:
         raise NotFound(NOBODYS)
     return device
