@@ -87,6 +87,8 @@ class Work:
             self._note(instruction_id, PaymentState.FAILED, problem.reference, problem.message)
             log.warning("payment %s failed: %s", instruction_id, problem.message)
             return
+        with self.database.transaction() as session:
+            settlement.require_asked(session, instruction_id, payment)
         self._note(instruction_id, payment.state, payment.reference, payment.reason)
 
     def apply_event(self, event: str) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from hypothesis import settings
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
@@ -23,6 +24,10 @@ from ewaste.core.database import Database
 from ewaste.journey import founding
 from ewaste.migrations.upgrade import migrate
 from tests.world import DID_HOST, World
+
+# The same examples on every run, however busy the machine: a build that fails fails for everybody.
+settings.register_profile("steady", deadline=None, derandomize=True)
+settings.load_profile("steady")
 
 NOW = datetime(2026, 11, 20, 9, 0, 0, tzinfo=UTC)
 _number = itertools.count()

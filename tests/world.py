@@ -371,7 +371,7 @@ class World:
                     "exclusions": ["over-provisioned area"],
                     "bad_blocks": 0,
                     "operator": "Olga Brandt",
-                    "validator": None,
+                    "validator": "Otto Kern" if line_changes.get("evidence_class") == "destroyed" else None,
                     "bytes_read": medium.get("sizeBytes", 256_000_000_000),
                     **line_changes,
                 }

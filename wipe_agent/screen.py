@@ -42,7 +42,6 @@ class Terminal:
                 TimeRemainingColumn(),
                 console=self._console,
             )
-            self._bar.start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -54,6 +53,7 @@ class Terminal:
         self._name, self._size = name, size
         self._began = self._told = time.monotonic()
         if self._bar is not None:
+            self._bar.start()  # Not before there is something to show: it redraws its lines, any question among them.
             self._task = self._bar.add_task(name, total=size)
         elif not self._quiet:
             print(f"{name} ...", file=sys.stderr, flush=True)
@@ -69,7 +69,9 @@ class Terminal:
                 print(progress_line(self._name, done, self._size, now - self._began), file=sys.stderr, flush=True)
 
     def ask(self, question: str) -> str:
-        """Ask the operator and read a line from the terminal."""
+        """Ask the operator and read a line from the terminal. The bar stands still meanwhile; the next step goes on."""
+        if self._bar is not None:
+            self._bar.stop()
         self._console.print(question, end="", markup=False, highlight=False)
         return input()
 

@@ -12,6 +12,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from ewaste.accounts.models import Actor, Membership, Organisation, Person, Role
@@ -40,7 +41,11 @@ def open_account(
         email=address, name=name.strip(), password_hash=_hasher.hash(password), created_at=now, sample=sample
     )
     session.add(person)
-    session.flush()
+    try:
+        with session.begin_nested():
+            session.flush()
+    except IntegrityError as error:  # Somebody opened it in this very moment.
+        raise Conflict("There is an account with this address already. Sign in instead.", field="email") from error
     return person
 
 

@@ -126,6 +126,7 @@ def check_coverage(
                 f"The policy does not admit “{line.evidence_class}” at level “{line.level}” for the "
                 f"{medium.kind.value} with serial {medium.serial}. Destroy it, or sanitise it in a way that it admits."
             )
+        _require_effective(examined, medium, line, training=statement.training)
         covered[medium.id] = line
     missing = [medium for medium in media if medium.id not in covered and medium.id not in held]
     if missing:
@@ -138,6 +139,21 @@ def check_coverage(
     if not covered:
         raise examined.refuse("The certificate covers no storage medium, so it clears nothing.")
     return covered
+
+
+def _require_effective(examined: Examined, medium: Medium, line: wipe.MediumLine, *, training: bool) -> None:
+    """What the line itself says was reached: all of the drive, or its end before a second pair of eyes."""
+    what = f"The {medium.kind.value} with serial {medium.serial}"
+    if line.evidence_class == "full-read" and (line.bytes_unreadable or line.bad_blocks):
+        raise examined.refuse(f"{what} has parts that could not be overwritten or read back. It must be destroyed.")
+    if line.evidence_class == "destroyed" and line.validator is None:
+        raise examined.refuse(f"{what} was destroyed before one person only. Destruction takes two people.")
+    size = medium.size_bytes
+    if size and not training and line.evidence_class == "full-read" and abs(line.size_bytes - size) > size // 50:
+        raise examined.refuse(
+            f"{what} was noted with {size:,} bytes, and the certificate covers {line.size_bytes:,}. Look for a hidden "
+            "area, or correct what was noted, and wipe it under a new work order."
+        )
 
 
 def accept(
@@ -214,7 +230,7 @@ def last_for(session: Session, device_id: UUID) -> Certificate | None:
 
 def drive(medium: Medium) -> str:
     """What tells one drive from another, wherever it was noted."""
-    return f"{medium.kind.value}/{medium.model}/{medium.serial}"
+    return f"{medium.kind.value}/{medium.model}/{medium.serial}".casefold()
 
 
 def one_at_a_time(session: Session, medium: Medium) -> None:
@@ -234,8 +250,8 @@ def cleared_elsewhere(session: Session, medium: Medium) -> str | None:
         .where(
             twin.device_id != medium.device_id,
             twin.kind == medium.kind,
-            twin.model == medium.model,
-            twin.serial == medium.serial,
+            sa.func.lower(twin.model) == medium.model.lower(),
+            sa.func.lower(twin.serial) == medium.serial.lower(),
             Clearance.ended_at.is_(None),
         )
         .limit(1)

@@ -80,6 +80,7 @@ class Database:
     def __init__(self, url: str, *, pool_size: int = 8) -> None:
         self.engine = sa.create_engine(
             url,
+            hide_parameters=True,  # They may be a password's hash or a name, and an error goes to the log.
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=20,

@@ -13,10 +13,12 @@ from sqlalchemy.orm import Session
 from ewaste.accounts.models import Actor
 from ewaste.core.refusals import Conflict, Invalid
 from ewaste.devices import custody
-from ewaste.devices.models import Device, Medium, MediumEvent, MediumEventKind, MediumKind
+from ewaste.devices.models import Device, DeviceClass, Medium, MediumEvent, MediumEventKind, MediumKind
 
 # Media that cannot be separated from their device.
 SOLDERED = frozenset({MediumKind.PHONE_STORAGE, MediumKind.EMMC, MediumKind.UFS})
+# Classes of devices that always have such a medium.
+HAVE_SOLDERED = frozenset({DeviceClass.SMARTPHONE, DeviceClass.TABLET})
 
 
 def observe(

@@ -92,7 +92,7 @@ def observe_medium(
     """A storage medium was seen in the device or its parcel. From now on it must be covered."""
     device = custody.find(session, device_id)
     policy.require(actor, Action.INSPECT, centre=device.centre_id)
-    if device.state in {*AWAY, State.SOLD}:
+    if device.state in AWAY:
         raise Conflict(f"This device is {custody.words(device.state)}: it is not on your bench.")
     return media.observe(
         session,
@@ -168,6 +168,8 @@ def issue_work_order(
     listed = [medium for medium in media.observed(session, device) if medium.id not in held]
     if not listed:
         raise Conflict("No storage medium is noted for this device. Look for it and note it first.")
+    if device.device_class in media.HAVE_SOLDERED and not any(medium.kind in media.SOLDERED for medium in listed):
+        raise Conflict("A phone or tablet has storage of its own, soldered in. Note it (kind “phone-storage”) first.")
     before = registry.last_for(session, device.id)
     order = work_orders.issue(
         session,

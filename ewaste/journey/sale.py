@@ -28,6 +28,8 @@ from ewaste.processing.models import Inspection, Routing
 from ewaste.tradein import offers
 
 CURRENCY = "EUR"
+# What the payment provider takes in one payment, in minor units.
+LEAST_PRICE, MOST_PRICE = 50, 99_999_999
 
 
 def form_lot(
@@ -129,8 +131,8 @@ def list_device(session: Session, actor: Actor, device_id: UUID, *, price_minor:
     device = custody.find(session, device_id)
     if device.state is not State.FOR_RESALE:
         raise Conflict(f"This device is {custody.words(device.state)}; the storefront takes devices for resale.")
-    if not 1 <= price_minor <= auctions.MOST_MINOR:
-        raise Invalid("The price is more than zero.", field="price")
+    if not LEAST_PRICE <= price_minor <= MOST_PRICE:
+        raise Invalid("The price lies between 0.50 and 999,999.99: the provider takes no other.", field="price")
     _require_listable(session, device)
     _require_free(session, device)
     listing = Listing(

@@ -29,7 +29,7 @@ from ewaste.devices.models import CustodyEvent, Device, Title
 from ewaste.market import lots, orders
 from ewaste.market.models import Lot, LotLine, LotState, Order, OrderState
 from ewaste.payments import instructions, ledger
-from ewaste.payments.gateway import Payment, PaymentState
+from ewaste.payments.gateway import Kind, Payment, PaymentState
 from ewaste.payments.ledger import Account, Side
 from ewaste.payments.models import (
     GatewayEventRow,
@@ -263,6 +263,8 @@ def hand_over(session: Session, actor: Actor, collection_code: str, *, now: date
         raise Conflict(f"This order is {order.state.value.replace('-', ' ')}. Only a paid one is handed over.")
     for device_id in orders.devices(session, order):
         device = custody.find(session, device_id)
+        if _sold_under(session, device) != order.code:
+            raise Conflict(f"Device {device.code} was sold under another order since. Ask the desk for a refund.")
         evidence = {"order": order.code, "to": str(_buyer(order))}
         custody.move(session, device, State.DELIVERED, by=actor, evidence=evidence, now=now)
         custody.pass_title(session, device, Title.BUYER, by=actor, on="hand-over", now=now)
@@ -348,13 +350,22 @@ def apply_event(session: Session, actor: Actor, event_id: str, payment: Payment,
     if row is None or row.applied_at is not None:
         return "known already"
     effect = "not about a payment of ours"
-    if payment.instruction_id is not None and session.get(PaymentInstruction, payment.instruction_id) is not None:
+    told = session.get(PaymentInstruction, payment.instruction_id) if payment.instruction_id is not None else None
+    if told is not None and not _is_what_was_asked(told, payment):
+        effect = f"not what was asked: {payment.kind.value} of {payment.amount}"
+    elif told is not None and payment.instruction_id is not None:
         effect = note_payment(
             session, actor, payment.instruction_id, payment.state, payment.reference, payment.reason, now=now
         )
     row.applied_at, row.effect = now, effect
     session.flush()
     return effect
+
+
+def require_asked(session: Session, instruction_id: UUID, payment: Payment) -> None:
+    """Refuse a payment of the provider's that is not what this instruction asked for. Raises `Conflict`."""
+    if not _is_what_was_asked(session.get_one(PaymentInstruction, instruction_id), payment):
+        raise Conflict(f"The provider moved {payment.amount} ({payment.kind.value}); that is not what was asked for.")
 
 
 def dismiss_event(session: Session, actor: Actor, event_id: str, why: str, *, now: datetime) -> None:
@@ -381,7 +392,7 @@ def _locked(session: Session, order_id: UUID) -> Order:
 def _undo_sale(session: Session, actor: Actor, order: Order, state: OrderState, why: str, now: datetime) -> None:
     for device_id in orders.devices(session, order):
         device = custody.find(session, device_id)
-        if device.state is not State.SOLD:
+        if device.state is not State.SOLD or _sold_under(session, device) != order.code:
             continue
         came_from = session.scalar(
             sa.select(CustodyEvent.from_state)
@@ -420,6 +431,30 @@ def _write_anew(
         of_reference=spent.of_reference,
         not_before=not_before,
         now=now,
+    )
+
+
+_KINDS = {
+    InstructionKind.COLLECT: {Kind.CHECKOUT, Kind.COLLECTION},
+    InstructionKind.PAY_OUT: {Kind.TRANSFER},
+    InstructionKind.REFUND: {Kind.REFUND},
+}
+
+
+def _is_what_was_asked(instruction: PaymentInstruction, payment: Payment) -> bool:
+    """Kind, amount, currency and practice agree. A payment that did not succeed need not say the full amount."""
+    amount = Money(instruction.amount_minor, instruction.currency)
+    same = payment.kind in _KINDS[instruction.kind] and payment.practice is instruction.practice
+    return same and (payment.state is not PaymentState.SUCCEEDED or payment.amount == amount)
+
+
+def _sold_under(session: Session, device: Device) -> str | None:
+    """The code of the order under which the device was last sold: a lost and found device may be sold twice."""
+    return session.scalar(
+        sa.select(CustodyEvent.evidence["order"].as_string())
+        .where(CustodyEvent.device_id == device.id, CustodyEvent.kind == "device.sold")
+        .order_by(CustodyEvent.seq.desc())
+        .limit(1)
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,6 +34,8 @@ from ewaste.views import shapes
 WORK = (State.RECEIVED, State.DESTROYING, State.CLEARING, State.INSPECTED, State.EXPECTED)
 HERE = (State.RECEIVED, State.INSPECTED, State.CLEARING, State.DESTROYING)
 BACK_FROM = (State.DELIVERED, State.LOST)  # From there a device may come back.
+# The station's program overwrites drives that a computer can address; these are destroyed (docs/adr/0016).
+NOT_OVERWRITTEN = ("phone-storage", "sim", "other")
 # Item of the checklist ← question of the quote, with what an answer declares. Only where the two ask the same.
 DECLARED: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "power": ("power", {"yes": "on", "no": "off"}),
@@ -149,6 +152,10 @@ def device(session: Session, actor: Actor, code: str, *, now: datetime) -> dict[
     answers = quote.inputs.get("answers", {}) if quote else {}
     waiting = [medium for medium in told["media"] if medium["status"] in ("found", "wipe-failed")]
     title, text = _next(standing)
+    refused = _refused_since(told)
+    if refused and standing.state in (State.CLEARING, State.DESTROYING) and standing.order_open and not standing.holds:
+        title = f"Certify again: {title[0].lower()}{title[1:]}"
+        text = f"The last certificate was refused: {refused} {text or ''}".rstrip()
     device_class = found.device_class.value
     return told | {
         "device": told["device"]
@@ -343,6 +350,16 @@ def _clearing(standing: Bench) -> tuple[str, str | None]:
     return "Wipe and certify", f"At the station, under work order {standing.order}."
 
 
+def _refused_since(told: Mapping[str, Any]) -> str | None:
+    """Why the newest certificate was refused that came under the open work order; None when none was."""
+    order = told["work_order"]
+    if order is None or order["closed"]:
+        return None
+    refused = (one for one in told["certificates"] if one["status"] == "refused")
+    newest = next(refused, None)  # They come newest first.
+    return str(newest["reason"]) if newest and newest["received_at"] >= order["created_at"] else None
+
+
 def _may(standing: Bench, waiting: Sequence[Any]) -> set[str]:
     state, free = standing.state, not standing.holds
     clearing = state in (State.CLEARING, State.DESTROYING)
@@ -426,9 +443,17 @@ def _work_order(session: Session, found: Device, order: dict[str, Any] | None, n
         .limit(1)
     )
     ids = set(named or [])
+    media = [medium for medium in order["media"] if str(medium["id"]) in ids]
+    destroy = [medium["kind"] in NOT_OVERWRITTEN or medium["status"] == "wipe-failed" for medium in media]
     return order | {
         "policy": POLICY,
-        "media": [medium for medium in order["media"] if str(medium["id"]) in ids],
+        "media": media,
+        "to_wipe": not all(destroy),
+        "to_destroy": [
+            {"serial": medium["serial"], "typed": shlex.quote(medium["serial"])}
+            for medium, doomed in zip(media, destroy, strict=True)
+            if doomed
+        ],
         "unlisted": [
             medium for medium in order["media"] if str(medium["id"]) not in ids and medium["status"] == "found"
         ],

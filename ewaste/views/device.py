@@ -6,6 +6,7 @@ reads of the centre and never of its people, of a sale and never of its buyer; a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -28,6 +29,7 @@ from ewaste.market.models import Listing, ListingState
 from ewaste.payments.models import InstructionKind, InstructionState, Payee, PaymentInstruction
 from ewaste.processing import checklist
 from ewaste.processing.outcomes import FRACTIONS
+from ewaste.tradein import questions
 from ewaste.tradein.models import Offer, OfferState, Quote, Silence
 from ewaste.views import shapes, timeline
 from ewaste.views.records import Records, read
@@ -281,7 +283,7 @@ def _offer(records: Records) -> dict[str, Any] | None:
         "lines": [
             {
                 "what": FIELD_WORDS.get(line["field"], line["field"].replace("_", " ").capitalize()),
-                "declared": line["declared"],
+                "declared": _declared(records.device, quote, line),
                 "found": line["found"],
                 "rule": line["rule_id"],
                 "delta": Money(line["delta_minor"], offer.currency),
@@ -304,6 +306,18 @@ def _offer(records: Records) -> dict[str, Any] | None:
         "centre_name": records.centre.name,
         "inspected_at": inspection.at if inspection else None,
     }
+
+
+def _declared(device: Device, quote: Quote, line: Mapping[str, Any]) -> str:
+    """What the seller said about a difference: of a fault that they did not declare, the answer that they gave."""
+    if line["declared"] != "not declared":
+        return str(line["declared"])
+    answers = quote.inputs.get("answers", {})
+    for question in questions.QUESTIONS.get(device.device_class.value, ()):
+        if any(line["field"] == fault.value for choice in question.choices for fault in choice.faults):
+            said = next((one.label for one in question.choices if one.value == answers.get(question.field)), None)
+            return said or "without this fault"
+    return "without this fault"
 
 
 def _payout(records: Records) -> dict[str, Any] | None:

@@ -136,7 +136,7 @@ def lot(session: Session, actor: Actor, code: str, *, now: datetime) -> dict[str
         .where(LotLine.lot_id == found.id)
         .order_by(LotLine.position)
     ).all()
-    told = bids(session, found, mine)
+    told = bids(session, found, mine, leader=book.leader if card["state"] == "open" else None)
     may, why_not = _may_bid(session, actor, found, card["state"])
     leads = book.leader is not None and book.leader == mine
     card |= {
@@ -163,8 +163,8 @@ def lot(session: Session, actor: Actor, code: str, *, now: datetime) -> dict[str
     }
 
 
-def bids(session: Session, found: Lot, mine: str | None) -> list[dict[str, Any]]:
-    """The bids of a lot, newest first, bidders under aliases; never a maximum."""
+def bids(session: Session, found: Lot, mine: str | None, *, leader: str | None = None) -> list[dict[str, Any]]:
+    """The bids of a lot, newest first, bidders under aliases; never a maximum. The newest one of `leader` leads."""
     order_of = {
         bidder: number
         for number, bidder in enumerate(
@@ -182,7 +182,8 @@ def bids(session: Session, found: Lot, mine: str | None) -> list[dict[str, Any]]
         .where(Bid.lot_id == found.id)
         .order_by(Bid.seq.desc())
         .limit(MOST_BIDS_SHOWN)
-    )
+    ).all()
+    top = next((row.seq for row in rows if str(row.bidder_id) == leader), None)
     return [
         {
             "sequence": row.seq,
@@ -190,6 +191,7 @@ def bids(session: Session, found: Lot, mine: str | None) -> list[dict[str, Any]]
             "bidder": f"Bidder {order_of[row.bidder_id]}",
             "amount": Money(row.price_minor, found.currency),
             "mine": str(row.bidder_id) == mine,
+            "leads": row.seq == top,
             "proxy": False,
         }
         for row in rows

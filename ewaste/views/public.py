@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from ewaste.accounts.models import Actor, Organisation, Role
 from ewaste.centres.models import Centre, Standing
-from ewaste.certificates.models import Certificate, CertificateRevocation
+from ewaste.certificates.models import Certificate, CertificateRefusal, CertificateRevocation
 from ewaste.core.ids import DEVICE, QUOTE, read_code
 from ewaste.core.money import Money
 from ewaste.core.refusals import NotFound
@@ -370,15 +370,30 @@ def certificate_for(session: Session, text: str) -> UUID:
     return found
 
 
-def standing_of(session: Session, credential_id: str) -> tuple[UUID | None, str, str | None]:
-    """How a certificate stands in our register: (our id, live|revoked|unknown, reason of the revocation)."""
+def standing_of(session: Session, credential_id: str, issuer_did: str) -> tuple[UUID | None, str, str | None]:
+    """How a certificate stands in our register: (our id, live|revoked|refused|unknown, why it is revoked or refused).
+
+    It is refused when its own issuer sent it in and nothing came of it; what others sent under its number is no matter.
+    """
     row = session.execute(
         sa.select(Certificate.id, CertificateRevocation.reason)
         .outerjoin(CertificateRevocation, CertificateRevocation.certificate_id == Certificate.id)
         .where(Certificate.credential_id == credential_id)
     ).one_or_none()
     if row is None:
-        return None, "unknown", None
+        refused = session.execute(
+            sa.select(CertificateRefusal.reason, CertificateRefusal.at, Centre.standing, Centre.suspended_at)
+            .join(Centre, Centre.organisation_id == CertificateRefusal.centre_id)
+            .where(CertificateRefusal.credential_id == credential_id, Centre.did == issuer_did)
+            .order_by(CertificateRefusal.at.desc())
+            .limit(1)
+        ).one_or_none()
+        if refused is None:
+            return None, "unknown", None
+        why = f"On {_day(refused.at)} the centre was told: “{refused.reason}”"
+        if refused.standing is Standing.SUSPENDED and refused.suspended_at is not None:
+            why += f" The centre has been suspended since {_day(refused.suspended_at)}."
+        return None, "refused", why
     return row[0], "live" if row[1] is None else "revoked", row[1]
 
 

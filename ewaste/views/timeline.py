@@ -365,10 +365,13 @@ def _way(it: Told) -> Words:
             f"The reason: {it.evidence.get('because', 'not told')}. It is for {word.lower()} again.",
         )
     facts = (("Rules", it.evidence.get("version")), ("Why", " ".join(str(why) for why in it.evidence.get("why", []))))
+    only = any("the only way that is open" in str(why) for why in it.evidence.get("why", []))
     return Words(
         "route",
         f"Its way: {word.lower()}",
-        "The way of the three that is worth most is chosen by published rules.",
+        "By published rules it is the only way that is open."
+        if only
+        else "Of the ways that are open, the one that is worth most is chosen by published rules.",
         facts,
     )
 

@@ -11,6 +11,7 @@ from uuid import UUID
 from flask import url_for
 
 from ewaste.accounts.models import WORKER
+from ewaste.core.ids import ORDER, read_code
 from ewaste.core.refusals import Conflict
 from ewaste.journey import settlement
 from ewaste.payments.gateway import GatewayProblem, Misconfigured, PaymentState, Refused, Unreachable
@@ -25,7 +26,8 @@ def open_checkout(code: str) -> str:
     errand = _start(code)
     if errand.reference is not None:
         errand = _look_again(code, errand)
-    back = url_for("accounts.order", code=code, _external=True)
+    # Our own address, never the one that the request names; and the code as we spell it, or the key would not fit.
+    back = runtime().config.public_url + url_for("accounts.order", code=read_code(code, ORDER) or code)
     try:
         page = runtime().gateway.checkout(
             errand.instruction_id,
@@ -52,6 +54,7 @@ def refresh(instruction_id: UUID, reference: str) -> None:
     except GatewayProblem:
         return  # The webhook, or the next look, will tell.
     with transaction() as session:
+        settlement.require_asked(session, instruction_id, payment)
         settlement.note_payment(
             session, WORKER, instruction_id, payment.state, payment.reference, payment.reason, now=now()
         )
@@ -72,6 +75,7 @@ def _look_again(code: str, errand: settlement.Errand) -> settlement.Errand:
         raise Conflict("The payment provider does not answer. Nothing was paid. Try again in a minute.") from error
     if payment.state in (PaymentState.SUCCEEDED, PaymentState.FAILED):
         with transaction() as session:
+            settlement.require_asked(session, errand.instruction_id, payment)
             settlement.note_payment(
                 session, WORKER, errand.instruction_id, payment.state, payment.reference, payment.reason, now=now()
             )

@@ -146,9 +146,8 @@ def minor_units(text: str, field: str, *, empty: int | None = None) -> int:
         bare = bare.replace("," if bare.rindex(".") > bare.rindex(",") else ".", "")
     bare = bare.replace(",", ".")
     whole, _, cents = bare.partition(".")
-    if not (
-        whole.isascii() and whole.isdigit() and len(whole) <= 9 and len(cents) <= 2 and (not cents or cents.isdigit())
-    ):
+    digits = (whole + cents).isascii() and whole.isdigit() and (not cents or cents.isdigit())
+    if not digits or len(whole) > 9 or len(cents) > 2:
         raise refusals.Invalid("Type an amount in euros, such as 120 or 120.50.", field=field)
     return int(whole) * 100 + int(cents.ljust(2, "0") or 0)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import flask
 from flask import request
+from flask_login import current_user
 from werkzeug.exceptions import HTTPException
 
 from ewaste.core.refusals import NotFound, Refusal
@@ -18,6 +19,15 @@ TITLES = {
     422: ("Something needs another answer", "Go back and mend it; what you typed is still there."),
     429: ("Too many tries", "Wait a minute, then try again."),
     500: ("This is our fault", "Nothing you sent was half done. Try again in a minute."),
+}
+
+# Role as pages name it → the way back to one's own work.
+OWN_PLACES = {
+    "consumer": ("My devices", "/devices"),
+    "centre": ("Bench", "/bench"),
+    "recycler": ("Lots", "/lots"),
+    "staff": ("Desk", "/staff"),
+    "auditor": ("Desk", "/staff"),
 }
 
 # What is somebody else's reads the same as what does not exist, so nobody learns by guessing which of the two it is.
@@ -61,13 +71,19 @@ def unexpected(reference: str) -> flask.Response:
     return _page(500, why=f"The reference for our desk is {reference}.")
 
 
+def _own_place() -> tuple[str, str]:
+    """Where this reader's own work is. Without a database nobody is signed in, and the page still comes."""
+    role = str(current_user.role) if current_user and current_user.is_authenticated else ""
+    return OWN_PLACES.get(role, ("Sign in", "/sign-in"))
+
+
 def _json(kind: str, message: str, field: str | None, status: int) -> flask.Response:
     return flask.make_response({"error": {"kind": kind, "message": message, "field": field}}, status)
 
 
 def _page(status: int, what: str | None = None, why: str | None = None, field: str | None = None) -> flask.Response:
     title, advice = TITLES.get(status, TITLES[500 if status >= 500 else 400])
-    links = [("Home", "/"), ("My devices", "/devices"), ("Sign in", "/sign-in")]
+    links = [("Home", "/"), _own_place()]
     return flask.make_response(
         flask.render_template(
             "errors/error.html", status=status, title=title, what=what, why=why, advice=advice, links=links, field=field

@@ -165,7 +165,9 @@ def verify_upload() -> flask.Response:
     known, standing, reason = None, "unknown", None
     if verified.refusal is None and verified.statement is not None:
         with transaction() as session:
-            known, standing, reason = public.standing_of(session, verified.statement.certificate_id)
+            known, standing, reason = public.standing_of(
+                session, verified.statement.certificate_id, verified.statement.issuer_did
+            )
     return _verify_page(form=request.form, result=_result(verified, standing, known, reason, None))
 
 
@@ -205,7 +207,7 @@ def _result(
     verified: registry.Verified,
     standing: str,
     known: UUID | None,
-    revoked_because: str | None,
+    because: str | None,
     about: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """A verification in plain words first: what holds, and how the certificate stands with us."""
@@ -216,7 +218,10 @@ def _result(
         headline, sentence = "This certificate does not verify.", verified.refusal or "It could not be read."
     elif standing == "revoked":
         headline = "This certificate has been revoked."
-        sentence = f"It was signed as it says, but it no longer counts: {revoked_because} Do not rely on it."
+        sentence = f"It was signed as it says, but it no longer counts: {because} Do not rely on it."
+    elif standing == "refused":
+        headline = "We refused this certificate."
+        sentence = f"It verifies as a document, but this market did not accept it. {because} Do not rely on it."
     else:
         what = filters.class_word(about["device_class"]).lower() if about else "device"
         media = filters.plural(len(statement.lines), "storage medium", "storage media").replace(filters.NO_BREAK, " ")
@@ -231,7 +236,7 @@ def _result(
         "ok": ok,
         "headline": headline,
         "sentence": sentence,
-        "checks": _with_standing(verified.checks, standing, revoked_because),
+        "checks": _with_standing(verified.checks, standing, because),
         "statement": statement,
         "status": standing,
         "url": url_for(".certificate", id=known) if known is not None else None,
@@ -244,6 +249,7 @@ def _with_standing(checks: list[dict[str, Any]], standing: str, because: str | N
         "live": (True, "Our register was asked: it has not been revoked."),
         "accepted": (True, "Our register was asked: it has not been revoked."),
         "revoked": (False, f"Our register was asked: it has been revoked. {because or ''}".rstrip()),
+        "refused": (False, f"Our register was asked: we refused it. {because or ''}".rstrip()),
     }.get(standing)
     if told is None:
         return checks

@@ -106,7 +106,9 @@ def _bid_refused(refusal: Refusal, code: str) -> flask.typing.ResponseReturnValu
     if _wants_json():
         error = {"kind": refusal.kind, "message": refusal.message, "field": refusal.field}
         return flask.make_response({"error": error}, status)
-    return public.lot_page(code, status=status, form=request.form, errors=errors_of(refusal))
+    # The page says above the reason that the bid was not placed.
+    errors = {field: said.removesuffix(" Your bid was not placed.") for field, said in errors_of(refusal).items()}
+    return public.lot_page(code, status=status, form=request.form, errors=errors)
 
 
 def _wants_json() -> bool:

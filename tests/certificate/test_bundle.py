@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.certificate.scene import Scene
-from wipe_agent.certificate import Bundle, Unreadable
+from wipe_agent.certificate import Bundle, Unreadable, bundle
 from wipe_agent.certificate.bundle import LIMITS, MAX_ARCHIVE_BYTES
 
 FILES = Scene().files()
@@ -29,6 +29,48 @@ def test_what_is_written_is_what_is_read(tmp_path: Path, name: str) -> None:
     Bundle.from_files(FILES).write(tmp_path / name)
     assert Bundle.load(tmp_path / name).files == FILES
     assert not list(tmp_path.rglob(".*"))
+
+
+def test_a_bundle_is_written_through_no_link_and_leaves_no_draft(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    (shared / "out.zip").symlink_to(precious)
+    (shared / f".out.zip.{os.getpid()}").symlink_to(precious)
+    Bundle.from_files(FILES).write(shared / "out.zip")
+    assert precious.read_text() == "precious"
+    assert not (shared / "out.zip").is_symlink()
+    assert (shared / "out.zip").stat().st_mode & 0o777 == 0o644
+
+    # Even where the draft's name is known, a link in its place is not followed.
+    monkeypatch.setattr(bundle, "token_hex", lambda size: "known")
+    (shared / ".known.partial").symlink_to(precious)
+    with pytest.raises(FileExistsError):
+        Bundle.from_files(FILES).write(shared / "out.zip")
+    assert precious.read_text() == "precious"
+
+
+def test_a_write_that_fails_leaves_the_old_archive_and_no_draft(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    (tmp_path / "out.zip").write_text("old")
+    monkeypatch.setattr(bundle.os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        Bundle.from_files(FILES).write(tmp_path / "out.zip")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("out.zip", "old")]
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/dev/null", "{folder}/pipe"])
+def test_what_never_ends_is_not_read_as_an_archive(tmp_path: Path, path: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(Unreadable, match="not an ordinary file"):
+        Bundle.load(Path(path.format(folder=tmp_path)))
 
 
 def test_the_same_bundle_gives_the_same_archive(tmp_path: Path) -> None:

@@ -175,10 +175,11 @@ def test_a_route_can_be_replayed_from_what_was_stored(inputs):
 
 
 @given(route_inputs(), st.integers(1, 50_000))
-def test_a_higher_selling_price_never_makes_resale_worse(inputs, more):
+def test_a_higher_selling_price_makes_resale_no_worse_but_for_the_rounding_of_its_lines(inputs, more):
     dearer = replace(inputs, as_is_minor=inputs.as_is_minor + more, repaired_minor=inputs.repaired_minor + more)
     before, after = way(route(inputs, TABLE), "for_resale"), way(route(dearer, TABLE), "for_resale")
-    assert after.expected_net_minor >= before.expected_net_minor
+    # Each line is rounded half up by itself, so two sums may be apart by one minor unit a line.
+    assert after.expected_net_minor >= before.expected_net_minor - len(before.lines)
     assert after.allowed == before.allowed
 
 

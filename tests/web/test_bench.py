@@ -331,3 +331,30 @@ def test_the_queue_costs_the_same_with_one_device_and_with_many(browser: Browser
     assert all(f"PF0000{number}" in page for number in range(1, 6))
     with world.transaction() as session:
         assert session.scalar(sa.select(sa.func.count()).select_from(Medium)) == 4
+
+
+def test_the_bench_says_how_what_cannot_be_overwritten_is_destroyed(browser: Browser, world: World) -> None:
+    device_id, order = world.ordered(serials=("DRIVE-1",))
+    page = text(browser.sign_in("olga").get(bench_of(world, device_id)))
+    assert f"wipe-agent wipe --order {order.code}" in page
+    assert "--destroyed" not in page
+    device_id, order = world.ordered(serials=("SIM-1",), kind="sim", serial="SERIAL-2")
+    page = text(browser.get(bench_of(world, device_id)))
+    assert f"certify --order {order.code} --destroyed SIM-1 --technique shred --particle-size-mm" in page
+    assert "wipe-agent wipe" not in page
+
+
+def test_the_next_step_says_why_the_last_certificate_was_refused(browser: Browser, world: World) -> None:
+    device_id, order = world.ordered(serials=("DRIVE-1", "DRIVE-2"))
+    bundle = world.bundle(order, leave_out=("DRIVE-2",))
+    world.later(hours=3)
+    reason = world.refuse(bundle)
+    page = text(browser.sign_in("olga").get(bench_of(world, device_id)))
+    assert f"The last certificate was refused: {reason}" in page
+    assert "Certify again" in page
+
+
+def test_the_scanner_says_what_it_missed_and_is_empty_for_the_next(browser: Browser) -> None:
+    page = text(browser.sign_in("olga").get("/bench/find?code=NOWHERE-1"))
+    assert "has the code or serial" in page
+    assert 'value="NOWHERE-1"' not in page

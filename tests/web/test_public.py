@@ -9,8 +9,10 @@ import zipfile
 from collections.abc import Callable
 
 import pytest
+import sqlalchemy as sa
 from flask import Flask
 
+from ewaste.centres.models import Centre, Standing
 from ewaste.journey import clearing, sale
 from ewaste.tradein.questions import QUESTIONS
 from ewaste.web import public as public_pages
@@ -194,6 +196,41 @@ def test_a_revoked_certificate_says_so_everywhere(world: World, stranger: Visito
     assert "This certificate has been revoked." in words(answer.text)
 
 
+def test_a_refused_certificate_verifies_as_a_document_and_is_not_shown_as_good(world: World, stranger: Visitor) -> None:
+    _, order = world.ordered(serials=("DRIVE-1",))
+    files = world.bundle(order)
+    world.later(hours=3)
+    with world.transaction() as session:
+        session.execute(
+            sa.update(Centre)
+            .where(Centre.organisation_id == world.organisation("Rhein Datenpark"))
+            .values(standing=Standing.SUSPENDED, suspended_at=world.now, suspension_reason="The shredder stood open.")
+        )
+    reason = world.refuse(files)
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as target:
+        for name, content in files.items():
+            target.writestr(name, content)
+    archive.seek(0)
+    answer = stranger.post(
+        "/verify", {"bundle": (archive, "b.zip"), "training": "yes"}, content_type="multipart/form-data"
+    )
+    page = words(answer.text)
+    assert "We refused this certificate." in page
+    assert "It verifies as a document" in page
+    assert reason in page
+    assert "The centre has been suspended since" in page
+    assert "tone-safe" not in answer.text.split("<h1>")[0].rsplit("verdict", 1)[1]
+
+
+def test_a_phones_quote_says_that_the_phone_is_taken_apart(stranger: Visitor) -> None:
+    answers = {question.field: question.choices[0].value for question in QUESTIONS["smartphone"]}
+    made = stranger.post("/quote/apple-iphone-12", {"storage_gb": "128", **answers})
+    assert made.status_code == 303, words(made.text)
+    assert "gone only by destroying its storage" in stranger.text(made.headers["Location"])
+    assert "gone only by destroying its storage" not in stranger.text(make_quote(stranger))
+
+
 def test_bidders_stand_under_aliases_and_maxima_stay_secret(
     world: World, stranger: Visitor, visitor: Callable[[str | None], Visitor]
 ) -> None:
@@ -204,6 +241,7 @@ def test_bidders_stand_under_aliases_and_maxima_stay_secret(
     page = stranger.get(f"/lots/{code}").text
     text = words(page)
     assert "Bidder 1" in text
+    assert "leads" in text
     assert "Bidder 2" in text
     for secret in ("400.00", "40000", "Werk Zwei", "Neu &amp; Gut", "(you)"):
         assert secret not in page

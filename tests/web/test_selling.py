@@ -198,6 +198,7 @@ def test_an_offer_is_a_difference_and_confirming_it_fixes_the_price(world: World
     assert "The centre found something else" in text
     assert "Glass of the screen" in text
     assert "cracked screen" in text
+    assert "not declared" not in text
     assert "If we hear nothing, we send it back free of charge." in text
     assert "Answer the offer" in cora.text("/devices")
     answer = cora.post(f"/offers/{offer.id}/confirm")
@@ -210,6 +211,30 @@ def test_an_offer_is_a_difference_and_confirming_it_fixes_the_price(world: World
     again = cora.post(f"/offers/{offer.id}/confirm")
     assert again.status_code == 409
     assert "Nothing has changed" in words(again.text)
+
+
+@pytest.mark.parametrize(
+    ("who", "place"),
+    [
+        (None, "/sign-in"),
+        ("cora", "/devices"),
+        ("olga", "/bench"),
+        ("rita", "/lots"),
+        ("stefan", "/staff"),
+        ("ada", "/staff"),
+    ],
+)
+def test_an_error_page_leads_back_to_ones_own_work(
+    visitor: Callable[[str | None], Visitor], who: str | None, place: str
+) -> None:
+    answer = visitor(who).get("/nowhere-at-all")
+    assert answer.status_code == 404
+    assert f'<a class="button button-second" href="{place}">' in answer.text
+
+
+def test_a_consumer_finds_what_they_bought(cora: Visitor) -> None:
+    assert "/account#orders" in cora.get("/devices").text
+    assert "You have bought nothing yet." in cora.text("/account")
 
 
 def test_a_declined_offer_sends_the_device_back(world: World, cora: Visitor) -> None:

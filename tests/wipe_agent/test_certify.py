@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +14,9 @@ from tests.wipe_agent.conftest import SERIAL, Station
 from tests.wipe_agent.support import METHOD, PASSPHRASE, World, keep, medium
 from wipe_agent import durable, jobs, journal, keys
 from wipe_agent.certificate import Bundle, Statement, verify
+from wipe_agent.certificate.evidence import evidence_problem
 from wipe_agent.errors import (
+    BadUsage,
     JournalDamaged,
     MethodRefused,
     NotBackedUpByEvidence,
@@ -89,6 +92,9 @@ def test_a_phone_has_an_end_as_destroyed(make_station: Callable[..., Station]) -
     ("change", "error"),
     [
         ({"witness": " ada"}, TwoPeopleNeeded),
+        ({"operator": "Ada Byron", "witness": "ada \t  BYRON"}, TwoPeopleNeeded),
+        ({"operator": "Zoe\u0308", "witness": "ZO\u00cb"}, TwoPeopleNeeded),
+        ({"witness": "Grace\u202e"}, BadUsage),
         ({"witness": None}, NotBackedUpByEvidence),
         ({"technique": None}, NotBackedUpByEvidence),
         ({"technique": "drill"}, MethodRefused),
@@ -105,6 +111,13 @@ def test_destruction_without_its_evidence_is_not_recorded(
     with pytest.raises(error):
         station.destroy(**change)
     assert not station.journal().exists()
+
+
+def test_a_verifier_too_takes_names_that_differ_in_case_or_blanks_for_one_person(station: Station) -> None:
+    station.destroy(operator="Ada Byron")
+    (line,) = statement(station, station.certify().bundle).lines
+    assert evidence_problem(line) is None
+    assert "second person" in str(evidence_problem(replace(line, validator=" ada  BYRON")))
 
 
 def test_saying_twice_that_it_was_destroyed_is_harmless(station: Station) -> None:

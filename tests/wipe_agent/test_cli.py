@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import sys
 from pathlib import Path
@@ -92,6 +93,37 @@ def test_the_result_is_one_json_object_and_progress_goes_elsewhere(station: Stat
     assert done.stderr == ""
     done = agent("orders", "--offline", "--json", home=station.home.path)
     assert json.loads(done.stdout)["orders"][0]["media"][0]["state"] == "wiped and read back"
+
+
+def test_a_second_wipe_says_when_the_first_was_and_that_it_did_not_look_again(station: Station) -> None:
+    read_back = station.wipe().after["at"]
+    words = ["wipe", "--order", "WO-1", "--target", str(station.image), "--image", "--confirm-serial", SERIAL]
+    said = agent(*words, home=station.home.path, check=True).stdout
+    assert f"wiped already and read back at {read_back[:16].replace('T', ' ')} UTC" in said
+    assert "not looked at again" in said
+    assert "--start-over" in said
+
+
+@pytest.mark.parametrize("kind", ["endless", "pipe", "large", "circle", "folder"])
+def test_a_trust_file_that_never_ends_is_refused_in_a_sentence(station: Station, tmp_path: Path, kind: str) -> None:
+    place = tmp_path / kind
+    if kind == "endless":
+        place = Path("/dev/zero")
+    elif kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "large":
+        place.touch()
+        os.truncate(place, 2 << 30)
+    elif kind == "circle":
+        place.symlink_to(place)
+    else:
+        place.mkdir()
+    station.wipe()
+    bundle = station.certify().bundle
+    done = agent("verify", str(bundle), "--trust", str(place), "--training", home=station.home.path)
+    assert done.returncode == errors.Unreadable.exit_code
+    assert done.stderr.startswith(f"The trust file {place} ")
+    assert "Traceback" not in done.stderr
 
 
 def test_a_wrong_passphrase_has_its_own_answer(station: Station) -> None:

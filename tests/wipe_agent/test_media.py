@@ -78,6 +78,14 @@ def test_a_real_drive_has_a_clean_identity(monkeypatch: pytest.MonkeyPatch, tmp_
     assert drive.identity == REAL
 
 
+def test_what_a_drive_says_of_itself_carries_no_control_characters(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    odd = node("sda", model="Samsung\x00SSD\x1b 870\u202e", serial="S5Y1\x00\x00")
+    (drive,) = listed(odd, monkeypatch=monkeypatch, tmp_path=tmp_path)
+    assert drive.identity == REAL
+
+
 @pytest.mark.parametrize(
     ("name", "model", "path"),
     [

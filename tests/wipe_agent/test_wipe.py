@@ -13,6 +13,7 @@ import pytest
 from tests.wipe_agent.conftest import SERIAL, Station
 from tests.wipe_agent.support import World, enrolled, keep, medium, planted_image, planted_left
 from wipe_agent.errors import (
+    BadUsage,
     DeviceChanged,
     JournalDamaged,
     MethodRefused,
@@ -22,6 +23,7 @@ from wipe_agent.errors import (
     TrainingTarget,
     WrongSerial,
 )
+from wipe_agent.media import target
 
 
 def test_wiping_a_finished_drive_again_changes_nothing(station: Station) -> None:
@@ -29,6 +31,28 @@ def test_wiping_a_finished_drive_again_changes_nothing(station: Station) -> None
     before = station.journal().read_bytes()
     assert station.wipe().again
     assert station.journal().read_bytes() == before
+
+
+def test_a_name_that_leads_elsewhere_between_two_looks_is_refused(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    victim, parked = station.image.with_name("victim.img"), station.image.with_name("parked.img")
+    shutil.copy(station.image, victim)
+    before, real = victim.read_bytes(), target._open_direct
+
+    def swapped(path: Path, mode: int) -> int | None:
+        path.rename(parked)
+        victim.rename(path)
+        try:
+            return real(path, mode) or os.open(path, mode)
+        finally:
+            path.rename(victim)
+            parked.rename(path)
+
+    monkeypatch.setattr(target, "_open_direct", swapped)
+    with pytest.raises(DeviceChanged, match="while it was being opened"):
+        station.wipe()
+    assert victim.read_bytes() == station.image.read_bytes() == before
 
 
 def test_an_image_that_is_no_whole_number_of_blocks_is_wiped_to_its_last_byte(station: Station) -> None:
@@ -46,6 +70,30 @@ def test_a_wrong_serial_leaves_the_drive_as_it_was(station: Station, said: str) 
         station.wipe(typed=lambda question: said)
     assert station.image.read_bytes() == before
     assert not station.journal().exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("", "is empty"),
+        (" \t\u2028", "is empty"),
+        ("x" * 121, "121 characters"),
+        ("Ada\x1b[31m", "cannot be seen"),
+        ("Ada\u202eecarG", "cannot be seen"),
+        ("Ada\udc80", "cannot be seen"),
+    ],
+)
+def test_a_name_that_no_certificate_can_carry_is_refused_before_the_drive_is_opened(
+    station: Station, name: str, says: str
+) -> None:
+    with pytest.raises(BadUsage, match=f"operator .*{says}"):
+        station.wipe(operator=name, target_path=station.image.with_name("not there"))
+    assert not station.journal().exists()
+
+
+def test_a_name_of_120_characters_goes_through_to_the_certificate(station: Station) -> None:
+    station.wipe(operator="  Ada \t" + "é" * 116)
+    station.certify()
 
 
 @pytest.mark.parametrize(

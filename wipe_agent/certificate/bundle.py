@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from secrets import token_hex
 from typing import Any, Final
 
 from wipe_agent.certificate import vocabulary as v
@@ -48,7 +49,7 @@ class Bundle:
         try:
             if path.is_dir():
                 return _checked(_from_folder(path))
-            return _checked(_from_archive(_read_file(path.resolve(), MAX_ARCHIVE_BYTES, path.name)))
+            return _checked(_from_archive(read_file(path.resolve(), MAX_ARCHIVE_BYTES, path.name)))
         except Unreadable:
             raise
         except OSError as error:
@@ -144,15 +145,18 @@ def _from_folder(folder: Path) -> Bundle:
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name in LIMITS:
-                known[entry.name] = _read_file(Path(entry.path), LIMITS[entry.name], entry.name)
+                known[entry.name] = read_file(Path(entry.path), LIMITS[entry.name], entry.name)
             elif len(ignored) < MAX_ENTRIES:
                 ignored.append(entry.name)
     return Bundle(known, tuple(sorted(ignored)))
 
 
-def _read_file(path: Path, limit: int, name: str) -> bytes:
-    """Read a regular file up to its limit. A link, pipe or device could lead anywhere or never end."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+def read_file(path: Path, limit: int, name: str) -> bytes:
+    """Read a regular file up to its limit. A link, pipe or device could lead anywhere or never end.
+
+    Raises Unreadable, naming the file `name`, or OSError.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise Unreadable(f"{name} is not an ordinary file.")
@@ -218,13 +222,23 @@ def _folder_of(entries: list[zipfile.ZipInfo]) -> str:
 
 
 def _write_whole(path: Path, content: bytes) -> None:
-    """Write beside, flush to disk, then rename: a crash leaves the old file or the new one."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with beside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    """Write beside, flush to disk, then rename: a crash leaves the old file or the new one.
+
+    The folder may be one that others write to as well. So the draft has a name that nobody can foresee, and is made
+    anew or not at all: a link laid in its place is not written through.
+    """
+    beside = path.with_name(f".{token_hex(16)}.partial")
+    descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fchmod(descriptor, 0o644)
+            os.fsync(descriptor)
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
     folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(folder)

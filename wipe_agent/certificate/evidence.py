@@ -41,7 +41,7 @@ def evidence_problem(line: MediumLine) -> str | None:
             return f"{name} is certified as absent, and yet identified."
         if line.validator is None or not line.evidence:
             return f"The absence of {name} needs two people and a photograph. One is missing."
-    if line.validator is not None and line.validator.casefold() == line.operator.casefold():
+    if line.validator is not None and _folded(line.validator) == _folded(line.operator):
         return f"{name} was validated by the operator who wiped it. A second person must do that."
     return None
 
@@ -70,6 +70,11 @@ def described(line: MediumLine) -> str:
     """The medium as people point at it."""
     identity = " ".join(part for part in (line.manufacturer, line.model) if part) or f"the {KIND_NAMES[line.kind]}"
     return f"{identity} (serial {line.serial})" if line.serial else identity
+
+
+def _folded(name: str) -> str:
+    """Names that differ in nothing but case and blanks are one person's."""
+    return " ".join(name.casefold().split())
 
 
 def _sampling_problem(line: MediumLine, name: str) -> str | None:

@@ -13,6 +13,8 @@ from typing import Any, Protocol, Self
 
 from wipe_agent import jobs, keys, media, sync
 from wipe_agent.certificate import Bundle, Report, Trust, verify
+from wipe_agent.certificate.bundle import read_file
+from wipe_agent.certificate.strict import MAX_BYTES
 from wipe_agent.certificate.times import read_time
 from wipe_agent.errors import BadUsage, CertificateRefused, DoesNotVerify, Unreadable, WrongPassphrase, WrongSerial
 from wipe_agent.journal import parse
@@ -121,7 +123,10 @@ def wipe(chosen: Namespace, screen: Screen) -> Answer:
     )
     sentences = [f"{done.serial or done.medium} is wiped: {done.size} bytes overwritten and all read back as zero."]
     if done.again:
-        sentences = [f"{done.serial or done.medium} had been wiped and read back already."]
+        sentences = [
+            f"{done.serial or done.medium} was wiped already and read back at {_minute(done.after['at'])}.",
+            "This time it was not looked at again. If it was used since, wipe it anew with --start-over.",
+        ]
     if done.resumed_at is not None:
         sentences.append(f"The work had been broken off and went on at byte {done.resumed_at}.")
     before = ", ".join(f"{count} {name}" for name, count in done.before.items()) or "nothing"
@@ -195,6 +200,11 @@ def verify_bundle(chosen: Namespace, _: Screen) -> Answer:
     return found, sentences, DoesNotVerify.exit_code if report.readable else Unreadable.exit_code
 
 
+def _minute(at: str) -> str:
+    """A time of the journal, for people."""
+    return f"{read_time(at):%Y-%m-%d %H:%M} UTC"
+
+
 def _verdict(report: Report) -> str:
     if report.ok and report.statement is not None and report.statement.training:
         return "Verifies, as a TRAINING certificate: it proves nothing about a real device."
@@ -262,9 +272,11 @@ def _trust(chosen: Namespace) -> Trust | None:
     """The named trust file, else the one pinned at enrolment, else none: then nothing verifies."""
     if chosen.trust is not None:
         try:
-            return Trust.parse(chosen.trust.read_bytes())
+            return Trust.parse(read_file(chosen.trust.resolve(), MAX_BYTES, f"The trust file {chosen.trust}"))
         except OSError as error:
             raise Unreadable(f"The trust file {chosen.trust} cannot be read ({error.strerror}).") from error
+        except RuntimeError as error:  # links in a circle
+            raise Unreadable(f"The trust file {chosen.trust} cannot be read ({error}).") from error
     home = keys.Home.from_environment()
     return keys.load_trust(home) if home.trust_file.exists() else None
 

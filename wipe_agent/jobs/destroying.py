@@ -12,6 +12,7 @@ from decimal import Decimal, InvalidOperation
 from wipe_agent import __version__, keys
 from wipe_agent.errors import MethodRefused, NotBackedUpByEvidence, OrderRefused, TwoPeopleNeeded
 from wipe_agent.jobs.orders import OrderMedium, load_order
+from wipe_agent.jobs.people import person, same_person
 from wipe_agent.jobs.story import decided_certificate, open_journal, read_story
 
 # Techniques after which nothing is left to read; the second value says whether a particle size is needed.
@@ -39,14 +40,16 @@ def record_destroyed(
 ) -> OrderMedium:
     """Note that the medium was destroyed. Saying it twice is harmless.
 
-    Raises NotBackedUpByEvidence, TwoPeopleNeeded or MethodRefused (drilled or bent is not destroyed).
+    Raises NotBackedUpByEvidence, TwoPeopleNeeded, MethodRefused (drilled or bent is not destroyed), or BadUsage for a
+    name that no certificate can carry.
     """
     order = load_order(home, order_code)
     medium = order.medium(medium_named)
     if not technique or not operator or not witness:
         raise NotBackedUpByEvidence("Destruction needs its technique and the names of two people.")
-    if operator.strip().casefold() == witness.strip().casefold():
-        raise TwoPeopleNeeded(f"{operator.strip()} cannot witness what they did themselves.")
+    operator, witness = person(operator, "operator"), person(witness, "witness")
+    if same_person(operator, witness):
+        raise TwoPeopleNeeded(f"{operator} cannot witness what they did themselves.")
     if technique not in TECHNIQUES:
         raise MethodRefused(
             f"{technique!r} does not count as destruction.", next_step=f"What counts: {', '.join(sorted(TECHNIQUES))}."
@@ -67,8 +70,8 @@ def record_destroyed(
             "destroyed",
             technique=technique,
             particle_size_micrometres=micrometres,
-            operator=operator.strip(),
-            witness=witness.strip(),
+            operator=operator,
+            witness=witness,
             tool_version=__version__,
         )
     return medium

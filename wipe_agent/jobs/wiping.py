@@ -25,6 +25,7 @@ from wipe_agent.errors import (
     WrongSerial,
 )
 from wipe_agent.jobs.orders import Order, OrderMedium, load_order, require_accredited
+from wipe_agent.jobs.people import person
 from wipe_agent.jobs.story import Attempt, MediumStory, decided_certificate, journal_path, open_journal, read_story
 from wipe_agent.journal import Journal, set_aside
 from wipe_agent.media import Identity, Target
@@ -76,6 +77,7 @@ def wipe(
     or something is left on it, and an error in words for each thing refused; then nothing on the drive changed.
     """
     progress = progress or Progress()
+    operator = person(operator, "operator")
     check.self_test()
     order = load_order(home, order_code)
     medium = order.medium(medium_named)

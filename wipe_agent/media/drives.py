@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -50,13 +51,7 @@ def run_tool(command: list[str]) -> str:
 
 def list_drives(run: Run = run_tool, *, path: str | None = None) -> list[Drive]:
     """All whole drives of this machine, or the one at `path`. Raises NotADrive if lsblk cannot say."""
-    command = ["lsblk", "--json", "--bytes", "--output", _COLUMNS, *([path] if path else [])]
-    try:
-        nodes = json.loads(run(command))["blockdevices"]
-    except (OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
-        raise NotADrive(f"lsblk does not tell about {path or 'the drives'} ({error}).") from error
-    mounted = _mounted_numbers()
-    return [_drive(node, mounted) for node in nodes if path or int(node["size"] or 0) > 0]
+    return _drives_at(path, run)
 
 
 def describe_image(path: Path) -> Drive:
@@ -80,15 +75,7 @@ def image_identity(facts: os.stat_result) -> Identity:
 
 def loops_of(facts: os.stat_result) -> list[str]:
     """Loop devices that stand on the file with these facts."""
-    found = []
-    for backing in SYS.glob("block/loop*/loop/backing_file"):
-        try:
-            behind = os.stat(backing.read_text().rstrip("\n"))
-        except OSError:
-            continue
-        if (behind.st_dev, behind.st_ino) == (facts.st_dev, facts.st_ino):
-            found.append(f"/dev/{backing.parts[-3]}")
-    return found
+    return [f"/dev/{name}" for name, behind in _loops() if _same_place(behind, facts)]
 
 
 def loop_file(name: str) -> os.stat_result | None:
@@ -99,7 +86,32 @@ def loop_file(name: str) -> os.stat_result | None:
         return None
 
 
-def _drive(node: dict[str, Any], mounted: dict[str, str]) -> Drive:
+def _drives_at(path: str | None, run: Run, above: str | None = None) -> list[Drive]:
+    command = ["lsblk", "--json", "--bytes", "--output", _COLUMNS, *([path] if path else [])]
+    try:
+        nodes = json.loads(run(command))["blockdevices"]
+    except (OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
+        raise NotADrive(f"lsblk does not tell about {path or 'the drives'} ({error}).") from error
+    mounted = _mounted_numbers()
+    return [_drive(node, mounted, run, above) for node in nodes if path or int(node["size"] or 0) > 0]
+
+
+def _loops() -> Iterator[tuple[str, os.stat_result]]:
+    """Every loop device in use, and the file or drive behind it."""
+    for backing in sorted(SYS.glob("block/loop*/loop/backing_file")):
+        if behind := loop_file(backing.parts[-3]):
+            yield backing.parts[-3], behind
+
+
+def _same_place(one: os.stat_result, other: os.stat_result) -> bool:
+    """Whether bytes written to one appear in the other: the same drive by any name, or the same file."""
+    if stat.S_ISBLK(one.st_mode) and stat.S_ISBLK(other.st_mode):
+        return one.st_rdev == other.st_rdev
+    return (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
+
+
+def _drive(node: dict[str, Any], mounted: dict[str, str], run: Run, above: str | None = None) -> Drive:
+    """`above` is the loop device that asks on its own behalf, and does not count as standing on this drive."""
     name = node["kname"]
     model, vendor = clean(node.get("model")), clean(node.get("vendor"))
     identity = Identity(
@@ -112,10 +124,10 @@ def _drive(node: dict[str, Any], mounted: dict[str, str]) -> Drive:
         anchor=_loop_anchor(name),
         training_reason=training_reason(name, model, vendor, os.path.realpath(SYS / "class/block" / name)),
     )
-    return Drive(node["path"], node["type"], identity, tuple(_refusals(node, mounted)))
+    return Drive(node["path"], node["type"], identity, (*_refusals(node, mounted, above), *_refusals_behind(name, run)))
 
 
-def _refusals(node: dict[str, Any], mounted: dict[str, str]) -> Iterator[str]:
+def _refusals(node: dict[str, Any], mounted: dict[str, str], above: str | None) -> Iterator[str]:
     kind, name = node["type"], node["kname"]
     if kind == "part":
         yield "it is a part of a drive; only whole drives are wiped"
@@ -132,13 +144,42 @@ def _refusals(node: dict[str, Any], mounted: dict[str, str]) -> Iterator[str]:
         yield "it holds the running system"
     elif places - {"[SWAP]"}:
         yield f"it is mounted at {', '.join(sorted(places - {'[SWAP]'}))}"
-    holders = sorted(_holders(name))
+    holders = sorted((_holders(name) | _loops_on(node)) - {above})
     if holders and kind in ("disk", "loop"):
         yield f"something stands on it: {', '.join(holders)}"
     if node.get("ro"):
         yield "it is read-only"
     if not int(node["size"] or 0):
         yield "it has no size; perhaps no medium is inserted"
+
+
+def _refusals_behind(name: str, run: Run) -> Iterator[str]:
+    """Why the file or drive behind a loop device must not be written, which the kernel does not ask of the loop."""
+    try:
+        path = (SYS / "class/block" / name / "loop/backing_file").read_text().rstrip("\n")
+    except OSError:
+        return  # no loop device, or one with nothing behind it
+    behind = loop_file(name)
+    if behind is None:
+        yield f"what is behind it ({path}) cannot be looked at from here"
+        return
+    others = [other for other, place in _loops() if other != name and _same_place(place, behind)]
+    if others:
+        yield f"another loop device stands on the same place, {path}: {', '.join(others)}"
+    if stat.S_ISBLK(behind.st_mode):
+        for drive in _drives_at(path, run, above=name):
+            for refusal in drive.refusals:
+                yield f"it stands on {path}, and of that: {refusal}"
+
+
+def _loops_on(node: dict[str, Any]) -> set[str]:
+    """Loop devices on the drive or one of its parts; they do not show among the holders."""
+    numbers = {child["maj:min"] for child in _with_children(node)}
+    return {
+        name
+        for name, behind in _loops()
+        if stat.S_ISBLK(behind.st_mode) and f"{os.major(behind.st_rdev)}:{os.minor(behind.st_rdev)}" in numbers
+    }
 
 
 def _with_children(node: dict[str, Any]) -> Iterator[dict[str, Any]]:

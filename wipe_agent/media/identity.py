@@ -53,8 +53,10 @@ class Identity:
 
 
 def clean(text: str | None) -> str | None:
-    """A serial or model without padding: drives fill theirs with blanks."""
-    return " ".join(text.split()) or None if text else None
+    """A serial or model without padding: drives fill theirs with blanks, or with bytes that are no text at all."""
+    if not text:
+        return None
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split()) or None
 
 
 def training_reason(name: str, model: str | None, vendor: str | None, sysfs_path: str) -> str | None:

@@ -152,7 +152,7 @@ def _open_block(path: Path, write: bool) -> Target:
     mode = os.O_RDWR if write else os.O_RDONLY
     # O_EXCL on a block device is refused by the kernel while anything has it mounted or claimed.
     cached = _open(path, mode | os.O_EXCL)
-    return Target(path, drive.identity, cached, _open_direct(path, mode))
+    return Target(path, drive.identity, cached, _direct_to_the_same(path, mode, cached))
 
 
 def _open_image(path: Path, write: bool) -> Target:
@@ -166,7 +166,7 @@ def _open_image(path: Path, write: bool) -> Target:
     except BlockingIOError as error:
         os.close(cached)
         raise TargetBusy(f"Another program works on {path}.") from error
-    return Target(path, drives.image_identity(os.fstat(cached)), cached, _open_direct(path, mode))
+    return Target(path, drives.image_identity(os.fstat(cached)), cached, _direct_to_the_same(path, mode, cached))
 
 
 def _open(path: Path, mode: int) -> int:
@@ -180,6 +180,21 @@ def _open(path: Path, mode: int) -> int:
                 f"{path} may not be opened by this user.", next_step="Run the agent as root, or own the image file."
             ) from error
         raise TargetRefused(f"{path} cannot be opened ({error.strerror}).") from error
+
+
+def _direct_to_the_same(path: Path, mode: int, cached: int) -> int | None:
+    """A second handle, past the page cache. Raises DeviceChanged if the name leads elsewhere by now."""
+    direct = _open_direct(path, mode)
+    if direct is not None and _place(direct) != _place(cached):
+        os.close(direct)
+        os.close(cached)
+        raise DeviceChanged(f"Another drive or file took the name {path} while it was being opened.")
+    return direct
+
+
+def _place(handle: int) -> tuple[int, int, int]:
+    facts = os.fstat(handle)
+    return facts.st_dev, facts.st_ino, facts.st_rdev
 
 
 def _open_direct(path: Path, mode: int) -> int | None:
