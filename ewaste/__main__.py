@@ -2,6 +2,10 @@
 
 import sys
 
-from ewaste.cli import main
+try:
+    from ewaste.cli import main
 
-sys.exit(main())
+    code = main()
+except KeyboardInterrupt:  # Ctrl-C says it all; a traceback would add nothing.
+    code = 130
+sys.exit(code)

@@ -207,7 +207,7 @@ class World:
                 device_id,
                 observed_serial=shows or device.claimed_serial,
                 mass_g=1580,
-                findings=findings or good_findings(),
+                findings=findings or good_findings() | ({"identity": "differs"} if shows else {}),
                 now=self.now,
             )
         return device_id

@@ -132,6 +132,12 @@ def inspect(
         raise Invalid("Type the serial number or IMEI that the device itself shows.", field="observed_serial")
     _require_mass(mass_g)
     inspection, grade = inspections.record(session, device, findings, inspector=_person(actor), now=now)
+    if serial != device.claimed_serial and findings.get("identity") == "matches":
+        raise Invalid(
+            f"You typed {serial}; announced was {device.claimed_serial}. Read it again. If the device really shows it, "
+            "answer that it is another device than announced.",
+            field="observed_serial",
+        )
     offer = _offer(session, device, inspection, now=now) if device.title is Title.SELLER else None
     device.observed = {"serial": serial, "manufacturer": device.brand, "model": device.model}
     evidence = {

@@ -334,7 +334,7 @@ def _present(world: World, buyer: str, things: dict[str, Any], devices: dict[str
         "centre": centre,
         "recycler": world.organisation({"rita": "Werk Zwei", "rosa": "Neu & Gut"}[buyer]),
         "bundle": archive(things["files"]),
-        "findings": {name: str(value) for name, value in good_findings().items()},
+        "findings": {name: str(value) for name, value in {**good_findings(), "identity": "differs"}.items()},
         "answers": GOOD_ANSWERS,
         "model": LAPTOP,
         "enrolment": _enrolment(enrolment),

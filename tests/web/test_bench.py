@@ -105,10 +105,21 @@ def test_another_serial_than_announced_is_a_hold_not_an_error(browser: Browser, 
             "observed_serial": "PF9ZZZZZ",
             "mass_g": "1520",
             **{name: str(value) for name, value in good_findings().items()},
+            "identity": "differs",
         },
     )
     page = text(browser.get(bench_of(world, device_id)))
     assert "The device shows PF9ZZZZZ; announced was PF1ABCDE." in page
+
+
+def test_a_serial_that_was_typed_wrong_is_asked_again(browser: Browser, world: World) -> None:
+    device_id = world.received()
+    answers = {name: str(value) for name, value in good_findings().items()}
+    form = {"observed_serial": "PF1ABCDF", "mass_g": "1520", **answers}
+    answer = browser.sign_in("olga").post(bench_of(world, device_id) + "/inspect", data=form)
+    assert answer.status_code == 422
+    assert "You typed PF1ABCDF; announced was PF1ABCDE. Read it again." in text(answer)
+    assert world.device(device_id).state is State.RECEIVED
 
 
 def test_an_unanswered_item_is_named_and_the_other_answers_stay(browser: Browser, world: World) -> None:
