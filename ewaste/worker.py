@@ -189,41 +189,6 @@ def procrastinate_app(connector: BaseConnector, work: Work) -> procrastinate.App
     return app
 
 
-def run_due(database: Database, work: Work) -> int:
-    """Run every job that is due, in order, until none is left; returns how many ran. For the terminal and tests.
-
-    The jobs are taken as the worker takes them; a job that raises stays, and the error is raised here.
-    """
-    ran = 0
-    while True:
-        with database.transaction() as session:
-            row = session.execute(
-                sa.text(
-                    "select id, task_name, args from procrastinate_jobs where status = 'todo'"
-                    " and (scheduled_at is null or scheduled_at <= :now) order by id limit 1 for update skip locked"
-                ),
-                {"now": clock.now()},
-            ).one_or_none()
-            if row is None:
-                return ran
-            session.execute(sa.text("update procrastinate_jobs set status = 'doing' where id = :id"), {"id": row.id})
-        try:
-            tasks(work)[row.task_name](**row.args)
-        except Exception:
-            _finish(database, row.id, "todo")
-            raise
-        _finish(database, row.id, "succeeded")
-        ran += 1
-
-
-def _finish(database: Database, job_id: int, status: str) -> None:
-    with database.transaction() as session:
-        session.execute(
-            sa.text("update procrastinate_jobs set status = cast(:status as procrastinate_job_status) where id = :id"),
-            {"id": job_id, "status": status},
-        )
-
-
 def _rescue_stalled(database: Database, stop: threading.Event) -> None:
     """Put jobs back whose worker died in the middle: they are made to run twice."""
     while not stop.wait(STALLED_AFTER_SECONDS / 2):

@@ -6,6 +6,7 @@ keys, and the market, which orders one device to be wiped once. Their keys lie i
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from collections.abc import Mapping, Sequence
@@ -205,9 +206,8 @@ def _key(path: Path) -> Ed25519PrivateKey:
             file.flush()
             os.fsync(file.fileno())
         try:
-            os.link(draft, path)  # The first process wins; the others read what it wrote.
-        except FileExistsError:
-            pass
+            with contextlib.suppress(FileExistsError):
+                os.link(draft, path)  # The first process wins; the others read what it wrote.
         finally:
             draft.unlink()
     key = serialization.load_pem_private_key(path.read_bytes(), password=None)

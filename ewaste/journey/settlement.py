@@ -124,12 +124,14 @@ def note_payment(
     if about is not None and about.kind is not InstructionKind.PAY_OUT:
         order = orders.by_id(session, about.subject_id)  # The order before its payment: the order of every step.
     instruction = instructions.find(session, instruction_id)
-    # A payment that we gave up, because its order was over, may still arrive: then it is taken in and given back.
-    arrives_late = instruction.kind is InstructionKind.COLLECT and instruction.state is InstructionState.FAILED
-    if instruction.state in (InstructionState.SUCCEEDED, InstructionState.FAILED) and not (
-        arrives_late and state is PaymentState.SUCCEEDED
-    ):
+    if instruction.state is InstructionState.SUCCEEDED:
         return "known already"
+    if instruction.state is InstructionState.FAILED:
+        # What we gave up may still succeed. It is taken in, so that the same money is not sent a second time.
+        if state is not PaymentState.SUCCEEDED:
+            return "known already"
+        if not _make_way(session, instruction, now):
+            return "it succeeded late, beside another payment for the same thing: a person must look"
     if state is PaymentState.FAILED:
         instructions.fail(session, instruction, why or "the provider refused it", now=now)
         return "payment failed"
@@ -375,6 +377,18 @@ def dismiss_event(session: Session, actor: Actor, event_id: str, why: str, *, no
     if row is not None and row.applied_at is None:
         row.applied_at, row.effect = now, f"not about a payment of ours: {why}"[:500]
         session.flush()
+
+
+def _make_way(session: Session, late: PaymentInstruction, now: datetime) -> bool:
+    """Give up the payment that was written anew for the same thing, if nobody was asked for it yet."""
+    anew = instructions.find_live(session, late.kind, late.subject_id)
+    if anew is None:
+        return True
+    anew = instructions.find(session, anew.id)
+    if anew.state is not InstructionState.WRITTEN:
+        return False
+    instructions.fail(session, anew, "an earlier payment for the same thing succeeded after all", now=now)
+    return True
 
 
 def _locked(session: Session, order_id: UUID) -> Order:

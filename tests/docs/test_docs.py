@@ -102,13 +102,13 @@ def test_the_straight_way_is_told_in_the_numbers_that_the_functions_carry() -> N
 def test_every_role_has_its_line() -> None:
     document = text("docs/glossary.md")
     for role in Role:
-        row(document, role.value)
+        assert row(document, role.value), role
 
 
 def test_every_job_has_its_line() -> None:
     document = text("docs/life-of-a-device.md")
     for name in jobs.NAMES:
-        row(document, name)
+        assert row(document, name), name
 
 
 def test_every_command_of_the_agent_is_told() -> None:

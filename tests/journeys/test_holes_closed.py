@@ -181,3 +181,31 @@ def _wipe_again(world: World, device_id: UUID) -> None:
             session, world.olga, device_id, observed_serial=serial, mass_g=1580, findings=good_findings(), now=world.now
         )
     world.submit(world.bundle(world.order(device_id)))
+
+
+def test_a_payout_that_succeeds_after_it_was_given_up_is_not_paid_again(world: World) -> None:
+    device_id = world.cleared()
+    payout = world.raw("select id from payment_instructions")
+    world.provider_says(payout, PaymentState.FAILED)
+    with world.transaction() as session:
+        anew = settlement.pay_again(session, world.stefan, payout, now=world.now).id
+    assert world.provider_says(payout, PaymentState.SUCCEEDED) == "seller paid"
+    with world.transaction() as session:
+        assert settlement.prepare_payment(session, WORKER, anew, now=world.now) is None
+    assert world.raw("select state from payment_instructions where id = :id", id=anew) == "failed"
+    paid = "select sum(amount_minor) from entries where account = 'owed to sellers' and amount_minor > 0"
+    assert world.raw(paid) == world.offer(device_id).amount_minor
+    with world.nothing_changes(), pytest.raises(Conflict, match="written anew"), world.transaction() as session:
+        settlement.pay_again(session, world.stefan, anew, now=world.now)
+
+
+def test_a_payout_that_succeeds_late_beside_another_under_way_is_left_to_a_person(world: World) -> None:
+    world.cleared()
+    payout = world.raw("select id from payment_instructions")
+    world.provider_says(payout, PaymentState.FAILED)
+    with world.transaction() as session:
+        anew = settlement.pay_again(session, world.stefan, payout, now=world.now).id
+    with world.transaction() as session:
+        assert settlement.prepare_payment(session, WORKER, anew, now=world.now) is not None
+    with world.nothing_changes():
+        assert "a person must look" in world.provider_says(payout, PaymentState.SUCCEEDED)

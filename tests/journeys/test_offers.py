@@ -20,7 +20,8 @@ from ewaste.payments import ledger
 from ewaste.payments.models import InstructionState, PaymentInstruction
 from ewaste.processing.checklist import items
 from ewaste.tradein.models import Offer, OfferState
-from ewaste.worker import Work, run_due
+from ewaste.worker import Work
+from tests.due import run_due
 from tests.world import GOOD_ANSWERS, LAPTOP, World, good_findings
 
 
@@ -291,6 +292,7 @@ def test_an_offer_that_was_not_confirmed_pays_nobody(world: World) -> None:
     device_id = world.inspected()
     with world.nothing_changes(), world.transaction() as session:
         clearing.pay_seller_at_latest(session, WORKER, world.offer(device_id).id, practice=True, now=world.now)
+    assert payouts(world) == []
 
 
 def test_a_better_device_than_described_is_offered_more_and_a_worse_one_less(world: World) -> None:

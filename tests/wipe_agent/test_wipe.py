@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import uuid
@@ -12,6 +13,7 @@ import pytest
 
 from tests.wipe_agent.conftest import SERIAL, Station
 from tests.wipe_agent.support import World, enrolled, keep, medium, planted_image, planted_left
+from wipe_agent.certificate import Bundle
 from wipe_agent.errors import (
     BadUsage,
     DeviceChanged,
@@ -93,7 +95,8 @@ def test_a_name_that_no_certificate_can_carry_is_refused_before_the_drive_is_ope
 
 def test_a_name_of_120_characters_goes_through_to_the_certificate(station: Station) -> None:
     station.wipe(operator="  Ada \t" + "é" * 116)
-    station.certify()
+    certificate = Bundle.load(station.certify().bundle).files["certificate.json"].decode()
+    assert json.dumps("Ada " + "é" * 116, ensure_ascii=False) in certificate
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,8 @@ from ewaste.payments import instructions, ledger
 from ewaste.payments.gateway import Kind, Payment, PaymentState, Unreachable
 from ewaste.payments.models import GatewayEventRow, InstructionKind, InstructionState, PaymentInstruction
 from ewaste.payments.stripe_gateway import StripeGateway
-from ewaste.worker import Work, procrastinate_app, run_due, tasks
+from ewaste.worker import Work, procrastinate_app, tasks
+from tests.due import run_due
 from tests.practice.tools import KEY, SECRET, CuttingProxy, Running, client, press
 from tests.world import World
 

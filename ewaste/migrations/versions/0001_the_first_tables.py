@@ -13,6 +13,7 @@ depends_on = None
 
 
 def upgrade() -> None:
+    """The job queue's tables, ours, then the guards, the rules and the app role's grants."""
     op.execute(sa.text(statements("0001_procrastinate.sql").replace(":", "\\:")))
     op.create_table(
         "admitted_evidence",
