@@ -1,9 +1,9 @@
 # `make` lists the targets; the work is in bin/.
 .DEFAULT_GOAL := help
-.PHONY: help run test check story bench reset pictures setup format lint types contracts templates lock
+.PHONY: help run test api-fuzz check story drill bench reset pictures setup format lint types contracts templates lock
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## the marketplace with sample data and practice payments, on http://127.0.0.1:8000 (PORT=… for another port)
 	@exec bin/run
@@ -11,11 +11,17 @@ run: ## the marketplace with sample data and practice payments, on http://127.0.
 test: ## all tests with coverage; T='tests/market -k bids' runs some of them quickly
 	@exec bin/test $(T)
 
+api-fuzz: ## schemathesis against the API, long and otherwise each time (N=examples for each operation)
+	@API_FUZZ_EXAMPLES=$(or $(N),100) exec bin/test tests/api/test_fuzz.py
+
 check: ## what the build runs: format, lint, types, contracts, templates, the agent alone, tests
 	@exec bin/check
 
 story: ## the journey from quote to settlement, step by step (SABOTAGE=wipe, certificate or ledger must fail)
 	@exec bin/story
+
+drill: ## a market at work, a backup, everything lost, a restore: is it all there?
+	@exec bin/drill
 
 bench: ## the benchmark table with ratios (ONLY=name for one)
 	@exec bin/bench

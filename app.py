@@ -1,4 +1,4 @@
-"""Starts the marketplace: `gunicorn app:app`. For everything around it, `make run`."""
+"""Starts the marketplace: `gunicorn app:app`, with gunicorn.conf.py. For everything around it, `make run`."""
 
 import os
 

@@ -1,7 +1,8 @@
 """`make run`: the whole marketplace on this machine, from the database to the pages.
 
 In order: the embedded PostgreSQL (unless DATABASE_URL names one), migrations, what a market needs to begin with, the
-practice payments server (unless STRIPE_API_KEY is set), the pages, the worker. Ctrl-C stops them in the reverse order.
+practice payments server (unless STRIPE_API_KEY is set), the pages, the worker; then, once, the sample market is filled.
+Ctrl-C stops them in the reverse order.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from ewaste.core import embedded
 from ewaste.core.config import Config, ConfigError
 from ewaste.core.embedded import EmbeddedError, Server
 from ewaste.core.supervisor import Failed, Program, Supervisor
 
+ROOT = Path(__file__).parents[1]
 HOST = "127.0.0.1"
 WEBHOOK_PATH = "/webhooks/stripe"
 OWNER_ONLY = "EWASTE_OWNER_DATABASE_URL"
@@ -47,8 +50,8 @@ def main() -> int:
 def check_ports(config: Config) -> None:
     """Raises ConfigError naming the port that another program holds, before anything is started."""
     wanted = {"PORT": config.port}
-    if config.practice and not config.practice_elsewhere:
-        wanted["PRACTICE_PORT"] = config.practice_port
+    if runs_practice(config):
+        wanted |= {"PRACTICE_PORT": config.practice_port, "PRACTICE_MAIL_PORT": config.practice_mail_port}
     for name, port in wanted.items():
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             # As the servers do: a connection of the last run that is still closing is no obstacle.
@@ -62,21 +65,26 @@ def check_ports(config: Config) -> None:
                 ) from error
 
 
+def runs_practice(config: Config) -> bool:
+    """Whether a practice server is to be started here: for practice money, or for the practice mailbox."""
+    return (config.practice or config.practice_mail) and not config.practice_elsewhere
+
+
 def programs(config: Config) -> list[Program]:
     """What keeps running, in the order of starting."""
     python = sys.executable
     web = Program(
         "web",
-        [python, "-m", "gunicorn", "-k", "gthread", "--workers", "2", "--threads", "8", "-b", f"{HOST}:{config.port}",
-         "--graceful-timeout", "5", "--no-control-socket", "--log-level", "warning", "app:app"],
+        [python, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py")],
         ready=lambda: answers(config.port, "/readyz"),
     )  # fmt: skip
     worker = Program("worker", [python, "-m", "ewaste.worker"])
-    if not config.practice or config.practice_elsewhere:
+    if not runs_practice(config):
         return [web, worker]
     practice = Program(
         "practice",
-        [python, "-m", "ewaste.practice", "--port", str(config.practice_port), "--data", str(config.data / "practice"),
+        [python, "-m", "ewaste.practice", "--port", str(config.practice_port),
+         "--mail-port", str(config.practice_mail_port), "--data", str(config.data / "practice"),
          "--webhook-url", f"http://{HOST}:{config.port}{WEBHOOK_PATH}"],
         environment={"STRIPE_WEBHOOK_SECRET": config.payments_webhook_secret},
         ready=lambda: listens(config.practice_port),
@@ -123,23 +131,27 @@ def _run(config: Config, server: Server | None) -> int:
     environment = dict(os.environ) | {
         "EWASTE_DATA": str(config.data),
         "PORT": str(config.port),
-        "PRACTICE_PORT": str(config.practice_port),
         "PYTHONUNBUFFERED": "1",
     }
+    if config.training:
+        environment["PRACTICE_PORT"] = str(config.practice_port)
+        environment["PRACTICE_MAIL_PORT"] = str(config.practice_mail_port)
     if server is not None:
         environment |= server.environment()
     # Only who migrates gets to know the owner's role; nothing here needs the superuser's.
     owner = {OWNER_ONLY: environment.pop(OWNER_ONLY)} if OWNER_ONLY in environment else {}
     environment.pop("EWASTE_ADMIN_DATABASE_URL", None)
-    with Supervisor(environment=environment) as supervisor:
+    with Supervisor(environment=environment, json_lines=config.log == "json") as supervisor:
         try:
             supervisor.once(Program("migrate", [sys.executable, "-m", "ewaste", "migrate"], environment=owner))
-            if config.training:
+            if config.sample != "none":
                 supervisor.once(Program("seed", [sys.executable, "-m", "ewaste", "seed"]))
             for program in programs(config):
                 supervisor.start(program)
             if not supervisor.stopping:
                 supervisor.say(_greeting(config, environment))
+            if config.sample == "full":
+                supervisor.start(Program("sample", [sys.executable, "-m", "ewaste.sample"], ends=True))
         except Failed as error:
             supervisor.say(str(error))
             return 1
@@ -157,6 +169,8 @@ def _greeting(config: Config, environment: dict[str, str]) -> str:
     if config.training:
         money = "practice money" if config.practice else "Stripe's test money"
         lines.append(f"Training: {money}, sample accounts, training certificates. Nothing here is real.")
+        if config.sample == "full":
+            lines.append("The sample market is filled while you look on; below it says where to look first.")
         accounts = subprocess.run(
             [sys.executable, "-m", "ewaste", "accounts"], capture_output=True, text=True, check=False, env=environment
         )

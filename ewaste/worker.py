@@ -23,10 +23,12 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from ewaste.accounts.models import WORKER
-from ewaste.core import clock, jobs
+from ewaste.core import clock, job_errors, jobs, logs, mail
 from ewaste.core.config import Config
 from ewaste.core.database import Database
-from ewaste.journey import clearing, sale, settlement, trade_in
+from ewaste.core.mailer import Mailer, NotTakenError
+from ewaste.core.refusals import Refusal
+from ewaste.journey import aftersales, clearing, founding, sale, settlement, trade_in
 from ewaste.payments.gateway import (
     Declined,
     Gateway,
@@ -55,10 +57,32 @@ class NotReadyError(Exception):
 class Work:
     """The jobs, each a method; they stand on a database and a gateway and can be called one by one in tests."""
 
-    def __init__(self, database: Database, gateway: Gateway, *, practice: bool) -> None:
+    def __init__(self, database: Database, gateway: Gateway, *, practice: bool, mailer: Mailer | None = None) -> None:
+        self.mailer = mailer
         self.database = database
         self.gateway = gateway
         self.practice = practice
+
+    def send_mail(self, letter: str) -> None:
+        """Hand a message to the mail server. One that it does not take now is tried again."""
+        letter_id = UUID(letter)
+        if self.mailer is None:
+            raise LookupError("This worker has no mail server to hand messages to.")
+        with self.database.transaction() as session:
+            written = mail.take(session, letter_id)
+        if written is None:
+            return
+        try:
+            self.mailer.send(written)
+        except NotTakenError as problem:
+            with self.database.transaction() as session:
+                mail.note_failed(session, letter_id, str(problem), for_good=problem.for_good)
+            if problem.for_good:
+                log.warning("message %s was refused for good", letter_id)
+                return
+            raise
+        with self.database.transaction() as session:
+            mail.note_sent(session, letter_id, now=clock.now())
 
     def send_payment(self, instruction: str) -> None:
         """Send a payout or refund. When the answer is lost the job fails and is tried again under the same id."""
@@ -85,7 +109,7 @@ class Work:
             return
         except (Declined, Refused) as problem:
             self._note(instruction_id, PaymentState.FAILED, problem.reference, problem.message)
-            log.warning("payment %s failed: %s", instruction_id, problem.message)
+            log.warning("payment %s failed", instruction_id)  # Why stands beside it; the words may name somebody.
             return
         with self.database.transaction() as session:
             settlement.require_asked(session, instruction_id, payment)
@@ -135,10 +159,39 @@ class Work:
         with self.database.transaction() as session:
             settlement.expire_order(session, WORKER, order_id, now=clock.now())
 
+    def remind_watcher(self, lot: str, person: str) -> None:
+        """A lot that somebody watches closes in an hour."""
+        with self.database.transaction() as session:
+            sale.remind_watcher(session, WORKER, UUID(lot), UUID(person), now=clock.now())
+
+    def tell_outbid(self, lot: str) -> None:
+        """The lead of a lot changed."""
+        with self.database.transaction() as session:
+            sale.tell_outbid(session, WORKER, UUID(lot), now=clock.now())
+
+    def lapse_second_offer(self, offer: str) -> None:
+        """A runner-up did not answer in time."""
+        with self.database.transaction() as session:
+            sale.lapse_second_offer(session, WORKER, UUID(offer), now=clock.now())
+
+    def refund_returned(self, dispute: str) -> None:
+        """The device of a dispute is back at its centre."""
+        with self.database.transaction() as session:
+            aftersales.refund_returned(session, WORKER, UUID(dispute), practice=self.practice, now=clock.now())
+
     def pay_seller_at_latest(self, offer: str) -> None:
         """The day has come on which the seller is paid, whatever the wipe does."""
         with self.database.transaction() as session:
             clearing.pay_seller_at_latest(session, WORKER, UUID(offer), practice=self.practice, now=clock.now())
+
+    def sample_bid(self, lot: str, person: str, maximum: int, bid: str) -> None:
+        """Training only: a sample bidder bids by itself. The lot may be over by then, or too dear."""
+        try:
+            with self.database.transaction() as session:
+                bidder = founding.sample_bidder(session, WORKER, UUID(person))
+                sale.place_bid(session, bidder, lot, max_minor=maximum, key=bid, now=clock.now())
+        except Refusal as refusal:
+            log.info("a sample bidder placed no bid: %s", refusal.message)
 
     def _known(self, errand: settlement.Errand) -> Payment | None:
         """What the provider holds from an earlier try. It forgets our key after a day, so we ask before retrying."""
@@ -171,12 +224,18 @@ class Work:
 def tasks(work: Work) -> dict[str, Callable[..., None]]:
     """Job name → what runs it. Every name in `ewaste.core.jobs` has one; a test sees to that."""
     return {
+        jobs.SEND_MAIL: work.send_mail,
         jobs.SEND_PAYMENT: work.send_payment,
         jobs.APPLY_GATEWAY_EVENT: work.apply_event,
         jobs.CLOSE_LOT: work.close_lot,
         jobs.EXPIRE_OFFER: work.expire_offer,
         jobs.EXPIRE_ORDER: work.expire_order,
+        jobs.REMIND_WATCHER: work.remind_watcher,
+        jobs.TELL_OUTBID: work.tell_outbid,
+        jobs.LAPSE_SECOND_OFFER: work.lapse_second_offer,
+        jobs.REFUND_RETURNED: work.refund_returned,
         jobs.PAY_SELLER_AT_LATEST: work.pay_seller_at_latest,
+        jobs.SAMPLE_BID: work.sample_bid,
     }
 
 
@@ -185,8 +244,27 @@ def procrastinate_app(connector: BaseConnector, work: Work) -> procrastinate.App
     app = procrastinate.App(connector=connector)
     for name, function in tasks(work).items():
         retry = procrastinate.RetryStrategy(max_attempts=60, wait=5, linear_wait=30)
-        app.task(name=name, queue="default", retry=retry)(function)
+        run = _kept(name, logs.per_job(name, function, log), work.database)
+        app.task(name=name, queue="default", retry=retry, pass_context=True)(run)
     return app
+
+
+def _kept(name: str, function: Callable[..., None], database: Database) -> Callable[..., None]:
+    """The job's function; what it raises is kept for the desk before it goes on upwards."""
+
+    def run(context: procrastinate.JobContext, **arguments: Any) -> None:
+        try:
+            function(**arguments)
+        except Exception as problem:
+            try:
+                with database.transaction() as session:
+                    job_errors.note(session, context.job.id or 0, name, problem, now=clock.now())
+            except SQLAlchemyError:
+                log.warning("why job %s failed could not be kept", context.job.id)
+            raise
+
+    run.__name__ = run.__qualname__ = name
+    return run
 
 
 def _rescue_stalled(database: Database, stop: threading.Event) -> None:
@@ -213,16 +291,15 @@ def _put_back_stalled(database: Database) -> None:
 
 def main() -> int:
     """Run until told to stop. Exit code 2 when the settings cannot be used."""
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-    logging.getLogger("procrastinate").setLevel(logging.WARNING)
     try:
         config = Config.from_env(os.environ)
+        logs.configure(config.log)
         url = config.require_database_url()
     except ValueError as error:
         sys.stderr.write(f"{error}\n")
         return 2
     database = Database(url, pool_size=4)
-    work = Work(database, open_gateway(config), practice=config.training)
+    work = Work(database, open_gateway(config), practice=config.training, mailer=Mailer(config))
     conninfo = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     app = procrastinate_app(procrastinate.PsycopgConnector(conninfo=conninfo, min_size=1, max_size=3), work)
     stop = threading.Event()

@@ -1,34 +1,61 @@
-"""`make pictures`: the pages as they are, photographed for the README, in a market of its own with a few devices.
+"""`make pictures`: every page that people can reach, photographed on a desk and on a phone, in the sample market.
 
-Needs Chromium (Debian's package `chromium`) and the development dependencies.
+A visitor of each role starts at the front page and follows links; the first page met under each address of the site is
+photographed, so a page that no link leads to has no picture, and is named at the end. A few pages are also taken in
+the dark. Needs Chromium (Debian's package `chromium`) and the development dependencies.
 """
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
-from datetime import timedelta
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from uuid import UUID
+from urllib.parse import urlsplit
 
-import sqlalchemy as sa
+import httpx
+from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import MapAdapter, RequestRedirect
 
 from ewaste.accounts.samples import PASSWORD
-from ewaste.centres.credentials import Issuers
-from ewaste.certificates import registry
-from ewaste.certificates.models import Certificate
-from ewaste.core import clock
-from ewaste.core.database import Database
-from ewaste.core.installation import installation
-from ewaste.devices.models import Device
-from ewaste.journey import trade_in
+from ewaste.core.config import Config
+from ewaste.web import create_app
 from story.stage import ROOT, Market, market
-from tests.world import GOOD_ANSWERS, World
 
 FOLDER = ROOT / "docs" / "screenshots"
-DESK, PHONE = (1280, 900), (390, 844)
+SIZES = {"desk": (1280, 900), "phone": (390, 844)}
+# Who goes round, with the page they begin at.
+ROUNDS = (
+    ("anyone", None, "/"),
+    ("consumer", "cora@example.org", "/devices"),
+    ("centre", "olga@rhein.example", "/bench"),
+    ("recycler", "rita@werk.example", "/lots"),
+    ("staff", "stefan@clearhand.example", "/staff"),
+    ("auditor", "ada@audit.example", "/staff"),
+)
+DARK = {"public.home", "consumer.device", "bench.queue", "staff.desk"}
+# An address is looked at so many times for links that lead further; one example in one state shows not all of them.
+EXAMPLES = 6
+COLOURS = 128
+NO_PAGES = ("/api/", "/static/", "/webhooks/", "/metrics", "/livez", "/readyz", "/whoami", "/.well-known/")
+FILL_SECONDS = 180
+
+
+@dataclass
+class Round:
+    """One role's way through the site."""
+
+    role: str
+    email: str | None
+    start: str
 
 
 def main() -> int:
@@ -37,107 +64,105 @@ def main() -> int:
     if chromium is None:
         print("The pictures need Chromium (Debian package chromium).", file=sys.stderr)
         return 2
-    FOLDER.mkdir(parents=True, exist_ok=True)
-    with market() as stage, sync_playwright() as playwright:
-        scenes = _furnish(stage)
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir(parents=True)
+    with market(sample="full") as stage, sync_playwright() as playwright:
+        _until_filled(stage)
+        site = create_app(Config.from_env(stage.environment | {"DATABASE_URL": stage.database_url("app")}))
+        addresses = site.url_map.bind(urlsplit(stage.url).netloc)
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        for name, who, path, size in scenes:
-            _take(browser, stage, name, who, path, size)
-        _take_verified(browser, stage)
+        seen: set[str] = set()
+        for who in ROUNDS:
+            seen |= _go_round(browser, stage, addresses, Round(*who), seen)
         browser.close()
+    never = sorted(
+        rule.endpoint
+        for rule in site.url_map.iter_rules()
+        if "GET" in (rule.methods or ()) and rule.endpoint not in seen and not rule.rule.startswith(NO_PAGES)
+    )
+    print(f"{len(list(FOLDER.rglob('*.png')))} pictures. No link of these rounds led to: {', '.join(never) or 'none'}.")
     return 0
 
 
-def _furnish(stage: Market) -> list[tuple[str, str | None, str, tuple[int, int]]]:
-    """A few devices at different places of the way. Returns what to photograph: name, who, path, size."""
-    stage.backdate()
-    database = Database(stage.database_url("app"), pool_size=2)
-    with database.transaction() as session:
-        found = installation(session)
-    issuers = Issuers.load(stage.folder / "keys", did_host=found.did_host, training=True, founded=found.founded_at)
-    world = World(database, issuers, clock.now() - timedelta(days=2))
-    world.expected(serial="PF1EXPECT")
-    world.received(serial="PF1RECEIV")
-    ordered, _ = world.ordered(serial="PF1ORDERD", serials=("S4EVNX0N1", "S4EVNX0N2"))
-    sold = world.cleared(serial="PF1CLEARD", serials=("S4EVNX0N3",))
-    offered = world.inspected(
-        serial="PF1OFFERD", serials=("S4EVNX0N4",), answers=GOOD_ANSWERS | {"cosmetic": "like_new"}
-    )
-    listed = [world.cleared(serial=f"PF1LOT{number}", serials=(f"S4EVNX1N{number}",)) for number in range(4)]
-    world.now = clock.now() - timedelta(hours=3)
-    lot = world.lot_of(listed)
-    for who, euros in (("rita", 120), ("rosa", 150), ("rita", 180)):
-        world.bid(who, lot, euros)
-        world.later(minutes=11)
-    world.now = clock.now() - timedelta(minutes=5)
-    with database.transaction() as session:
-        quote = trade_in.quote(
-            session,
-            world.cora,
-            model_code="apple-iphone-13",
-            storage_gb=128,
-            answers=_phone_answers(),
-            now=world.now,
-        )
-        codes = {device.id: device.code for device in session.scalars(sa.select(Device))}
-        bundle = registry.zipped(session.scalars(sa.select(Certificate).where(Certificate.device_id == sold)).one())
-    (stage.folder / "bundle.zip").write_bytes(BytesIO(bundle).getvalue())
-    database.close()
-
-    def code(device_id: UUID) -> str:
-        return codes[device_id]
-
-    return [
-        ("home", None, "/", DESK),
-        ("home-phone", None, "/", PHONE),
-        ("quote", "cora@example.org", f"/quotes/{quote.code}", DESK),
-        ("device", "cora@example.org", f"/devices/{code(sold)}", DESK),
-        ("offer-phone", "cora@example.org", f"/devices/{code(offered)}", PHONE),
-        ("bench", "olga@rhein.example", "/bench", DESK),
-        ("bench-device", "olga@rhein.example", f"/bench/devices/{code(ordered)}", DESK),
-        ("lot", "rosa@neu.example", f"/lots/{lot}", DESK),
-        ("staff", "stefan@clearhand.example", "/staff", DESK),
-        ("ledger", "ada@audit.example", "/staff/ledger", DESK),
-    ]
+def _until_filled(stage: Market) -> None:
+    """The sample market fills while it runs; the pictures want it whole."""
+    deadline = time.monotonic() + FILL_SECONDS
+    while "being filled" in httpx.get(stage.url, trust_env=False, timeout=30).text:
+        if time.monotonic() > deadline:
+            raise RuntimeError("The sample market was not filled in time.\n" + stage.log())
+        time.sleep(1)
 
 
-def _phone_answers() -> dict[str, str]:
-    from ewaste.tradein.questions import QUESTIONS
+def _go_round(browser: Browser, stage: Market, addresses: MapAdapter, way: Round, before: set[str]) -> set[str]:
+    """Follow links from page to page. Returns the endpoints that were met."""
+    with _visitor(browser, stage, way.email) as page:
+        waiting, asked, times, met = deque([way.start, "/"]), set[str](), dict[str, int](), set[str]()
+        while waiting:
+            path = waiting.popleft()
+            endpoint = _endpoint(addresses, path)
+            if path in asked or endpoint is None or times.get(endpoint, 0) >= EXAMPLES:
+                continue
+            asked.add(path)
+            times[endpoint] = times.get(endpoint, 0) + 1
+            answer = page.request.get(stage.url + path, max_redirects=0)
+            if answer.status != 200 or "html" not in answer.headers.get("content-type", ""):
+                met.add(endpoint)
+                continue
+            page.goto(stage.url + path)
+            if endpoint not in met:
+                met.add(endpoint)
+                # What everybody sees is taken once, as everybody sees it.
+                if way.role in ("anyone", "consumer") or endpoint not in before:
+                    _take(page, way.role, endpoint)
+            waiting += [href for href in _links(page, stage.url) if href not in asked]
+        return met
 
-    best = {question.field: question.choices[0].value for question in QUESTIONS["smartphone"]}
-    return best | {"cosmetic": "light_marks", "battery": "weak"}
 
-
-def _take(browser: Browser, stage: Market, name: str, who: str | None, path: str, size: tuple[int, int]) -> None:
-    page = _open(browser, stage, who, size)
-    page.goto(stage.url + path)
-    _keep(page, name)
-
-
-def _take_verified(browser: Browser, stage: Market) -> None:
-    page = _open(browser, stage, None, DESK)
-    page.goto(stage.url + "/verify")
-    page.set_input_files("input[type=file]", str(stage.folder / "bundle.zip"))
-    page.locator("form[method=post] button[type=submit]").last.click()
-    page.wait_for_load_state()
-    _keep(page, "verify")
-
-
-def _open(browser: Browser, stage: Market, who: str | None, size: tuple[int, int]) -> Page:
-    page = browser.new_context(viewport={"width": size[0], "height": size[1]}, locale="en-GB").new_page()
-    if who is not None:
+@contextmanager
+def _visitor(browser: Browser, stage: Market, email: str | None) -> Iterator[Page]:
+    context = browser.new_context(locale="en-GB", reduced_motion="reduce")
+    page = context.new_page()
+    if email is not None:
         page.goto(stage.url + "/sign-in")
-        page.fill("input[name=email]", who)
+        page.fill("input[name=email]", email)
         page.fill("input[name=password]", PASSWORD)
-        page.locator("form[action*='/sign-in'] button[type=submit]").first.click()
-        page.wait_for_load_state()
-    return page
+        with page.expect_navigation():
+            page.locator("form[action*='/sign-in'] button[type=submit]").first.click()
+    yield page
+    context.close()
+
+
+def _endpoint(addresses: MapAdapter, path: str) -> str | None:
+    if path.startswith(NO_PAGES):
+        return None
+    try:
+        return str(addresses.match(urlsplit(path).path, method="GET")[0])
+    except (HTTPException, RequestRedirect):
+        return None
+
+
+def _links(page: Page, site: str) -> list[str]:
+    hrefs = page.eval_on_selector_all("a[href]", "links => links.map(link => link.href)")
+    return [href[len(site) :].split("#")[0] for href in hrefs if href.startswith(site + "/")]
+
+
+def _take(page: Page, role: str, endpoint: str) -> None:
+    name = re.sub(r"[^a-z0-9]+", "-", endpoint.partition(".")[2] or endpoint)
+    for size, (width, height) in SIZES.items():
+        page.set_viewport_size({"width": width, "height": height})
+        _keep(page, f"{role}/{name}-{size}.png")
+        if endpoint in DARK:
+            page.emulate_media(color_scheme="dark")
+            _keep(page, f"{role}/{name}-{size}-dark.png")
+            page.emulate_media(color_scheme="light")
 
 
 def _keep(page: Page, name: str) -> None:
-    page.screenshot(path=Path(FOLDER, f"{name}.png"), full_page=False)
-    page.context.close()
-    print(f"docs/screenshots/{name}.png")
+    path = Path(FOLDER, name)
+    path.parent.mkdir(exist_ok=True)
+    picture = Image.open(BytesIO(page.screenshot(full_page=False)))
+    picture.convert("RGB").quantize(COLOURS).save(path, optimize=True)
+    print(f"docs/screenshots/{name}")
 
 
 if __name__ == "__main__":

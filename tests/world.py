@@ -7,6 +7,7 @@ a key that was enrolled as a station's; only the drive is imagined.
 from __future__ import annotations
 
 import base64
+import io
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -18,9 +19,10 @@ from uuid import UUID, uuid4
 import pytest
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from PIL import Image
 from sqlalchemy.orm import Session
 
-from ewaste.accounts import people
+from ewaste.accounts import sessions
 from ewaste.accounts.models import WORKER, Actor, Organisation, Person
 from ewaste.accounts.samples import SAMPLES
 from ewaste.centres import credentials
@@ -114,9 +116,19 @@ class World:
         full = next(sample.email for sample in SAMPLES if sample.email.split("@")[0] == email)
         with self.transaction() as session:
             person = session.scalars(sa.select(Person).where(Person.email == full)).one()
-            known = people.signed_in(session, person.id, person.session_epoch)
-        assert known is not None
-        return known.actor
+            return sessions.actor_of(session, person.id)
+
+    def session_of(self, who: str) -> str:
+        """Sign a sample person in without a form; returns what a browser's cookie then carries."""
+        person_id = self.actor(who).id
+        assert person_id is not None
+        with self.transaction() as session:
+            return sessions.begin(session, person_id, agent="a test", now=self.now, second_factor=True)
+
+    def confirm(self, email: str) -> None:
+        """This person used the link that was sent to them."""
+        with self.transaction() as session:
+            session.execute(sa.update(Person).where(Person.email == email).values(email_confirmed_at=self.now))
 
     def organisation(self, name: str) -> UUID:
         """The id of a sample organisation."""
@@ -444,3 +456,10 @@ def good_findings() -> dict[str, object]:
         elif item.answers:
             findings[item.id] = item.answers[0].value
     return findings
+
+
+def jpeg(width: int = 640, height: int = 480, colour: str = "teal") -> bytes:
+    """A photograph of nothing, of this size."""
+    out = io.BytesIO()
+    Image.new("RGB", (width, height), colour).save(out, "JPEG")
+    return out.getvalue()

@@ -1,7 +1,8 @@
 """People and the organisations they act for.
 
 A person without a membership is a consumer. A membership makes the person an operator of a centre, a trader of a
-recycler, a member of staff or an auditor. Every step is done by an `Actor`: a person in one role.
+recycler, somebody who sells for a company or a collector, a member of staff or an auditor. Every step is done by an
+`Actor`: a person in one role.
 """
 
 from __future__ import annotations
@@ -25,10 +26,16 @@ class Role(enum.StrEnum):
     CONSUMER = "consumer"
     OPERATOR = "operator"
     RECYCLER = "recycler"
+    COMPANY = "company"
+    COLLECTOR = "collector"
     STAFF = "staff"
     AUDITOR = "auditor"
     STATION = "station"
     WORKER = "worker"
+
+
+# Who sells, and buys in the shop: people for themselves, or for the firm whose devices these are.
+SELLERS = frozenset({Role.CONSUMER, Role.COMPANY, Role.COLLECTOR})
 
 
 class OrganisationKind(enum.StrEnum):
@@ -36,6 +43,8 @@ class OrganisationKind(enum.StrEnum):
 
     CENTRE = "centre"
     RECYCLER = "recycler"
+    COMPANY = "company"
+    COLLECTOR = "collector"
     PLATFORM = "platform"
     AUDITOR = "auditor"
 
@@ -46,10 +55,22 @@ class OrganisationState(enum.StrEnum):
     APPLIED = "applied"
     VERIFIED = "verified"
     SUSPENDED = "suspended"
+    DECLINED = "declined"
+
+
+class Rank(enum.StrEnum):
+    """How somebody stands in their firm: an owner decides who else belongs to it."""
+
+    OWNER = "owner"
+    MEMBER = "member"
 
 
 class Person(Base):
-    """Somebody with an account. `session_epoch` goes up to sign the person out everywhere."""
+    """Somebody with an account.
+
+    Until `email_confirmed_at` the address is only claimed. A closed account keeps its row, without a name or address.
+    `session_epoch` goes up with each sign-out everywhere: the release before this one knows sessions by it.
+    """
 
     __tablename__ = "people"
     __table_args__ = (
@@ -64,6 +85,8 @@ class Person(Base):
     session_epoch: Mapped[int] = mapped_column(default=0)
     sample: Mapped[bool] = mapped_column(default=False)
     created_at: Mapped[datetime]
+    email_confirmed_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
 
 
 class Organisation(Base):
@@ -85,7 +108,7 @@ class Organisation(Base):
 
 
 class Membership(Base):
-    """Who acts for which organisation."""
+    """Who acts for which organisation, until it ended."""
 
     __tablename__ = "memberships"
 
@@ -93,16 +116,22 @@ class Membership(Base):
     organisation_id: Mapped[UUID] = mapped_column(sa.ForeignKey("organisations.id"), primary_key=True)
     role: Mapped[Role]
     created_at: Mapped[datetime]
+    rank: Mapped[Rank] = mapped_column(default=Rank.MEMBER, server_default=Rank.MEMBER.value)
+    ended_at: Mapped[datetime | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who does a step, and in which capacity. `id` is a person's or station's id; None for anonymous and worker."""
+    """Who does a step, and in which capacity. `id` is a person's or station's id; None for anonymous and worker.
+
+    `confirmed` is False for a person whose e-mail address is only claimed so far.
+    """
 
     id: UUID | None
     role: Role
     name: str
     organisation_id: UUID | None = None
+    confirmed: bool = True
 
 
 ANONYMOUS = Actor(None, Role.ANONYMOUS, "anonymous")

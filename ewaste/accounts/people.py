@@ -1,13 +1,11 @@
-"""Accounts: opening one, signing in, and finding out as whom somebody acts.
+"""Accounts: opening one, signing in, the password and the address, and closing it.
 
 Passwords are hashed with argon2id (library defaults of argon2-cffi, RFC 9106 low-memory profile).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
 
 import sqlalchemy as sa
 from argon2 import PasswordHasher
@@ -15,7 +13,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from ewaste.accounts.models import Actor, Membership, Organisation, Person, Role
+from ewaste.accounts.models import Person
 from ewaste.core.refusals import Conflict, Invalid
 
 MINIMUM_PASSWORD = 10
@@ -25,20 +23,30 @@ _NOBODY = _hasher.hash("nobody has this password")
 
 
 def open_account(
-    session: Session, *, email: str, name: str, password: str, now: datetime, sample: bool = False
+    session: Session,
+    *,
+    email: str,
+    name: str,
+    password: str,
+    now: datetime,
+    sample: bool = False,
+    confirmed: bool = False,
 ) -> Person:
-    """Open an account. Raises `Invalid` for a field that cannot be taken, `Conflict` when the address has one."""
-    address = email.strip().lower()
-    if not 3 <= len(address) <= 254 or "@" not in address[1:-1] or any(c.isspace() for c in address):
-        raise Invalid("This is no e-mail address. It should look like name@example.org.", field="email")
-    if not 1 <= len(name.strip()) <= 120:
-        raise Invalid("Tell us your name, in at most 120 characters.", field="name")
-    if not MINIMUM_PASSWORD <= len(password) <= 200:
-        raise Invalid(f"Choose a password of {MINIMUM_PASSWORD} to 200 characters.", field="password")
+    """Open an account, `confirmed` when the address was shown to be theirs.
+
+    Raises `Invalid` for a field that cannot be taken, `Conflict` when the address has an account.
+    """
+    address, known_as = address_of(email), name_of(name)
+    _require_password(password)
     if session.scalar(sa.select(Person.id).where(Person.email == address)):
         raise Conflict("There is an account with this address already. Sign in instead.", field="email")
     person = Person(
-        email=address, name=name.strip(), password_hash=_hasher.hash(password), created_at=now, sample=sample
+        email=address,
+        name=known_as,
+        password_hash=_hasher.hash(password),
+        created_at=now,
+        sample=sample,
+        email_confirmed_at=now if sample or confirmed else None,
     )
     session.add(person)
     try:
@@ -63,39 +71,63 @@ def sign_in(session: Session, *, email: str, password: str) -> Person:
     return person
 
 
-def sign_out_everywhere(session: Session, person_id: UUID) -> None:
-    """End every session of this person: those that are open carry the old epoch."""
-    session.execute(sa.update(Person).where(Person.id == person_id).values(session_epoch=Person.session_epoch + 1))
+def check_password(person: Person, password: str) -> None:
+    """Ask for the password again. Raises `Invalid`."""
+    try:
+        _hasher.verify(person.password_hash, password[:200])
+    except (VerificationError, InvalidHashError) as error:
+        raise Invalid("This is not your password. Try again.", field="password") from error
 
 
-@dataclass(frozen=True, slots=True)
-class SignedIn:
-    """Somebody who signed in: as whom they act, and what a page says of them."""
-
-    actor: Actor
-    email: str
-    organisation_name: str | None
+def set_password(session: Session, person: Person, password: str) -> None:
+    """A new password. Raises `Invalid` when it cannot be taken."""
+    _require_password(password)
+    person.password_hash = _hasher.hash(password)
+    session.flush()
 
 
-def signed_in(session: Session, person_id: UUID, epoch: int) -> SignedIn | None:
-    """As whom this person acts; None when the account is gone or its sessions were ended. One statement."""
-    row = session.execute(
-        sa.select(
-            Person.id,
-            Person.name,
-            Person.email,
-            Person.session_epoch,
-            Membership.role,
-            Membership.organisation_id,
-            Organisation.name.label("organisation_name"),
-        )
-        .outerjoin(Membership, Membership.person_id == Person.id)
-        .outerjoin(Organisation, Organisation.id == Membership.organisation_id)
-        .where(Person.id == person_id)
-        .order_by(Membership.created_at)
-        .limit(1)
-    ).one_or_none()
-    if row is None or row.session_epoch != epoch:
-        return None
-    actor = Actor(row.id, row.role or Role.CONSUMER, row.name, row.organisation_id)
-    return SignedIn(actor, row.email, row.organisation_name)
+def change_address(session: Session, person: Person, address: str, *, now: datetime) -> None:
+    """The person has shown that this address is theirs. Raises `Conflict` when it has an account already."""
+    taken = session.scalar(sa.select(Person.id).where(Person.email == address, Person.id != person.id))
+    if taken is not None:
+        raise Conflict("Another account has this address by now. Yours stays as it is.", field="email")
+    person.email, person.email_confirmed_at = address, now
+    try:
+        with session.begin_nested():
+            session.flush()
+    except IntegrityError as error:
+        raise Conflict("Another account has this address by now. Yours stays as it is.", field="email") from error
+
+
+def by_address(session: Session, email: str) -> Person | None:
+    """The person with this address, if there is an account."""
+    return session.scalar(sa.select(Person).where(Person.email == email.strip().lower()[:254]))
+
+
+def close(session: Session, person: Person, *, now: datetime) -> None:
+    """The account is gone: no name, no address, no password. What it did stays, under its id."""
+    person.name, person.email = "closed account", f"closed-{person.id}@closed.invalid"
+    person.password_hash, person.closed_at, person.email_confirmed_at = "closed", now, None
+    session.flush()
+
+
+def address_of(text: str) -> str:
+    """An e-mail address as it is kept. Raises `Invalid` for what is none."""
+    address = text.strip().lower()
+    well_made = 3 <= len(address) <= 254 and "@" in address[1:-1] and address.isprintable()
+    if not well_made or any(c.isspace() or c in '<>,;:()[]\\"' for c in address):
+        raise Invalid("This is no e-mail address. It should look like name@example.org.", field="email")
+    return address
+
+
+def name_of(text: str) -> str:
+    """A person's name as it is kept, on one line. Raises `Invalid`."""
+    name = " ".join(text.split())
+    if not 1 <= len(name) <= 120:
+        raise Invalid("Tell us your name, in at most 120 characters.", field="name")
+    return name
+
+
+def _require_password(password: str) -> None:
+    if not MINIMUM_PASSWORD <= len(password) <= 200:
+        raise Invalid(f"Choose a password of {MINIMUM_PASSWORD} to 200 characters.", field="password")

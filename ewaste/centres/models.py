@@ -94,6 +94,12 @@ class WorkOrder(Base):
             unique=True,
             postgresql_where=sa.text("consumed_at is null and superseded_at is null"),
         ),
+        sa.Index(
+            "ix_work_orders_open_until",
+            "device_id",
+            "expires_at",
+            postgresql_where=sa.text("consumed_at is null and superseded_at is null"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)

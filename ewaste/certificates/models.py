@@ -92,6 +92,7 @@ class Clearance(Base):
     __tablename__ = "clearances"
     __table_args__ = (
         sa.Index("uq_clearances_live", "device_id", unique=True, postgresql_where=sa.text("ended_at is null")),
+        sa.Index("ix_clearances_ended", "device_id", postgresql_where=sa.text("ended_at is not null")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)

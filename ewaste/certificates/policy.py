@@ -28,6 +28,11 @@ ADMITTED: dict[str, tuple[tuple[str, str], ...]] = {
 }
 
 
+# What people saw and no machine can read back: before the device goes its way, a second person of the centre, signed in
+# under their own name, confirms it to the market. The database holds the same list (`ways_need_a_second_person`).
+SECOND_PERSON = frozenset({"destroyed", "operator-witnessed", "absent"})
+
+
 def admits(medium_kind: str, evidence_class: str, level: str) -> bool:
     """Whether this evidence at this level clears this kind of medium."""
     return (evidence_class, level) in ADMITTED.get(medium_kind, ())

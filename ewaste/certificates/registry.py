@@ -336,6 +336,14 @@ def signed_with(files: Mapping[str, str]) -> str | None:
     return method if isinstance(method, str) else None
 
 
+def operators(certificate: Certificate) -> set[str]:
+    """The names of the operators on a certificate that we accepted, in small letters with single blanks."""
+    document = wipe.read(certificate.bundle["certificate.json"].encode(), what="certificate")
+    said = document["credentialSubject"]["conformityAssessment"]
+    names = (line["sanitisation"].get("operator", "") for line in said)
+    return {" ".join(str(name).split()).casefold() for name in names}
+
+
 def zipped(certificate: Certificate) -> bytes:
     """The bundle as a .zip, byte for byte the files that came."""
     return wipe.Bundle.from_files({name: text.encode() for name, text in certificate.bundle.items()}).to_zip()

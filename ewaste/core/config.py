@@ -10,12 +10,14 @@ webhooks) are made at first use, under `EWASTE_DATA/secrets`, readable by their 
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import secrets
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 from urllib.parse import urlsplit
@@ -23,13 +25,19 @@ from urllib.parse import urlsplit
 __all__ = ["SETTINGS", "Config", "ConfigError", "Mode", "Setting"]
 
 Mode = Literal["training", "live"]
+LogForm = Literal["text", "json"]
+Sample = Literal["none", "accounts", "full"]
 
 DEFAULT_PORT: Final = 8000
 # Where the practice server listens, counted from PORT, when PRACTICE_PORT is not set.
 PRACTICE_PORT_OFFSET: Final = 20
+PRACTICE_MAIL_OFFSET: Final = 21
 # What the Stripe SDK is given when it talks to the practice server; never sent anywhere else.
 PRACTICE_API_KEY: Final = "sk_test_practice"
 MINIMUM_SECRET_LENGTH: Final = 32
+MOST_PROXIES: Final = 5
+# Who asks from this machine: probes, scrapers, a developer.
+LOOPBACK_HOSTS: Final = ("localhost", "127.0.0.1", "[::1]")
 
 
 class ConfigError(ValueError):
@@ -45,11 +53,23 @@ class Setting(NamedTuple):
 
 
 SETTINGS: Final = (
-    Setting("PORT", "8000", "Port of the site, on 127.0.0.1."),
+    Setting("PORT", "8000", "Port of the site, on the address of EWASTE_HOST."),
+    Setting(
+        "EWASTE_HOST",
+        "127.0.0.1",
+        "Address on which the site listens. In a container `0.0.0.0`; otherwise a proxy on the same machine stands "
+        "before it.",
+    ),
     Setting(
         "EWASTE_MODE",
         "training",
         "`training` admits practice money, sample accounts and training certificates; `live` refuses all three.",
+    ),
+    Setting(
+        "EWASTE_SAMPLE",
+        "full",
+        "What a training market begins with: `none`, `accounts` to sign in as, or `full`, which is sixty devices as "
+        "well. A live market has none of it.",
     ),
     Setting(
         "EWASTE_DATA",
@@ -61,6 +81,29 @@ SETTINGS: Final = (
         "http://127.0.0.1:PORT",
         "Address under which others reach the site; it stands in links and "
         "in certificates' identifiers. `live` wants https.",
+    ),
+    Setting(
+        "EWASTE_TRUSTED_PROXIES",
+        "0",
+        "How many proxies of ours stand before the site, 0 to 5. Their X-Forwarded-For and X-Forwarded-Proto are "
+        "believed, so that limits count per visitor.",
+    ),
+    Setting(
+        "EWASTE_TRUSTED_HOSTS",
+        "the host of EWASTE_PUBLIC_URL",
+        "Names under which the site answers, with commas between them; `.market.example` also stands for every name "
+        "below it. This machine's own names are always among them.",
+    ),
+    Setting(
+        "EWASTE_LOG",
+        "text",
+        "`text` writes a line for people, `json` one JSON object a line. Both go to standard error, without personal "
+        "data.",
+    ),
+    Setting(
+        "EWASTE_METRICS_TOKEN",
+        "none: this machine only",
+        "Bearer token, at least 32 characters, with which `/metrics` may be read from elsewhere.",
     ),
     Setting(
         "EWASTE_SECRET_KEY",
@@ -86,6 +129,20 @@ SETTINGS: Final = (
         "none",
         "Signing secret (`whsec_…`) of the webhook endpoint at Stripe. Needed with STRIPE_API_KEY.",
     ),
+    Setting(
+        "EWASTE_SMTP_URL",
+        "none: the practice mailbox",
+        "Mail server, as `smtp://user:password@host:587` (STARTTLS) or `smtps://user:password@host:465`. "
+        "`live` wants one.",
+    ),
+    Setting("EWASTE_MAIL_FROM", "Clearhand <post@HOST>", "Sender of our messages; HOST is that of EWASTE_PUBLIC_URL."),
+    Setting(
+        "EWASTE_IMPRINT",
+        "none: the page says so",
+        "Who operates this installation, for the imprint: lines with `;` between them, such as "
+        "`Market GmbH; Weg 1; 50667 Köln; desk@market.example`.",
+    ),
+    Setting("PRACTICE_MAIL_PORT", "PORT + 21", "Port on which the practice mailbox takes mail, on 127.0.0.1."),
     Setting("PRACTICE_PORT", "PORT + 20", "Port of the practice payments server, on 127.0.0.1."),
     Setting(
         "PRACTICE_URL",
@@ -97,23 +154,41 @@ SETTINGS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Every setting, checked. Make one with `Config.from_env(os.environ)` at the edge and pass it down."""
+    """Every setting, checked. Make one with `Config.from_env(os.environ)` at the edge and pass it down.
+
+    What may be secret does not show when it is printed.
+    """
 
     mode: Mode
     port: int
     data: Path
     public_url: str
-    database_url: str | None
+    database_url: str | None = field(repr=False)
     """SQLAlchemy URL of the app role; None until a database is named or the embedded one was started."""
-    owner_database_url: str | None
+    owner_database_url: str | None = field(repr=False)
     """SQLAlchemy URL of the role that migrates; the same as `database_url` unless set apart."""
-    stripe_api_key: str | None
-    stripe_webhook_secret: str | None
+    stripe_api_key: str | None = field(repr=False)
+    stripe_webhook_secret: str | None = field(repr=False)
     practice_port: int
     practice_url: str
     practice_elsewhere: bool
     """True when PRACTICE_URL was set: a practice server is already running somewhere."""
-    given_secret_key: str | None
+    given_secret_key: str | None = field(repr=False)
+    given_smtp_url: str | None = field(repr=False)
+    mail_from: str
+    imprint: tuple[str, ...]
+    """Who operates this installation, line by line; empty when nobody said."""
+    practice_mail_port: int
+    host: str
+    """Address on which the site listens."""
+    trusted_proxies: int
+    """How many proxies stand before the site whose forwarding headers are believed."""
+    trusted_hosts: tuple[str, ...]
+    """Host names under which the site answers, this machine's own among them."""
+    log: LogForm
+    metrics_token: str | None = field(repr=False)
+    sample: Sample
+    """What a training market begins with; `none` in a live one."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Config:
@@ -121,18 +196,19 @@ class Config:
         env = {name: value.strip() for name, value in environ.items() if value.strip()}
         mode = _mode(env)
         port = _port(env, "PORT", DEFAULT_PORT)
-        practice_port = _port(env, "PRACTICE_PORT", _practice_default(port))
+        practice_port = _port(env, "PRACTICE_PORT", _practice_default(port, PRACTICE_PORT_OFFSET))
         if practice_port == port:
             raise ConfigError(f"PRACTICE_PORT and PORT are both {port}. Give one of them another number.")
         database_url = _database_url(env, "DATABASE_URL")
         owner_url = _database_url(env, "EWASTE_OWNER_DATABASE_URL")
         if owner_url and not database_url:
             raise ConfigError("EWASTE_OWNER_DATABASE_URL is set, but DATABASE_URL is not. Set both, or neither.")
+        public_url = _http_url(env, "EWASTE_PUBLIC_URL", f"http://127.0.0.1:{port}")
         config = cls(
             mode=mode,
             port=port,
             data=Path(env.get("EWASTE_DATA", "var")).expanduser().resolve(),
-            public_url=_http_url(env, "EWASTE_PUBLIC_URL", f"http://127.0.0.1:{port}"),
+            public_url=public_url,
             database_url=database_url,
             owner_database_url=owner_url or database_url,
             stripe_api_key=env.get("STRIPE_API_KEY"),
@@ -141,7 +217,19 @@ class Config:
             practice_url=_http_url(env, "PRACTICE_URL", f"http://127.0.0.1:{practice_port}"),
             practice_elsewhere="PRACTICE_URL" in env,
             given_secret_key=env.get("EWASTE_SECRET_KEY"),
+            given_smtp_url=_smtp_url(env),
+            mail_from=_mail_from(env, public_url),
+            imprint=_imprint(env),
+            practice_mail_port=_port(env, "PRACTICE_MAIL_PORT", _practice_default(port, PRACTICE_MAIL_OFFSET)),
+            host=_listening_address(env),
+            trusted_proxies=_proxies(env),
+            trusted_hosts=_trusted_hosts(env, public_url),
+            log=_log_form(env),
+            metrics_token=_metrics_token(env),
+            sample=_sample(env, mode),
         )
+        _check_mail(config)
+        _check_practice(env, mode)
         _check_stripe(config)
         _check_secret_key(config)
         if mode == "live" and not config.public_url.startswith("https://"):
@@ -160,6 +248,16 @@ class Config:
     def practice(self) -> bool:
         """True when money is practice money: no Stripe key is set."""
         return self.stripe_api_key is None
+
+    @property
+    def practice_mail(self) -> bool:
+        """True when mail goes to the practice mailbox: no mail server is set."""
+        return self.given_smtp_url is None
+
+    @property
+    def smtp_url(self) -> str:
+        """The mail server: the operator's, or the practice mailbox."""
+        return self.given_smtp_url or f"smtp://127.0.0.1:{self.practice_mail_port}"
 
     @property
     def payments_api_key(self) -> str:
@@ -237,9 +335,113 @@ def _port(env: Mapping[str, str], name: str, default: int) -> int:
     return int(value)
 
 
-def _practice_default(port: int) -> int:
-    above = port + PRACTICE_PORT_OFFSET
-    return above if above <= 65535 else port - PRACTICE_PORT_OFFSET
+def _listening_address(env: Mapping[str, str]) -> str:
+    value = env.get("EWASTE_HOST", "127.0.0.1")
+    try:
+        return str(ipaddress.ip_address(value))
+    except ValueError as error:
+        raise ConfigError(f"EWASTE_HOST is {value!r}. Set it to an IP address such as 127.0.0.1 or 0.0.0.0.") from error
+
+
+def _proxies(env: Mapping[str, str]) -> int:
+    value = env.get("EWASTE_TRUSTED_PROXIES", "0")
+    if not (value.isascii() and value.isdigit()) or int(value) > MOST_PROXIES:
+        raise ConfigError(f"EWASTE_TRUSTED_PROXIES is {value!r}. Set it to a whole number from 0 to {MOST_PROXIES}.")
+    return int(value)
+
+
+def _trusted_hosts(env: Mapping[str, str], public_url: str) -> tuple[str, ...]:
+    host = urlsplit(public_url).hostname or "localhost"
+    given = env.get("EWASTE_TRUSTED_HOSTS", f"[{host}]" if ":" in host else host)
+    names = [name.strip().lower() for name in given.split(",") if name.strip()]
+    for name in names:
+        if not re.fullmatch(r"\.?[a-z0-9]([a-z0-9.-]*[a-z0-9])?|\[[0-9a-f:]+\]", name):
+            raise ConfigError(
+                f"EWASTE_TRUSTED_HOSTS holds {name!r}. Write host names without scheme and port, such as "
+                "market.example."
+            )
+    return tuple(dict.fromkeys([*names, *LOOPBACK_HOSTS]))
+
+
+def _log_form(env: Mapping[str, str]) -> LogForm:
+    value = env.get("EWASTE_LOG", "text")
+    if value == "text":
+        return "text"
+    if value == "json":
+        return "json"
+    raise ConfigError(f"EWASTE_LOG is {value!r}. Set it to text or to json.")
+
+
+def _sample(env: Mapping[str, str], mode: Mode) -> Sample:
+    value = env.get("EWASTE_SAMPLE", "full" if mode == "training" else "none")
+    if mode == "live" and value != "none":
+        raise ConfigError(f"EWASTE_MODE is live, and EWASTE_SAMPLE is {value!r}. A live market has none: unset it.")
+    if value == "none":
+        return "none"
+    if value == "accounts":
+        return "accounts"
+    if value == "full":
+        return "full"
+    raise ConfigError(f"EWASTE_SAMPLE is {value!r}. Set it to none, accounts or full.")
+
+
+def _metrics_token(env: Mapping[str, str]) -> str | None:
+    value = env.get("EWASTE_METRICS_TOKEN")
+    if value is not None and (len(value) < MINIMUM_SECRET_LENGTH or not value.isascii()):
+        # The value is not repeated: it is a secret.
+        raise ConfigError(
+            f"EWASTE_METRICS_TOKEN is shorter than {MINIMUM_SECRET_LENGTH} characters, or not plain text. "
+            "Take a longer random text."
+        )
+    return value
+
+
+def _practice_default(port: int, offset: int) -> int:
+    above = port + offset
+    return above if above <= 65535 else port - offset
+
+
+def _smtp_url(env: Mapping[str, str]) -> str | None:
+    value = env.get("EWASTE_SMTP_URL")
+    if value is None:
+        return None
+    try:
+        parts = urlsplit(value)
+        right = parts.scheme in ("smtp", "smtps") and bool(parts.hostname) and parts.path in ("", "/")
+        parts.port  # noqa: B018 - reading it is what checks it
+    except ValueError:
+        right = False
+    if not right:  # The value is not repeated: it may hold a password.
+        raise ConfigError("EWASTE_SMTP_URL names no mail server. Write it as smtp://user:password@host:587.")
+    return value
+
+
+def _mail_from(env: Mapping[str, str], public_url: str) -> str:
+    value = env.get("EWASTE_MAIL_FROM", f"Clearhand <post@{urlsplit(public_url).hostname}>")
+    address = parseaddr(value)[1]
+    if not re.fullmatch(r"[^@\s]{1,64}@[^@\s]{1,255}", address) or not value.isprintable():
+        raise ConfigError(f"EWASTE_MAIL_FROM is {value!r}. Write it as Name <post@market.example>.")
+    return value
+
+
+def _imprint(env: Mapping[str, str]) -> tuple[str, ...]:
+    lines = tuple(line.strip() for line in env.get("EWASTE_IMPRINT", "").split(";") if line.strip())
+    if len(lines) > 20 or any(len(line) > 200 or not line.isprintable() for line in lines):
+        raise ConfigError(
+            "EWASTE_IMPRINT has more than 20 lines, or one of more than 200 letters. Write it as Market GmbH; Weg 1; "
+            "50667 Köln."
+        )
+    return lines
+
+
+def _check_mail(config: Config) -> None:
+    if config.mode == "live" and config.given_smtp_url is None:
+        raise ConfigError(
+            "EWASTE_MODE is live, so EWASTE_SMTP_URL must name a mail server: "
+            "the practice mailbox is for training only."
+        )
+    if config.practice_mail_port in (config.port, config.practice_port):
+        raise ConfigError(f"PRACTICE_MAIL_PORT {config.practice_mail_port} is taken by PORT or PRACTICE_PORT.")
 
 
 def _http_url(env: Mapping[str, str], name: str, default: str) -> str:
@@ -267,6 +469,12 @@ def _database_url(env: Mapping[str, str], name: str) -> str | None:
             f"{name} does not name a PostgreSQL. Write it as postgresql://user:password@host:5432/database."
         )
     return f"postgresql+psycopg://{rest}"
+
+
+def _check_practice(env: Mapping[str, str], mode: Mode) -> None:
+    named = sorted(name for name in env if name in ("PRACTICE_PORT", "PRACTICE_MAIL_PORT", "PRACTICE_URL"))
+    if mode == "live" and named:
+        raise ConfigError(f"EWASTE_MODE is live, and {named[0]} is set: practice is for training only. Unset it.")
 
 
 def _check_stripe(config: Config) -> None:

@@ -46,7 +46,7 @@ from sqlalchemy.engine import URL, make_url
 
 from ewaste.core import processes
 
-__all__ = ["APP_ROLE", "DATABASE", "OWNER_ROLE", "EmbeddedError", "Server", "for_tests", "forget", "start"]
+__all__ = ["APP_ROLE", "DATABASE", "OWNER_ROLE", "EmbeddedError", "Server", "for_tests", "forget", "start", "tools"]
 
 OWNER_ROLE: Final = "ewaste_owner"
 APP_ROLE: Final = "ewaste_app"
@@ -71,6 +71,8 @@ SETTINGS: Final = {
     "random_page_cost": "1.1",
     "max_connections": "120",
     "log_checkpoints": "off",
+    # A refused statement is told without its DETAIL: that quotes whole rows, names and addresses among them.
+    "log_error_verbosity": "terse",
 }
 # A test server forgets everything at its end, so nothing is waited for.
 TEST_SETTINGS: Final = {
@@ -522,6 +524,14 @@ def _binaries(user: pwd.struct_passwd | None) -> Path:
     return shared / PACKAGE / INSTALL / "bin"
 
 
+def tools() -> Path | None:
+    """The folder of the client programs that come with the embedded PostgreSQL, such as pg_dump; None without it."""
+    try:
+        return _package_folder() / INSTALL / "bin"
+    except EmbeddedError:
+        return None
+
+
 def _package_folder() -> Path:
     # Found, not imported: the package would bring its own launcher along.
     from importlib.util import find_spec
@@ -640,7 +650,7 @@ def _sweep(parent: Path) -> None:
 
 def _open_log(path: Path) -> IO[bytes]:
     mode = "wb" if path.exists() and path.stat().st_size > LOG_LIMIT else "ab"
-    file: IO[bytes] = path.open(mode)
+    file: IO[bytes] = open(path, mode, opener=lambda name, flags: os.open(name, flags, 0o600))  # noqa: SIM115
     return file
 
 

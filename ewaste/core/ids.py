@@ -14,6 +14,7 @@ from stdnum.iso7064 import mod_37_36
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 DEVICE, QUOTE, LOT, ORDER, WORK_ORDER, LISTING, CENTRE = "D", "Q", "L", "B", "W", "S", "C"
+DISPUTE = "R"
 _CODE = re.compile(r"([A-Z])([0-9A-Z]{7})([0-9A-Z])")
 
 

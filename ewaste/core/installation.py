@@ -10,6 +10,10 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from ewaste.core.database import Base
 
 
+class Unfounded(LookupError):
+    """The database is not that of this installation: empty, or founded for the other mode. Says what to do."""
+
+
 class Installation(Base):
     """The one row. `did_host` is fixed when the market is founded, as credentials carry it."""
 
@@ -26,8 +30,8 @@ class Installation(Base):
 
 
 def installation(session: Session) -> Installation:
-    """The installation. Raises `LookupError` before `ewaste migrate` founded it."""
+    """The installation. Raises `Unfounded` before `ewaste migrate` founded it."""
     found = session.get(Installation, True)
     if found is None:
-        raise LookupError("This database is empty. Run `python -m ewaste migrate` first.")
+        raise Unfounded("This database is empty. Run `python -m ewaste migrate` first.")
     return found

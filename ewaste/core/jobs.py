@@ -18,7 +18,17 @@ EXPIRE_OFFER = "tradein.expire_offer"
 EXPIRE_ORDER = "market.expire_order"
 PAY_SELLER_AT_LATEST = "payments.pay_seller_at_latest"
 APPLY_GATEWAY_EVENT = "payments.apply_event"
-NAMES = frozenset({SEND_PAYMENT, CLOSE_LOT, EXPIRE_OFFER, EXPIRE_ORDER, PAY_SELLER_AT_LATEST, APPLY_GATEWAY_EVENT})
+SEND_MAIL = "mail.send"
+REMIND_WATCHER = "market.remind_watcher"
+TELL_OUTBID = "market.tell_outbid"
+LAPSE_SECOND_OFFER = "market.lapse_second_offer"
+REFUND_RETURNED = "market.refund_returned"
+SAMPLE_BID = "sample.bid"
+NAMES = frozenset(
+    {SEND_MAIL, SEND_PAYMENT, CLOSE_LOT, EXPIRE_OFFER, EXPIRE_ORDER, PAY_SELLER_AT_LATEST, APPLY_GATEWAY_EVENT}
+    | {REMIND_WATCHER, TELL_OUTBID, LAPSE_SECOND_OFFER, REFUND_RETURNED}
+    | {SAMPLE_BID}
+)
 
 _DEFER = sa.text(
     "select procrastinate_defer_jobs_v1(array[row('default', :task, 0, cast(:lock as text), cast(:key as text),"

@@ -7,14 +7,18 @@ why, and what to do now.
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from ewaste.core import logs
 from ewaste.core.database import Base
 from ewaste.core.ids import new_id
+
+log = logging.getLogger("ewaste.refusals")
 
 
 class Refusal(Exception):
@@ -79,6 +83,8 @@ def note(
     now: datetime,
 ) -> None:
     """Keep a refusal. Called by the edge, in a transaction of its own, after the step was rolled back."""
+    # The log hears of the kind and the action; sentence, person and subject stay in the database.
+    logs.told(log, logging.INFO, "refused", kind=refusal.kind, action="unknown address" if "/" in action else action)
     session.add(
         RefusalNote(
             at=now,

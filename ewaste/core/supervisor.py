@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import os
 import selectors
 import signal
@@ -48,6 +49,8 @@ class Program:
     """Seconds."""
     stop_within: float = 10.0
     """Seconds after SIGTERM until it is killed."""
+    ends: bool = False
+    """Its work is over some time: ending well is no reason to start it again."""
 
 
 @dataclasses.dataclass
@@ -69,13 +72,15 @@ class Supervisor:
         *,
         environment: Mapping[str, str],
         output: TextIO = sys.stdout,
+        json_lines: bool = False,
         backoff: tuple[float, float] = (1.0, 30.0),
         steady_after: float = 30.0,
     ) -> None:
         """`backoff` is the first and the longest wait before a restart; a program that ran `steady_after` seconds
-        begins with the first wait again."""
+        begins with the first wait again. `json_lines` passes on JSON as it is and wraps everything else in it."""
         self._environment = dict(environment)
         self._output = output
+        self._json_lines = json_lines
         self._backoff = backoff
         self._steady_after = steady_after
         self._running: list[_Running] = []
@@ -105,13 +110,18 @@ class Supervisor:
     def say(self, text: str, *, name: str = "", colour: str = "1") -> None:
         """Print lines behind a name, as the programs' own are."""
         for line in text.splitlines() or [""]:
-            prefix = f"{name or 'run':<8} |"
-            if self._output.isatty() and "NO_COLOR" not in os.environ:
-                prefix = f"\x1b[{colour}m{prefix}\x1b[0m"
             try:
-                print(prefix, line, file=self._output, flush=True)
+                print(self._dressed(line, name or "run", colour), file=self._output, flush=True)
             except OSError:  # nobody reads us any more
                 self._stop = self._stop or signal.SIGHUP
+
+    def _dressed(self, line: str, name: str, colour: str) -> str:
+        if self._json_lines:
+            return line if line.startswith("{") else json.dumps({"logger": name, "event": line}, ensure_ascii=False)
+        prefix = f"{name:<8} |"
+        if self._output.isatty() and "NO_COLOR" not in os.environ:
+            prefix = f"\x1b[{colour}m{prefix}\x1b[0m"
+        return f"{prefix} {line}"
 
     def once(self, program: Program) -> None:
         """Run a program to its end. Raises Failed unless it ends well."""
@@ -144,7 +154,7 @@ class Supervisor:
             self._tick()
             if look is not None:
                 look()
-            for running in self._running:
+            for running in list(self._running):
                 self._tend(running)
         return self._stop
 
@@ -215,6 +225,9 @@ class Supervisor:
                 return
             steady = now - running.started > self._steady_after
             code = self._finish(running, keep=True)
+            if running.program.ends and code == 0:
+                self._running.remove(running)
+                return
             running.failures = 1 if steady else running.failures + 1
             first, longest = self._backoff
             wait = min(first * 2 ** min(running.failures - 1, 16), longest)

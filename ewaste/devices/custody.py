@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from ewaste.accounts.models import Actor
 from ewaste.core import clock
 from ewaste.core.refusals import Conflict, NotFound
+from ewaste.devices import notices
 from ewaste.devices.lifecycle import State, allowed, despite_hold, opens_cycle
 from ewaste.devices.models import CustodyEvent, Device, Hold, HoldKind, Title
 
@@ -29,6 +30,7 @@ NOBODYS = "There is nothing here under this address, or it is not yours to see."
 def register(session: Session, device: Device, *, by: Actor, evidence: Mapping[str, Any], now: datetime) -> Device:
     """Enter a device that is expected, with the first event of its chain."""
     device.state, device.cycle, device.custody_seq, device.custody_head = State.EXPECTED, 1, 0, ""
+    device.since = now
     session.add(device)
     session.flush()
     note(session, device, "device.expected", by=by, evidence=evidence, now=now)
@@ -86,9 +88,19 @@ def open_hold(session: Session, device_id: UUID) -> Hold | None:
     )
 
 
-def place_hold(session: Session, device: Device, kind: HoldKind, reason: str, *, by: Actor, now: datetime) -> Hold:
-    """Stop a device, with the reason."""
-    hold = Hold(device_id=device.id, kind=kind, reason=reason, placed_at=now, placed_by=by.id)
+def place_hold(
+    session: Session,
+    device: Device,
+    kind: HoldKind,
+    reason: str,
+    *,
+    note_for_seller: str = "",
+    by: Actor,
+    now: datetime,
+) -> Hold:
+    """Stop a device, with the reason. The seller reads `note_for_seller`, or the usual words for this kind of hold."""
+    told = note_for_seller or notices.HOLDS[kind]
+    hold = Hold(device_id=device.id, kind=kind, reason=reason, note_for_seller=told, placed_at=now, placed_by=by.id)
     session.add(hold)
     session.flush()
     note(
@@ -96,7 +108,7 @@ def place_hold(session: Session, device: Device, kind: HoldKind, reason: str, *,
         device,
         "hold.placed",
         by=by,
-        evidence={"hold": str(hold.id), "kind": kind.value, "reason": reason},
+        evidence={"hold": str(hold.id), "kind": kind.value, "reason": reason, "noteForSeller": told},
         now=now,
     )
     return hold
@@ -223,6 +235,7 @@ def _append(
     if answer != "ok":
         raise Conflict(_ANSWERS.get(str(answer), f"The database refused this move: {answer}."))
     session.refresh(device)
+    notices.after_event(session, device, kind, evidence, now=now)
 
 
 _ANSWERS = {

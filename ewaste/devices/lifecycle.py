@@ -60,6 +60,7 @@ NEXT: dict[State, frozenset[State]] = {
 }
 
 BACK: dict[State, frozenset[State]] = {
+    S.CLEARED: frozenset({S.CLEARING}),
     S.FOR_RESALE: frozenset({S.FOR_REMANUFACTURE, S.CLEARING}),
     S.FOR_REMANUFACTURE: frozenset({S.CLEARING}),
     S.FOR_DISMANTLING: frozenset({S.CLEARING}),

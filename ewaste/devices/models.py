@@ -1,4 +1,4 @@
-"""Devices, the storage media found in them, holds, and the events of custody."""
+"""Devices, the storage media found in them, holds, photographs, validations, and the events of custody."""
 
 from __future__ import annotations
 
@@ -72,11 +72,29 @@ class HoldKind(enum.StrEnum):
     LITIGATION = "litigation"
     SEAL = "seal"
     WEIGHT = "weight"
+    VALIDATION = "validation"
+
+
+class PhotographKind(enum.StrEnum):
+    """What a photograph was taken for. Only those for a listing are public."""
+
+    SELLER = "seller"
+    RECEIPT = "receipt"
+    INSPECTION = "inspection"
+    OPENED_CASE = "opened-case"
+    LISTING = "listing"
+
+
+class ValidationResult(enum.StrEnum):
+    """What the second person says of what the first one did."""
+
+    CONFIRMED = "confirmed"
+    DOUBTED = "doubted"
 
 
 class Device(Base):
     """One device. `state`, `cycle`, `custody_seq` and `custody_head` are written by `custody` alone, in the database's
-    own function; the app role has no right to update them.
+    own function; the app role has no right to update them. `since`, the moment of the last move, is set there too.
     """
 
     __tablename__ = "devices"
@@ -84,6 +102,7 @@ class Device(Base):
         sa.CheckConstraint("cycle >= 1", name="cycle"),
         sa.CheckConstraint("length(claimed_serial) between 3 and 64", name="claimed_serial"),
         sa.Index("ix_devices_centre_state", "centre_id", "state"),
+        sa.Index("ix_devices_centre_state_since", "centre_id", "state", "since", "id"),
         sa.Index("ix_devices_seller", "seller_id"),
     )
 
@@ -104,6 +123,7 @@ class Device(Base):
     custody_seq: Mapped[int] = mapped_column(default=0)
     custody_head: Mapped[str] = mapped_column(default="")
     created_at: Mapped[datetime]
+    since: Mapped[datetime] = mapped_column(server_default=sa.func.now())
 
 
 class CustodyEvent(Base):
@@ -164,7 +184,10 @@ class MediumEvent(Base):
 
 
 class Hold(Base):
-    """A reason why a device may not move. It refuses every move until it is lifted, with a reason."""
+    """A reason why a device may not move. It refuses every move until it is lifted, with a reason.
+
+    `reason` is written for the centre and the desk; `note_for_seller` is what the seller reads instead, in their words.
+    """
 
     __tablename__ = "holds"
     __table_args__ = (
@@ -181,3 +204,66 @@ class Hold(Base):
     lifted_at: Mapped[datetime | None]
     lifted_by: Mapped[UUID | None]
     lift_reason: Mapped[str | None]
+    note_for_seller: Mapped[str] = mapped_column(default="", server_default="")
+
+
+class Photograph(Base):
+    """A photograph of a device as we encoded it anew, large and small. It may be hidden, and is never changed."""
+
+    __tablename__ = "photographs"
+    __table_args__ = (
+        sa.CheckConstraint("width between 1 and 1600 and height between 1 and 1600", name="size"),
+        sa.CheckConstraint("octet_length(image) between 1 and 4194304", name="image"),
+        sa.CheckConstraint("octet_length(thumb) between 1 and 524288", name="thumb"),
+        sa.CheckConstraint("(hidden_at is null) = (hidden_by is null)", name="hidden_by_somebody"),
+        sa.Index("ix_photographs_device", "device_id", "cycle"),
+        # The same picture sent twice is one picture.
+        sa.Index(
+            "uq_photographs_shown",
+            "device_id",
+            "cycle",
+            "kind",
+            "sha256",
+            unique=True,
+            postgresql_where=sa.text("hidden_at is null"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    device_id: Mapped[UUID] = mapped_column(sa.ForeignKey("devices.id"))
+    cycle: Mapped[int]
+    kind: Mapped[PhotographKind]
+    sha256: Mapped[str] = mapped_column(sa.CHAR(64))
+    image: Mapped[bytes] = mapped_column(deferred=True)
+    thumb: Mapped[bytes] = mapped_column(deferred=True)
+    width: Mapped[int]
+    height: Mapped[int]
+    uploaded_by: Mapped[UUID] = mapped_column(sa.ForeignKey("people.id"))
+    at: Mapped[datetime]
+    hidden_at: Mapped[datetime | None]
+    hidden_by: Mapped[UUID | None] = mapped_column(sa.ForeignKey("people.id"))
+
+
+class Validation(Base):
+    """A second person looked at what one person of the same centre did to a medium. Append-only; the newest counts.
+
+    `seq` is the number of its event in the device's chain. `worked_by` are the people who worked on the device in this
+    custody cycle; none of them can be the second person.
+    """
+
+    __tablename__ = "validations"
+    __table_args__ = (
+        sa.CheckConstraint("not (validated_by = any (worked_by))", name="second_person"),
+        sa.UniqueConstraint("device_id", "seq"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    device_id: Mapped[UUID] = mapped_column(sa.ForeignKey("devices.id"))
+    cycle: Mapped[int]
+    seq: Mapped[int]
+    medium_id: Mapped[UUID] = mapped_column(sa.ForeignKey("media.id"))
+    result: Mapped[ValidationResult]
+    note: Mapped[str] = mapped_column(default="")
+    validated_by: Mapped[UUID] = mapped_column(sa.ForeignKey("people.id"))
+    worked_by: Mapped[list[UUID]] = mapped_column(sa.ARRAY(sa.Uuid()))
+    at: Mapped[datetime]

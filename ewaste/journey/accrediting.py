@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ewaste.accounts import policy
+from ewaste.accounts import policy, standing
 from ewaste.accounts.models import Actor, Organisation, OrganisationKind, OrganisationState
 from ewaste.accounts.policy import Action
-from ewaste.centres import accreditation, credentials
-from ewaste.centres.models import Centre
+from ewaste.accounts.standing import StandingKind
+from ewaste.centres import accreditation, credentials, stations
+from ewaste.centres.models import Centre, Station
 from ewaste.core.refusals import Conflict, Invalid, NotFound
 from ewaste.market.bidders import LICENCES
 
@@ -46,6 +47,18 @@ def accredit(
         valid_until=valid_until,
         now=now,
     )
+    standing.note(
+        session,
+        centre_id,
+        StandingKind.ACCREDITED,
+        detail={
+            "methods": centre.methods,
+            "media_kinds": centre.media_kinds,
+            "until": valid_until.date().isoformat(),
+        },
+        by=actor,
+        now=now,
+    )
     return centre
 
 
@@ -54,23 +67,51 @@ def suspend(session: Session, actor: Actor, centre_id: UUID, *, reason: str, now
     policy.require(actor, Action.ACCREDIT)
     centre = accreditation.find(session, centre_id, to_change=True)
     accreditation.suspend(session, centre, reason, now=now)
+    standing.note(session, centre_id, StandingKind.SUSPENDED, reason=reason, by=actor, now=now)
     return centre
 
 
-def reinstate(session: Session, actor: Actor, centre_id: UUID, *, reason: str) -> Centre:
+def reinstate(session: Session, actor: Actor, centre_id: UUID, *, reason: str, now: datetime) -> Centre:
     """The suspension ends, with the reason."""
     policy.require(actor, Action.ACCREDIT)
     centre = accreditation.find(session, centre_id, to_change=True)
     accreditation.reinstate(session, centre, reason)
+    standing.note(session, centre_id, StandingKind.REINSTATED, reason=reason, by=actor, now=now)
     return centre
 
 
+def retire_station(
+    session: Session,
+    actor: Actor,
+    centre_id: UUID,
+    station_id: UUID,
+    *,
+    issuers: credentials.Issuers,
+    reason: str,
+    now: datetime,
+) -> None:
+    """The desk retires a station of a centre that it accredits. What the station signed before still stands."""
+    policy.require(actor, Action.ACCREDIT)
+    station = session.get(Station, station_id)
+    if station is None or station.centre_id != centre_id:
+        raise NotFound("This centre has no such station.")
+    stations.revoke(session, issuers, station_id, reason, now=now)
+
+
 def verify_recycler(
-    session: Session, actor: Actor, organisation_id: UUID, *, licences: Sequence[str], group_name: str
+    session: Session,
+    actor: Actor,
+    organisation_id: UUID,
+    *,
+    licences: Sequence[str],
+    group_name: str,
+    until: Mapping[str, date] | None = None,
+    now: datetime,
 ) -> Organisation:
     """Staff saw a recycler's papers: it may bid on lots of the ways that it is licensed for.
 
-    `group_name` ties firms that belong together: none of them bids on what a centre of the group graded.
+    `group_name` ties firms that belong together: none of them bids on what a centre of the group graded. `until` says
+    when the papers of a licence end; the desk is told when that day comes near.
     """
     policy.require(actor, Action.VERIFY_BUYER)
     firm = _recycler(session, organisation_id)
@@ -80,18 +121,37 @@ def verify_recycler(
         raise Invalid("The name of the group has at most 120 characters.", field="group_name")
     firm.state, firm.licences = OrganisationState.VERIFIED, sorted(set(licences))
     firm.group_name = " ".join(group_name.split()) or None
-    session.flush()
+    ends = {licence: day for licence, day in (until or {}).items() if licence in firm.licences}
+    for licence, day in ends.items():
+        if day <= now.date():
+            raise Invalid("These papers have ended already. Ask for new ones.", field=f"until_{licence}")
+    standing.note(
+        session,
+        organisation_id,
+        StandingKind.VERIFIED,
+        detail={
+            "licences": firm.licences,
+            "until": {licence: day.isoformat() for licence, day in ends.items()},
+            "group": firm.group_name,
+        },
+        by=actor,
+        now=now,
+    )
     return firm
 
 
-def suspend_recycler(session: Session, actor: Actor, organisation_id: UUID) -> Organisation:
+def suspend_recycler(
+    session: Session, actor: Actor, organisation_id: UUID, *, reason: str, now: datetime
+) -> Organisation:
     """From now on this recycler places no bid. What it bid and bought before still binds it."""
     policy.require(actor, Action.VERIFY_BUYER)
     firm = _recycler(session, organisation_id)
     if firm.state is not OrganisationState.VERIFIED:
         raise Conflict("Only a verified recycler can be suspended.")
+    if not 3 <= len(reason.strip()) <= 500:
+        raise Invalid("Say why, in 3 to 500 characters.", field="reason")
     firm.state = OrganisationState.SUSPENDED
-    session.flush()
+    standing.note(session, organisation_id, StandingKind.SUSPENDED, reason=reason, by=actor, now=now)
     return firm
 
 

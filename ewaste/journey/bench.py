@@ -1,33 +1,78 @@
-"""The second leg, at the test centre: receive, note media, inspect, order the wipe; and holds, returns, losses."""
+"""The second leg, at the test centre: receive, note media, inspect, order the wipe; and holds, returns, losses,
+photographs and corrections.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import NoReturn
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ewaste.accounts import policy
-from ewaste.accounts.models import Actor
+from ewaste.accounts.models import SELLERS, Actor
 from ewaste.accounts.policy import Action
 from ewaste.centres import accreditation, credentials, stations, work_orders
 from ewaste.centres.models import EnrolmentCode, Station, WorkOrder
 from ewaste.certificates import registry
 from ewaste.certificates.policy import POLICY
 from ewaste.core.money import Money
-from ewaste.core.refusals import Conflict, Invalid, NotFound
-from ewaste.devices import custody, media
+from ewaste.core.refusals import Conflict, Invalid, NotAllowed, NotFound
+from ewaste.devices import custody, identity, incidents, media, notices, photographs
+from ewaste.devices.incidents import IncidentKind
 from ewaste.devices.lifecycle import AWAY, ENDS, WAYS, State
-from ewaste.devices.models import Device, Hold, HoldKind, Medium, MediumEventKind, Title
-from ewaste.market import lots, orders
+from ewaste.devices.models import (
+    CustodyEvent,
+    Device,
+    Hold,
+    HoldKind,
+    Medium,
+    MediumEvent,
+    MediumEventKind,
+    Photograph,
+    PhotographKind,
+    Title,
+)
+from ewaste.market import disputes, lots, orders
 from ewaste.payments import ledger
 from ewaste.payments.ledger import Account, Side
-from ewaste.processing import inspections
+from ewaste.processing import checklist, inspections
 from ewaste.processing.models import Inspection
-from ewaste.tradein import offers
+from ewaste.tradein import offers, pricing
 from ewaste.tradein.models import Offer, OfferState, Quote
+
+MOST_GRAMS = 200_000
+NO_MASS = "Weigh the device: whole grams, from 1 to 200,000."
+# A parcel holds its device, so it weighs at least this share of what such a device weighs.
+LIGHTEST_PARCEL_PERCENT = 80
+# Two weighings of one device differ by no more than this: 2 %, and ten grams for the scale.
+SCALE_PERCENT, SCALE_GRAMS = 2, 10
+
+
+def require_seen(session: Session, actor: Actor, device_id: UUID, seen: int, *, now: datetime) -> Device:
+    """Whoever sends a form has seen the device as it stands; `seen` is the number of the last event on their page.
+
+    The device is locked until the step ends. Raises `Conflict` naming who changed it, when, and what happened.
+    """
+    device = custody.find(session, device_id)
+    policy.require(actor, Action.SEE_DEVICE, owner=device.seller_id, centre=device.centre_id)
+    if seen == device.custody_seq:
+        return device
+    last = session.scalar(
+        sa.select(CustodyEvent).where(CustodyEvent.device_id == device.id, CustodyEvent.seq == device.custody_seq)
+    )
+    if last is None:
+        raise Conflict("This page is not up to date. Look again; nothing of what you sent was done.")
+    mine = last.actor_id is not None and last.actor_id == actor.id
+    what = last.kind.replace(".", " ").replace("-", " ").replace("_", " ")
+    raise Conflict(
+        f"{'You' if mine else last.actor_name} changed this device {_ago(now - last.at)} ({what}), after your page was "
+        f"opened. {'It may have been this very form, sent twice. ' if mine else ''}Nothing of what you sent now was "
+        "done. Look at the device again."
+    )
 
 
 def receive(
@@ -43,8 +88,9 @@ def receive(
 ) -> Device:
     """Step 3. The parcel is at the centre's door: seal and weight are noted before it is opened.
 
-    A broken or missing seal opens a hold, as the device may not be what was sent. A device that comes back, from its
-    buyer or from being lost, begins a new custody cycle: it is inspected and wiped anew.
+    A broken or missing seal opens a hold, as the device may not be what was sent; so does a parcel that weighs less
+    than the device. A device that comes back, from its buyer or from being lost, begins a new custody cycle: it is
+    inspected and wiped anew.
     """
     device = custody.find(session, device_id)
     policy.require(actor, Action.RECEIVE, centre=device.centre_id)
@@ -60,19 +106,35 @@ def receive(
         _take_back(session, actor, device, now=now)
     if seal_state != "intact":
         custody.place_hold(session, device, HoldKind.SEAL, f"The seal was {seal_state} at the door.", by=actor, now=now)
+    alone = usual_mass(device)
+    if mass_g * 100 < alone * LIGHTEST_PARCEL_PERCENT:
+        reason = f"The parcel weighs {mass_g:,} g; such a device alone weighs about {alone:,} g."
+        custody.place_hold(session, device, HoldKind.WEIGHT, reason, by=actor, now=now)
     return device
+
+
+def usual_mass(device: Device) -> int:
+    """What such a device weighs by the catalogue, in grams; 0 when the catalogue does not say."""
+    return next((model.mass_g for model in pricing.load_catalogue() if model.id == device.model_code), 0)
 
 
 def weigh(
     session: Session, actor: Actor, device_id: UUID, *, mass_g: int, seal: str, note: str, now: datetime
 ) -> Device:
-    """The device is weighed and sealed anew, for instance before it moves to another room."""
+    """The device is weighed and sealed anew, for instance before it moves to another room.
+
+    Another weight than the last one opens a hold, unless a medium was taken out in between.
+    """
     device = custody.find(session, device_id)
     policy.require(actor, Action.RECEIVE, centre=device.centre_id)
     _require_here(device)
     _require_mass(mass_g)
+    before = _last_weighing(session, device)
     evidence = {"massGrams": mass_g, "seal": seal.strip()[:40], "note": note.strip()[:500]}
     custody.note(session, device, "device.weighed", by=actor, evidence=evidence, now=now)
+    if before is not None and abs(mass_g - before) > SCALE_GRAMS + before * SCALE_PERCENT // 100:
+        reason = f"It weighs {mass_g:,} g now and weighed {before:,} g before; nothing noted in between explains it."
+        custody.place_hold(session, device, HoldKind.WEIGHT, reason, by=actor, now=now)
     return device
 
 
@@ -122,22 +184,16 @@ def inspect(
 
     What stops a device (a lock, a damaged battery, another device than announced, one that is with us already) opens a
     hold with the reason. A device that came back and is ours already gets no offer: it waits to be wiped again.
+
+    Raises `Invalid` with everything that needs another answer at once (`detail["errors"]`: field → sentence).
     """
     device = custody.find(session, device_id)
     policy.require(actor, Action.INSPECT, centre=device.centre_id)
     if device.state is not State.RECEIVED:
         raise Conflict(f"This device is {custody.words(device.state)}; only a received device is inspected.")
-    serial = "".join(observed_serial.split()).upper()
-    if not 3 <= len(serial) <= 64:
-        raise Invalid("Type the serial number or IMEI that the device itself shows.", field="observed_serial")
-    _require_mass(mass_g)
+    serial = identity.spelling(observed_serial)
+    _require_findings(session, device, serial, mass_g, findings)
     inspection, grade = inspections.record(session, device, findings, inspector=_person(actor), now=now)
-    if serial != device.claimed_serial and findings.get("identity") == "matches":
-        raise Invalid(
-            f"You typed {serial}; announced was {device.claimed_serial}. Read it again. If the device really shows it, "
-            "answer that it is another device than announced.",
-            field="observed_serial",
-        )
     offer = _offer(session, device, inspection, now=now) if device.title is Title.SELLER else None
     device.observed = {"serial": serial, "manufacturer": device.brand, "model": device.model}
     evidence = {
@@ -268,13 +324,30 @@ def set_apart(
     return medium
 
 
-def place_hold(session: Session, actor: Actor, device_id: UUID, *, kind: str, reason: str, now: datetime) -> Hold:
-    """Stop a device, with the reason. If it was for sale it is taken out of the sale."""
+def place_hold(
+    session: Session,
+    actor: Actor,
+    device_id: UUID,
+    *,
+    kind: str,
+    reason: str,
+    note_for_seller: str = "",
+    now: datetime,
+) -> Hold:
+    """Stop a device, with the reason. If it was for sale it is taken out of the sale.
+
+    The reason is for the centre and the desk; the seller reads `note_for_seller`, or the usual words for this kind.
+    """
     device = custody.find(session, device_id)
     policy.require(actor, Action.HOLD, centre=device.centre_id)
     if kind not in set(HoldKind):
         raise Invalid("Choose the kind of hold from the list.", field="kind")
-    return custody.place_hold(session, device, HoldKind(kind), _require_reason(reason), by=actor, now=now)
+    told = " ".join(note_for_seller.split())
+    if len(told) > 500:
+        raise Invalid("What the seller reads has at most 500 characters.", field="note_for_seller")
+    return custody.place_hold(
+        session, device, HoldKind(kind), _require_reason(reason), note_for_seller=told, by=actor, now=now
+    )
 
 
 def lift_hold(session: Session, actor: Actor, device_id: UUID, hold_id: UUID, *, reason: str, now: datetime) -> Device:
@@ -307,6 +380,70 @@ def report_lost(session: Session, actor: Actor, device_id: UUID, *, reason: str,
     uncleared = device.state in (State.EXPECTED, State.RECEIVED, State.INSPECTED, State.CLEARING, State.DESTROYING)
     evidence = {"reason": _require_reason(reason), "dataIncident": uncleared}
     custody.move(session, device, State.LOST, by=actor, evidence=evidence, now=now)
+    if uncleared and incidents.lost(session, device.id) is None:
+        incidents.begin(
+            session,
+            kind=IncidentKind.LOST_DEVICE,
+            title=f"{device.brand} {device.model} is lost, and its data was not cleared"[:200],
+            text=reason,
+            by=actor,
+            exposed=True,
+            device_id=device.id,
+            centre_id=device.centre_id,
+            now=now,
+        )
+    return device
+
+
+def correct_record(
+    session: Session, actor: Actor, device_id: UUID, *, entry: int, correction: str, now: datetime
+) -> Device:
+    """What stands in an entry of the chain is wrong: what is right is noted beside it. The entry itself stays.
+
+    A correction moves nothing and undoes nothing: a medium whose wipe was noted as failed is destroyed all the same.
+    """
+    device = custody.find(session, device_id)
+    policy.require(actor, Action.CORRECT_RECORD, centre=device.centre_id)
+    wrong = session.scalar(
+        sa.select(CustodyEvent).where(CustodyEvent.device_id == device.id, CustodyEvent.seq == entry)
+    )
+    if wrong is None:
+        raise Invalid("Choose the entry that is wrong from the list.", field="entry")
+    if not 3 <= len(correction.strip()) <= 500:
+        raise Invalid("Say what is right, in 3 to 500 characters.", field="correction")
+    evidence = {"entry": entry, "of": wrong.kind, "hash": wrong.hash, "correction": correction.strip()}
+    custody.note(session, device, "record.corrected", by=actor, evidence=evidence, now=now)
+    return device
+
+
+def add_photographs(
+    session: Session,
+    actor: Actor,
+    device_id: UUID,
+    *,
+    kind: str,
+    pictures: Sequence[photographs.Encoded],
+    now: datetime,
+) -> list[Photograph]:
+    """The centre photographs a device: at the door, at the inspection, with its case open, or for a listing."""
+    device = custody.find(session, device_id)
+    policy.require(actor, Action.ADD_PHOTOGRAPH, centre=device.centre_id)
+    _require_here(device)
+    if kind not in set(photographs.KINDS_OF_CENTRE):
+        raise Invalid("Choose what the photograph shows from the list.", field="photograph_kind")
+    return photographs.add(session, device, PhotographKind(kind), pictures, by=actor, now=now)
+
+
+def hide_photograph(session: Session, actor: Actor, photograph_id: UUID, *, now: datetime) -> Device:
+    """Show a photograph to nobody any more. A seller hides their own; centre and desk hide any."""
+    photograph = photographs.find(session, photograph_id)
+    device = custody.find(session, photograph.device_id)
+    policy.require(actor, Action.HIDE_PHOTOGRAPH, owner=device.seller_id, centre=device.centre_id)
+    if actor.role in SELLERS and photograph.uploaded_by != actor.id:
+        raise NotAllowed(
+            "The centre took this photograph, so only the centre or our desk can hide it. Write to the desk."
+        )
+    photographs.hide(session, device, photograph, by=actor, now=now)
     return device
 
 
@@ -360,11 +497,12 @@ def _take_back(session: Session, actor: Actor, device: Device, *, now: datetime)
             subject_id=device.id,
             now=now,
         )
+    disputes.came_back(session, device.id, by=actor.id, now=now)
 
 
 def _offer(session: Session, device: Device, inspection: Inspection, *, now: datetime) -> Offer:
     quote = session.scalars(sa.select(Quote).where(Quote.device_id == device.id)).one()
-    return offers.make(
+    offer = offers.make(
         session,
         quote,
         device_id=device.id,
@@ -373,13 +511,31 @@ def _offer(session: Session, device: Device, inspection: Inspection, *, now: dat
         found=inspections.found_condition(device, inspection, quote.inputs["condition"]),
         now=now,
     )
+    notices.offer_made(
+        session,
+        device,
+        offer_id=offer.id,
+        amount=Money(offer.amount_minor, offer.currency),
+        quoted=Money(quote.amount_minor, quote.currency),
+        answer_by=offer.answer_by,
+        now=now,
+    )
+    return offer
 
 
 def _reasons_to_hold(session: Session, device: Device, serial: str, found: Sequence[str]) -> dict[HoldKind, str]:
     reasons = {HoldKind(kind): f"Found at inspection: {kind.replace('-', ' ')}." for kind in found}
     if serial != device.claimed_serial:
         reasons[HoldKind.WRONG_ITEM] = f"The device shows {serial}; announced was {device.claimed_serial}."
-    twin = session.scalar(
+    twin = _same_serial(session, device, serial)
+    if twin is not None:
+        reasons[HoldKind.OWNERSHIP] = f"Device {twin}, which is with us already, showed the same serial number."
+    return reasons
+
+
+def _same_serial(session: Session, device: Device, serial: str) -> str | None:
+    """The code of another device of this brand that is with us and showed this number."""
+    return session.scalar(
         sa.select(Device.code)
         .where(
             Device.id != device.id,
@@ -389,9 +545,68 @@ def _reasons_to_hold(session: Session, device: Device, serial: str, found: Seque
         )
         .limit(1)
     )
-    if twin is not None:
-        reasons[HoldKind.OWNERSHIP] = f"Device {twin}, which is with us already, showed the same serial number."
-    return reasons
+
+
+def _require_findings(
+    session: Session, device: Device, serial: str, mass_g: int, findings: Mapping[str, object]
+) -> None:
+    """Everything that needs another answer, at once."""
+    errors: dict[str, str] = {}
+    unreadable = identity.wrong(serial, device.device_class)
+    if unreadable is not None:
+        errors["observed_serial"] = unreadable
+    elif serial != device.claimed_serial and findings.get("identity") == "matches":
+        twin = _same_serial(session, device, serial)
+        errors["observed_serial"] = (
+            f"You typed {serial}; announced was {device.claimed_serial}. Read it again. "
+            + (f"{serial} is the number of device {twin}, which is with us already: is it that one? " if twin else "")
+            + "If the device really shows it, answer that it is another device than announced."
+        )
+    if not 1 <= mass_g <= MOST_GRAMS:
+        errors["mass_g"] = NO_MASS
+    errors |= checklist.problems(device.device_class.value, findings)
+    if errors:
+        _refuse_all(errors)
+
+
+def _refuse_all(errors: Mapping[str, str]) -> NoReturn:
+    field, message = next(iter(errors.items()))
+    raise Invalid(message, field=field, detail={"errors": dict(errors)})
+
+
+def _last_weighing(session: Session, device: Device) -> int | None:
+    """The last weight of the device itself in this cycle, if no medium left it since."""
+    row = session.execute(
+        sa.select(CustodyEvent.evidence["massGrams"].as_integer(), CustodyEvent.at)
+        .where(
+            CustodyEvent.device_id == device.id,
+            CustodyEvent.cycle == device.cycle,
+            CustodyEvent.evidence.has_key("massGrams"),
+        )
+        .order_by(CustodyEvent.seq.desc())
+        .limit(1)
+    ).one_or_none()
+    if row is None:
+        return None
+    lighter = session.scalar(
+        sa.select(MediumEvent.id)
+        .where(
+            MediumEvent.device_id == device.id,
+            MediumEvent.kind.in_([MediumEventKind.REMOVED, MediumEventKind.FITTED, MediumEventKind.DESTROYED]),
+            MediumEvent.at >= row.at,
+        )
+        .limit(1)
+    )
+    return None if lighter is not None else int(row[0])
+
+
+def _ago(passed: timedelta) -> str:
+    minutes = max(int(passed.total_seconds()) // 60, 0)
+    if minutes < 1:
+        return "a moment ago"
+    if minutes < 120:
+        return "a minute ago" if minutes == 1 else f"{minutes} minutes ago"
+    return f"{minutes // 60} hours ago" if minutes < 60 * 48 else f"{minutes // (60 * 24)} days ago"
 
 
 def _require_here(device: Device) -> None:
@@ -400,8 +615,8 @@ def _require_here(device: Device) -> None:
 
 
 def _require_mass(mass_g: int) -> None:
-    if not 1 <= mass_g <= 200_000:
-        raise Invalid("Weigh the device: whole grams, from 1 to 200,000.", field="mass_g")
+    if not 1 <= mass_g <= MOST_GRAMS:
+        raise Invalid(NO_MASS, field="mass_g")
 
 
 def _require_reason(reason: str) -> str:

@@ -1,7 +1,7 @@
 """The third leg: the certificate. It is verified, stored, clears the device, sends it its way and pays its seller.
 
 This is the gate. Nothing after it happens to a device without a certificate that verifies and covers every medium
-ever observed in it.
+ever observed in it. What only people saw, a second person of the centre confirms before the device goes its way.
 """
 
 from __future__ import annotations
@@ -21,16 +21,27 @@ from ewaste.accounts.policy import Action
 from ewaste.centres import accreditation, credentials, stations, work_orders
 from ewaste.centres.models import Accreditation, Centre, Standing, Station, WorkOrder
 from ewaste.certificates import registry
-from ewaste.certificates.models import Certificate
+from ewaste.certificates.models import Certificate, CertificateLine, Clearance
+from ewaste.certificates.policy import SECOND_PERSON
 from ewaste.core.money import Money
-from ewaste.core.refusals import Conflict, NotFound, Refusal
+from ewaste.core.refusals import Conflict, Invalid, NotFound, Refusal
 from ewaste.devices import custody, media
 from ewaste.devices.lifecycle import WAYS, State
-from ewaste.devices.models import Device, HoldKind, Medium, MediumEventKind
+from ewaste.devices.models import (
+    Device,
+    HoldKind,
+    Medium,
+    MediumEvent,
+    MediumEventKind,
+    Validation,
+    ValidationResult,
+)
+from ewaste.market.models import Listing, ListingState, LotLine
 from ewaste.payments import instructions
 from ewaste.payments.models import InstructionKind
-from ewaste.processing import inspections, ways
-from ewaste.tradein import offers, pricing, quotes
+from ewaste.processing import checklist, inspections, ways
+from ewaste.processing.models import Inspection
+from ewaste.tradein import offers, price_tables, pricing, quotes
 from ewaste.tradein.models import OfferState, Quote
 
 # Holds that doubt whether the seller may sell at all: the promise to pay by a day does not cover fraud.
@@ -93,7 +104,9 @@ def accept_certificate(
 ) -> Receipt:
     """Step 7. Verify, store, clear, route, and instruct the payout: whole, or not at all.
 
-    `brought_by` is the person who uploaded the bundle, where no station sent it.
+    A device with a medium that was destroyed before people only is cleared and paid, and sent its way when a second
+    person has confirmed it (`validate`), before or after. `brought_by` is the person who uploaded the bundle, where no
+    station sent it.
 
     Raises `registry.CertificateRefused` with the first thing that is wrong; the device stays where it is. The same
     bundle sent again gets the same receipt.
@@ -159,9 +172,138 @@ def accept_certificate(
         },
         now=now,
     )
-    _route(session, actor, device, now=now)
+    if not unconfirmed(session, device):
+        _route(session, actor, device, now=now)
     _pay_seller(session, device, practice=issuers.training, now=now)
     return _receipt(session, certificate)
+
+
+def unconfirmed(session: Session, device: Device) -> list[Medium]:
+    """The media of a cleared device that rest on what people saw, and that no second person has confirmed yet."""
+    latest = (
+        sa.select(Validation.result)
+        .where(
+            Validation.medium_id == CertificateLine.medium_id,
+            Validation.device_id == device.id,
+            Validation.cycle == device.cycle,
+        )
+        .order_by(Validation.seq.desc())
+        .limit(1)
+        .correlate(CertificateLine)
+        .scalar_subquery()
+    )
+    return list(
+        session.scalars(
+            sa.select(Medium)
+            .join(CertificateLine, CertificateLine.medium_id == Medium.id)
+            .join(Clearance, Clearance.certificate_id == CertificateLine.certificate_id)
+            .where(
+                Clearance.device_id == device.id,
+                Clearance.ended_at.is_(None),
+                CertificateLine.evidence_class.in_(SECOND_PERSON),
+                latest.is_distinct_from(ValidationResult.CONFIRMED),
+            )
+            .order_by(Medium.serial)
+        )
+    )
+
+
+def validate(
+    session: Session,
+    actor: Actor,
+    device_id: UUID,
+    medium_id: UUID,
+    *,
+    result: str,
+    note: str,
+    now: datetime,
+) -> Device:
+    """A second person of the centre says whether they saw a medium destroyed as its certificate says, or will say.
+
+    Nobody confirms their own work: who inspected the device in this custody cycle, ordered its wipe, noted a failed
+    wipe or brought the certificate is refused. A doubt puts the device on hold. The last confirmation that was missing
+    sends a cleared device its way.
+    """
+    device = custody.find(session, device_id)
+    policy.require(actor, Action.VALIDATE, centre=device.centre_id)
+    if device.state not in (State.CLEARING, State.DESTROYING, State.CLEARED):
+        raise Conflict(f"This device is {custody.words(device.state)}: there is nothing to confirm on it.")
+    medium = next((seen for seen in media.observed(session, device) if seen.id == medium_id), None)
+    if medium is None:
+        raise NotFound("This medium was not observed in this device.")
+    if result not in set(ValidationResult):
+        raise Invalid("Say whether you confirm it or doubt it.", field="result")
+    doubted = result == ValidationResult.DOUBTED
+    if len(note.strip()) > 500 or (doubted and len(note.strip()) < 3):
+        raise Invalid("Say what you doubt, in 3 to 500 characters.", field="note")
+    _require_second_person(session, actor, device)
+    if not doubted and custody.open_hold(session, device.id) is not None:
+        raise Conflict("A hold stands on this device. Settle it first, then look at the medium again and confirm it.")
+    session.add(
+        Validation(
+            device_id=device.id,
+            cycle=device.cycle,
+            seq=device.custody_seq + 1,
+            medium_id=medium.id,
+            result=ValidationResult(result),
+            note=note.strip(),
+            validated_by=actor.id,
+            worked_by=sorted(_workers(session, device)),
+            at=now,
+        )
+    )
+    session.flush()
+    evidence = {
+        "medium": str(medium.id),
+        "kind": medium.kind.value,
+        "model": medium.model,
+        "serial": medium.serial,
+        "result": result,
+        "note": note.strip(),
+    }
+    custody.note(session, device, f"validation.{result}", by=actor, evidence=evidence, now=now)
+    if doubted:
+        reason = f"{actor.name} doubts the destruction of {medium.serial}: {note.strip()}"
+        custody.place_hold(session, device, HoldKind.VALIDATION, reason[:500], by=actor, now=now)
+    elif device.state is State.CLEARED and not unconfirmed(session, device):
+        _route(session, actor, device, now=now)
+    return device
+
+
+def reinspect(
+    session: Session, actor: Actor, device_id: UUID, *, mass_g: int, findings: Mapping[str, object], now: datetime
+) -> Inspection:
+    """After remanufacture the device is looked at again, with the tests that a wiped device allows, and sent its way.
+
+    The rules choose between resale and dismantling: it is not repaired a second time. What was promised to the seller
+    does not change. Raises `Invalid` with everything that needs another answer, `Conflict` where it is for sale.
+    """
+    device = custody.find(session, device_id)
+    policy.require(actor, Action.INSPECT, centre=device.centre_id)
+    if device.state is not State.FOR_REMANUFACTURE:
+        raise Conflict(
+            f"This device is {custody.words(device.state)}; only one that was remanufactured is reinspected."
+        )
+    _require_not_for_sale(session, device)
+    errors = {} if 1 <= mass_g <= 200_000 else {"mass_g": "Weigh the device: whole grams, from 1 to 200,000."}
+    errors |= checklist.problems(device.device_class.value, findings)
+    if errors:
+        field, message = next(iter(errors.items()))
+        raise Invalid(message, field=field, detail={"errors": errors})
+    if actor.id is None:
+        raise Conflict("This step is done by a person.")
+    inspection, grade = inspections.record(session, device, findings, inspector=actor.id, now=now)
+    evidence = {
+        "inspection": str(inspection.id),
+        "grade": f"{grade.cosmetic} {grade.function}",
+        "massGrams": mass_g,
+    }
+    custody.move(session, device, State.REINSPECTED, by=actor, evidence=evidence, now=now)
+    _route(session, actor, device, remanufactured=True, now=now)
+    for kind in grade.holds:
+        reason = f"Found when it was inspected again: {kind.replace('-', ' ')}."
+        custody.place_hold(session, device, HoldKind(kind), reason, by=actor, now=now)
+    return inspection
 
 
 def revoke_certificate(session: Session, actor: Actor, certificate_id: UUID, *, reason: str, now: datetime) -> Device:
@@ -177,7 +319,8 @@ def revoke_certificate(session: Session, actor: Actor, certificate_id: UUID, *, 
         evidence={"certificate": certificate.credential_id, "reason": reason.strip()},
         now=now,
     )
-    if device.state in WAYS and device.cycle == certificate.cycle and custody.open_hold(session, device.id) is None:
+    waits = device.state in WAYS or device.state is State.CLEARED
+    if waits and device.cycle == certificate.cycle and custody.open_hold(session, device.id) is None:
         custody.move(session, device, State.CLEARING, by=actor, evidence={"because": "certificate revoked"}, now=now)
     return device
 
@@ -306,7 +449,44 @@ def _require_destroyed(
             )
 
 
-def _route(session: Session, actor: Actor, device: Device, *, now: datetime) -> None:
+def _require_second_person(session: Session, actor: Actor, device: Device) -> None:
+    if actor.id in _workers(session, device):
+        raise Conflict(
+            "You worked on this device yourself: you inspected it, ordered its wipe or noted what failed. Somebody "
+            "else of your centre has to look, signed in under their own name."
+        )
+    cleared = registry.last_for(session, device.id)
+    if cleared is not None and cleared.cycle == device.cycle:
+        said = registry.operators(cleared)
+        if " ".join(actor.name.split()).casefold() in said:
+            raise Conflict(
+                "The certificate names you as the operator. Somebody else of your centre has to look, signed in under "
+                "their own name."
+            )
+
+
+def _workers(session: Session, device: Device) -> set[UUID]:
+    """The people who worked on the device in this custody cycle, as the market knows them."""
+    cycle = device.cycle
+    inspected = sa.select(Inspection.inspector_id).where(Inspection.device_id == device.id, Inspection.cycle == cycle)
+    ordered = sa.select(WorkOrder.issued_by).where(WorkOrder.device_id == device.id, WorkOrder.cycle == cycle)
+    failed = sa.select(MediumEvent.actor_id).where(
+        MediumEvent.device_id == device.id,
+        MediumEvent.cycle == cycle,
+        MediumEvent.kind == MediumEventKind.WIPE_FAILED,
+        MediumEvent.actor_id.isnot(None),
+    )
+    return {person for person in session.scalars(sa.union(inspected, ordered, failed)) if person is not None}
+
+
+def _require_not_for_sale(session: Session, device: Device) -> None:
+    listed = sa.select(sa.literal(1)).where(Listing.device_id == device.id, Listing.state == ListingState.OPEN)
+    in_lot = sa.select(sa.literal(1)).where(LotLine.device_id == device.id, LotLine.released_at.is_(None))
+    if session.scalar(sa.union_all(listed, in_lot).limit(1)):
+        raise Conflict("This device is for sale as its manifest says. Our desk takes it out of the sale first.")
+
+
+def _route(session: Session, actor: Actor, device: Device, *, remanufactured: bool = False, now: datetime) -> None:
     inspection = inspections.latest(session, device.id)
     if inspection is None:
         return  # A device that came back waits for its inspection before it is sent a way.
@@ -316,7 +496,8 @@ def _route(session: Session, actor: Actor, device: Device, *, now: datetime) -> 
     mended = pricing.Condition(
         condition.cosmetic, frozenset(fault for fault in condition.faults if fault.value not in ways.repairable(device))
     )
-    model, table = quotes.model(quote.model_code), pricing.load_price_table()
+    table = price_tables.current(session, now.date())
+    model = pricing.rebased(quotes.model(quote.model_code), table)
     as_is, repaired = (
         pricing.price(model, quote.storage_gb, state, now.date(), table).market_value_minor
         for state in (condition, mended)
@@ -335,6 +516,7 @@ def _route(session: Session, actor: Actor, device: Device, *, now: datetime) -> 
         repaired_minor=repaired,
         mass_g=custody.mass_of(session, device.id) or model.mass_g,
         stuck_medium=stuck,
+        remanufactured=remanufactured,
         now=now,
     )
     custody.move(

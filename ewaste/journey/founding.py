@@ -1,25 +1,47 @@
-"""Founding a training market: the sample accounts and organisations, once. Everything else is made by using it."""
+"""Founding a training market: the sample accounts and organisations, and what sample bidders do by themselves.
+
+Everything else of the sample market is made by using it (`ewaste.sample`).
+"""
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ewaste.accounts import people, samples
-from ewaste.accounts.models import Membership, Organisation, OrganisationKind, OrganisationState, Person, Role
+from ewaste.accounts import people, policy, samples
+from ewaste.accounts.models import (
+    Actor,
+    Membership,
+    Organisation,
+    OrganisationKind,
+    OrganisationState,
+    Person,
+    Rank,
+    Role,
+)
+from ewaste.accounts.policy import Action
 from ewaste.centres import accreditation
 from ewaste.centres.credentials import Issuers
 from ewaste.centres.models import Centre, Standing
 from ewaste.core.ids import CENTRE, new_code
+from ewaste.core.installation import installation
+from ewaste.core.refusals import NotAllowed, NotFound
 from ewaste.devices.models import MediumKind
 from ewaste.market.bidders import LICENCES
 
 ACCREDITED_FOR = timedelta(days=730)
+# The sample's firms and centres have been there for a while when its devices come.
+ESTABLISHED = timedelta(days=120)
 KIND_FOR = {
     Role.OPERATOR: OrganisationKind.CENTRE,
     Role.RECYCLER: OrganisationKind.RECYCLER,
+    Role.COMPANY: OrganisationKind.COMPANY,
+    Role.COLLECTOR: OrganisationKind.COLLECTOR,
     Role.STAFF: OrganisationKind.PLATFORM,
     Role.AUDITOR: OrganisationKind.AUDITOR,
 }
@@ -50,9 +72,99 @@ def found_sample_market(session: Session, *, issuers: Issuers, now: datetime) ->
         if sample.organisation is None:
             continue
         organisation = _organisation(session, sample.organisation, sample.role, issuers, now)
-        session.add(Membership(person_id=person.id, organisation_id=organisation.id, role=sample.role, created_at=now))
+        session.add(
+            Membership(
+                person_id=person.id,
+                organisation_id=organisation.id,
+                role=sample.role,
+                rank=Rank.OWNER,
+                created_at=now,
+            )
+        )
     session.flush()
     return made
+
+
+def sample_person(session: Session, *, email: str, name: str, now: datetime) -> Person:
+    """A person of the sample, with the password that all of them have."""
+    return people.open_account(session, email=email, name=name, password=samples.PASSWORD, now=now, sample=True)
+
+
+def sample_firm(
+    session: Session,
+    *,
+    name: str,
+    role: Role,
+    country: str,
+    city: str,
+    licences: Sequence[str],
+    group: str | None,
+    now: datetime,
+) -> Organisation:
+    """A firm or centre of the sample whose papers were seen; a centre is not accredited by it."""
+    organisation = Organisation(
+        code=new_code(CENTRE),
+        name=name,
+        kind=KIND_FOR[role],
+        state=OrganisationState.VERIFIED,
+        country=country,
+        city=city,
+        group_name=group,
+        licences=list(licences),
+        sample=True,
+        created_at=now,
+    )
+    session.add(organisation)
+    session.flush()
+    return organisation
+
+
+def sample_centre(session: Session, organisation: Organisation, slug: str, *, issuers: Issuers) -> Centre:
+    """A centre that has applied for its accreditation."""
+    centre = Centre(
+        organisation_id=organisation.id,
+        did=issuers.centre_did(slug),
+        standing=Standing.APPLIED,
+        methods=[],
+        media_kinds=[],
+    )
+    session.add(centre)
+    session.flush()
+    return centre
+
+
+def sample_member(session: Session, person: Person, organisation: Organisation, role: Role, *, now: datetime) -> None:
+    """Somebody of the sample acts for a firm, and decides for it."""
+    session.add(
+        Membership(person_id=person.id, organisation_id=organisation.id, role=role, rank=Rank.OWNER, created_at=now)
+    )
+    session.flush()
+
+
+def sample_bidder(session: Session, actor: Actor, person_id: UUID) -> Actor:
+    """A trader of the sample as they act, for the worker that bids in their name so that an auction moves.
+
+    The bid itself takes the way of every bid. Raises `NotAllowed` in a live market, and for anybody else.
+    """
+    policy.require(actor, Action.RUN_JOBS)
+    person = session.get(Person, person_id)
+    if person is None or not person.sample or installation(session).mode != "training":
+        raise NotAllowed("Only sample bidders of a training market bid by themselves.")
+    bidder = sample_actor(session, person.email)
+    return dataclasses.replace(bidder, name=f"{bidder.name} (sample bidder)")
+
+
+def sample_actor(session: Session, email: str) -> Actor:
+    """Somebody of the sample as they act when they are signed in. Raises `NotFound`."""
+    row = session.execute(
+        sa.select(Person.id, Person.name, Membership.role, Membership.organisation_id)
+        .outerjoin(Membership, sa.and_(Membership.person_id == Person.id, Membership.ended_at.is_(None)))
+        .where(Person.email == email, Person.sample)
+        .limit(1)
+    ).one_or_none()
+    if row is None:
+        raise NotFound(f"Nobody of the sample has the address {email}.")
+    return Actor(row.id, row.role or Role.CONSUMER, row.name, row.organisation_id)
 
 
 def _organisation(session: Session, name: str, role: Role, issuers: Issuers, now: datetime) -> Organisation:

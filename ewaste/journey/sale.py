@@ -11,17 +11,27 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ewaste.accounts import policy
-from ewaste.accounts.models import Actor
+from ewaste.accounts.models import Actor, Organisation
 from ewaste.accounts.policy import Action
 from ewaste.certificates.models import Certificate, CertificateLine, Clearance
 from ewaste.core.ids import LISTING, new_code, read_code
 from ewaste.core.money import Money
-from ewaste.core.refusals import Conflict, Invalid, NotAllowed
+from ewaste.core.refusals import Conflict, Invalid, NotAllowed, NotFound
 from ewaste.devices import custody
 from ewaste.devices.lifecycle import WAYS, State
 from ewaste.devices.models import CustodyEvent, Device
-from ewaste.market import auctions, bidders, lots, orders
-from ewaste.market.models import Bid, Listing, ListingState, Lot, LotLine, LotState, Order
+from ewaste.market import auctions, bidders, defaults, lots, orders, watching
+from ewaste.market.models import (
+    Bid,
+    Listing,
+    ListingState,
+    Lot,
+    LotLine,
+    LotState,
+    Order,
+    SecondOffer,
+    SecondOfferState,
+)
 from ewaste.payments import ledger
 from ewaste.payments.ledger import Account, Side
 from ewaste.processing.models import Inspection, Routing
@@ -117,7 +127,99 @@ def close_lot(session: Session, actor: Actor, lot_id: UUID, *, now: datetime) ->
         evidence = {"lot": lot.code, "order": order.code}
         custody.move(session, device, State.SOLD, by=actor, evidence=evidence, now=now)
     _post_sale(session, order, UUID(sale.bidder), sold, now)
+    watching.write_to_firm(
+        session,
+        UUID(sale.bidder),
+        subject=f"You won lot {lot.code}",
+        text=f"“{lot.title}” ({lot.code}) is yours for {watching.in_words(order.amount_minor, order.currency)}.\n\n"
+        f"Pay by {order.pay_by:%H:%M} UTC on {watching.on_day(order.pay_by)}; after that the sale is undone. "
+        f"Once it is paid you get the code to collect with.\n\n{{site}}/orders/{order.code}\n",
+        key=f"won {order.id}",
+        now=now,
+    )
     return order
+
+
+def watch(session: Session, actor: Actor, code: str, *, now: datetime) -> Lot:
+    """Hear of a lot before it closes. Doing so twice is doing it once."""
+    policy.require(actor, Action.WATCH_LOT)
+    lot = lots.find(session, code)
+    watching.watch(session, lot, _person(actor), now=now)
+    return lot
+
+
+def unwatch(session: Session, actor: Actor, code: str) -> Lot:
+    """Hear of a lot no more."""
+    policy.require(actor, Action.WATCH_LOT)
+    lot = lots.find(session, code)
+    watching.unwatch(session, lot, _person(actor))
+    return lot
+
+
+def remind_watcher(session: Session, actor: Actor, lot_id: UUID, person_id: UUID, *, now: datetime) -> None:
+    """A lot closes in an hour: whoever still watches it is told."""
+    policy.require(actor, Action.RUN_JOBS)
+    watching.remind(session, lot_id, person_id, now=now)
+
+
+def tell_outbid(session: Session, actor: Actor, lot_id: UUID, *, now: datetime) -> None:
+    """The lead of a lot changed: whoever lost it is told."""
+    policy.require(actor, Action.RUN_JOBS)
+    watching.tell_outbid(session, lot_id, now=now)
+
+
+def accept_second_offer(session: Session, actor: Actor, code: str, *, now: datetime) -> SecondOffer:
+    """The runner-up takes a lot whose winner did not pay, at their own highest bid.
+
+    Accepting twice is accepting once. When a device left the lot meanwhile, or may not be sold any more, nobody is held
+    to it: the offer is withdrawn instead, and says why.
+    """
+    lot, offer = _second_offer(session, actor, code)
+    if offer.state is SecondOfferState.ACCEPTED:
+        return offer
+    _require_open(offer, now)
+    firm = session.get_one(Organisation, offer.organisation_id)
+    centre = session.get_one(Organisation, lot.centre_id)
+    why_not = bidders.may_not_bid(firm, lot, centre.group_name)
+    if why_not:
+        raise NotAllowed(why_not)
+    devices = [custody.find(session, device_id) for device_id in lots.live_devices(session, lot.id)]
+    if not devices or not defaults.is_whole(session, lot) or not all(_listable(session, d) for d in devices):
+        _end(session, lot, offer, SecondOfferState.WITHDRAWN, "the lot is not what it was any more", None, now)
+        return offer
+    order = orders.make_for_lot(session, lot, buyer=offer.organisation_id, amount_minor=offer.amount_minor, now=now)
+    for device in devices:
+        evidence = {"lot": lot.code, "order": order.code}
+        custody.move(session, device, State.SOLD, by=actor, evidence=evidence, now=now)
+    _post_sale(session, order, offer.organisation_id, [device.id for device in devices], now)
+    defaults.answer(
+        session, offer, SecondOfferState.ACCEPTED, by=_person(actor), because=None, order_id=order.id, now=now
+    )
+    return offer
+
+
+def decline_second_offer(session: Session, actor: Actor, code: str, *, now: datetime) -> SecondOffer:
+    """The runner-up does not want the lot any more; its devices are free again. Nothing is owed by anyone."""
+    lot, offer = _second_offer(session, actor, code)
+    if offer.state is SecondOfferState.DECLINED:
+        return offer
+    _require_open(offer, now)
+    _end(session, lot, offer, SecondOfferState.DECLINED, "the runner-up declined", _person(actor), now)
+    return offer
+
+
+def lapse_second_offer(session: Session, actor: Actor, offer_id: UUID, *, now: datetime) -> bool:
+    """Nobody answered in time: the devices are free again. False when the offer was answered, or has time left."""
+    policy.require(actor, Action.RUN_JOBS)
+    lot_id = session.scalar(sa.select(SecondOffer.lot_id).where(SecondOffer.id == offer_id))
+    if lot_id is None:
+        return False
+    lot = _lock(session, lot_id)
+    offer = defaults.find(session, lot_id)
+    if offer.state is not SecondOfferState.OPEN or now < offer.answer_by:
+        return False
+    _end(session, lot, offer, SecondOfferState.LAPSED, "the runner-up did not answer in time", None, now)
+    return True
 
 
 def still_open_until(session: Session, lot_id: UUID) -> datetime | None:
@@ -164,14 +266,25 @@ def unlist_device(session: Session, actor: Actor, device_id: UUID, *, now: datet
 
 
 def buy(session: Session, actor: Actor, code: str, *, now: datetime) -> Order:
-    """A buyer takes a listed device. It is theirs to pay for half an hour; then it goes back on the shelf."""
+    """A buyer takes a listed device. It is theirs to pay for half an hour; then it goes back on the shelf.
+
+    Pressing twice gives the same order. Who sold us the device does not buy it back, and an account holds few at once.
+    """
     policy.require(actor, Action.BUY)
     bare = read_code(code, LISTING)
     device_id = session.scalar(sa.select(Listing.device_id).where(Listing.code == bare)) if bare else None
     device = custody.find(session, device_id) if device_id else None
     listing = orders.find_listing(session, code)
-    if listing.state is not ListingState.OPEN or device is None:
+    if device is None:
+        raise NotFound("There is no device for sale under this code.")
+    mine = orders.mine_of_listing(session, listing.id, _person(actor))
+    if mine is not None:
+        return mine  # The same button, pressed twice.
+    if listing.state is not ListingState.OPEN:
         raise Conflict("Somebody else bought this device, or it was taken out. Look for another one.")
+    if device.seller_id == actor.id:
+        raise Conflict("You sold this device to us, so you cannot buy it here. Write to our desk if you need it back.")
+    orders.require_reservation(session, _person(actor))
     _require_listable(session, device)
     listing.state, listing.closed_at, listing.closed_because = ListingState.SOLD, now, "bought"
     session.flush()
@@ -236,8 +349,48 @@ def snapshot(session: Session, device_ids: Sequence[UUID]) -> dict[UUID, dict[st
     return lines
 
 
+def _second_offer(session: Session, actor: Actor, code: str) -> tuple[Lot, SecondOffer]:
+    """The lot and its second offer, locked with its devices, if it is this firm's to answer."""
+    policy.require(actor, Action.ANSWER_SECOND_OFFER, organisation=actor.organisation_id)
+    lot = _lock(session, lots.find(session, code).id)
+    offer = defaults.find(session, lot.id)
+    policy.require(actor, Action.ANSWER_SECOND_OFFER, organisation=offer.organisation_id)
+    return lot, offer
+
+
+def _lock(session: Session, lot_id: UUID) -> Lot:
+    """A lot after its devices: the order of every step."""
+    for device_id in lots.live_devices(session, lot_id):
+        custody.find(session, device_id)
+    return session.get_one(Lot, lot_id, with_for_update=True, populate_existing=True)
+
+
+def _require_open(offer: SecondOffer, now: datetime) -> None:
+    if offer.state is not SecondOfferState.OPEN or offer.answer_by <= now:
+        raise Conflict("This offer is over. The devices of the lot go back on sale; look for them among the new lots.")
+
+
+def _end(
+    session: Session,
+    lot: Lot,
+    offer: SecondOffer,
+    state: SecondOfferState,
+    because: str,
+    by: UUID | None,
+    now: datetime,
+) -> None:
+    defaults.answer(session, offer, state, by=by, because=because, order_id=None, now=now)
+    lot.state = LotState.UNSOLD
+    session.flush()
+    lots.release(session, lot.id, because, now=now)
+
+
+def _listable(session: Session, device: Device) -> bool:
+    return bool(session.scalar(sa.select(sa.func.device_listable(device.id))))
+
+
 def _require_listable(session: Session, device: Device) -> None:
-    if not session.scalar(sa.select(sa.func.device_listable(device.id))):
+    if not _listable(session, device):
         raise Conflict(
             f"Device {device.code} cannot be sold now: it has no live clearance, a hold stands on it, or it is on "
             "none of the three ways."

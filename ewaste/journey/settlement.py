@@ -18,16 +18,17 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ewaste.accounts import policy
-from ewaste.accounts.models import Actor, Organisation, Person
+from ewaste.accounts.models import Actor, Organisation, Person, Role
 from ewaste.accounts.policy import Action
+from ewaste.core import mail
 from ewaste.core.ids import read_code
 from ewaste.core.money import Money
 from ewaste.core.refusals import Conflict, Invalid, NotFound
-from ewaste.devices import custody
+from ewaste.devices import custody, notices
 from ewaste.devices.lifecycle import State
 from ewaste.devices.models import CustodyEvent, Device, Title
-from ewaste.market import lots, orders
-from ewaste.market.models import Lot, LotLine, LotState, Order, OrderState
+from ewaste.market import defaults, disputes, lots, orders, watching
+from ewaste.market.models import Dispute, Lot, LotLine, LotState, Order, OrderState, SecondOffer
 from ewaste.payments import instructions, ledger
 from ewaste.payments.gateway import Kind, Payment, PaymentState
 from ewaste.payments.ledger import Account, Side
@@ -120,9 +121,10 @@ def note_payment(
     """Note how a payment stands at the provider, with everything that follows from it, once. Returns what happened."""
     policy.require(actor, Action.RUN_JOBS)
     about = session.get(PaymentInstruction, instruction_id)
-    order = None
+    order, dispute = None, None
     if about is not None and about.kind is not InstructionKind.PAY_OUT:
-        order = orders.by_id(session, about.subject_id)  # The order before its payment: the order of every step.
+        # The order, and the dispute, before their payment: the order of every step.
+        order, dispute = _owed_for(session, about.subject_id)
     instruction = instructions.find(session, instruction_id)
     if instruction.state is InstructionState.SUCCEEDED:
         return "known already"
@@ -147,6 +149,7 @@ def note_payment(
             [Side(Account.SELLERS, amount, instruction.party_id), Side(Account.PROVIDER, -amount)],
             now,
         )
+        notices.seller_paid(session, instruction.subject_id, payment_id=instruction.id, amount=amount, now=now)
         return "seller paid"
     if instruction.kind is InstructionKind.COLLECT:
         _post(
@@ -159,6 +162,7 @@ def note_payment(
         if order.state is OrderState.AWAITING_PAYMENT:
             order.state, order.paid_at = OrderState.PAID, now
             session.flush()
+            orders.give_invoice_number(session, order, now=now)
             return "order paid"
         _instruct_refund(session, order, instruction, "paid after the order was over", now)
         return "paid too late; refund instructed"
@@ -169,6 +173,8 @@ def note_payment(
         [Side(Account.BUYERS, amount, instruction.party_id), Side(Account.PROVIDER, -amount)],
         now,
     )
+    if dispute is not None:
+        _refunded(session, order, dispute, amount, now)
     return "buyer refunded"
 
 
@@ -253,8 +259,39 @@ def expire_order(session: Session, actor: Actor, order_id: UUID, *, now: datetim
     live = instructions.find_live(session, InstructionKind.COLLECT, order.id)
     if live is not None:
         instructions.fail(session, live, "not paid in time", now=now)
-    _undo_sale(session, actor, order, OrderState.DEFAULTED, "the buyer did not pay in time", now)
+    lot = session.get(Lot, order.lot_id) if order.lot_id else None
+    second = defaults.runner_up(session, lot, order) if lot is not None else None
+    _undo_sale(
+        session, actor, order, OrderState.DEFAULTED, "the buyer did not pay in time", now, keep=second is not None
+    )
+    suspended = defaults.record(session, order, now=now)
+    _tell_of_default(session, order, suspended, now)
+    if lot is not None and second is not None:
+        _tell_runner_up(session, lot, defaults.offer(session, lot, order, second, now=now), now)
     return True
+
+
+def withdraw_order(session: Session, actor: Actor, code: str, *, now: datetime) -> Order:
+    """A private buyer withdraws before the device is collected: no reason is needed, and all of the money goes back.
+
+    Doing so twice is doing it once.
+    """
+    order = orders.find(session, code)
+    policy.require(actor, Action.PAY_ORDER, owner=order.person_id, organisation=order.organisation_id)
+    order = _locked(session, order.id)
+    if order.listing_id is None or actor.role is not Role.CONSUMER:
+        raise Conflict("Only a private buyer withdraws without a reason. Write to our desk if something went wrong.")
+    if order.state is OrderState.REFUNDED:
+        return order
+    if order.state is not OrderState.PAID:
+        raise Conflict("Only an order that is paid and not collected is withdrawn here.")
+    paid = instructions.find_live(session, InstructionKind.COLLECT, order.id)
+    if paid is None:
+        raise Conflict("No payment is noted for this order. Write to our desk.")
+    why = "the buyer withdrew before collecting it"
+    _undo_sale(session, actor, order, OrderState.REFUNDED, why, now)
+    _instruct_refund(session, order, paid, why, now)
+    return order
 
 
 def hand_over(session: Session, actor: Actor, collection_code: str, *, now: datetime) -> Order:
@@ -307,6 +344,11 @@ def report_outcome(
     order = orders.by_id(session, order.id)
     if device.state is not State.DELIVERED:
         raise Conflict(f"You reported this device already: it is {custody.words(device.state)}.")
+    disputed = disputes.live(session, order.id, device.id)
+    if disputed is not None:
+        raise Conflict(
+            f"Dispute {disputed.code} about this device is not over. Keep it whole, and report it after that."
+        )
     kept = outcomes.report(
         session,
         device,
@@ -379,6 +421,66 @@ def dismiss_event(session: Session, actor: Actor, event_id: str, why: str, *, no
         session.flush()
 
 
+def _owed_for(session: Session, subject_id: UUID) -> tuple[Order, Dispute | None]:
+    """What a buyer's payment or refund is about: an order, or one dispute of it; both locked. Raises `NotFound`."""
+    about = session.get(Dispute, subject_id)
+    order = orders.by_id(session, about.order_id if about is not None else subject_id)
+    return order, disputes.by_id(session, subject_id) if about is not None else None
+
+
+def _refunded(session: Session, order: Order, dispute: Dispute, amount: Money, now: datetime) -> None:
+    disputes.refunded(session, dispute, now=now)
+    _write_to_buyer(
+        session,
+        order,
+        subject=f"Refunded: dispute {dispute.code}",
+        text=f"{watching.in_words(amount.amount_minor, amount.currency)} of order {order.code} went back to where the "
+        f"payment came from. With that, dispute {dispute.code} is closed.\n\n{{site}}/orders/{order.code}\n",
+        key=f"dispute refunded {dispute.id}",
+        now=now,
+    )
+
+
+def _tell_of_default(session: Session, order: Order, suspended: bool, now: datetime) -> None:
+    after = (
+        "This is not the first time, so your firm cannot bid until our desk has spoken with you. Answer this message."
+        if suspended
+        else "After the second time a firm cannot bid until our desk has spoken with it."
+    )
+    what = "The sale is undone." + (f" {after}" if order.organisation_id else " The device is free again.")
+    _write_to_buyer(
+        session,
+        order,
+        subject=f"Order {order.code} was not paid in time",
+        text=f"Order {order.code} over {watching.in_words(order.amount_minor, order.currency)} was to be paid by "
+        f"{order.pay_by:%H:%M} UTC on {watching.on_day(order.pay_by)}. {what}\n\n{{site}}/orders/{order.code}\n",
+        key=f"defaulted {order.id}",
+        now=now,
+    )
+
+
+def _tell_runner_up(session: Session, lot: Lot, offer: SecondOffer, now: datetime) -> None:
+    watching.write_to_firm(
+        session,
+        offer.organisation_id,
+        subject=f"Lot {lot.code} is offered to you",
+        text=f"The winner of “{lot.title}” ({lot.code}) did not pay. You bid second: you may have the lot for your own "
+        f"highest bid, {watching.in_words(offer.amount_minor, offer.currency)}. You need not take it.\n\n"
+        f"Answer by {offer.answer_by:%H:%M} UTC on {watching.on_day(offer.answer_by)}; silence means no.\n\n"
+        f"{{site}}/my-lots\n",
+        key=f"second offer {offer.id}",
+        now=now,
+    )
+
+
+def _write_to_buyer(session: Session, order: Order, *, subject: str, text: str, key: str, now: datetime) -> None:
+    if order.organisation_id is not None:
+        watching.write_to_firm(session, order.organisation_id, subject=subject, text=text, key=key, now=now)
+        return
+    person = session.get_one(Person, order.person_id)
+    mail.write(session, to=person.email, name=person.name, subject=subject, text=text, key=key, now=now)
+
+
 def _make_way(session: Session, late: PaymentInstruction, now: datetime) -> bool:
     """Give up the payment that was written anew for the same thing, if nobody was asked for it yet."""
     anew = instructions.find_live(session, late.kind, late.subject_id)
@@ -403,7 +505,11 @@ def _locked(session: Session, order_id: UUID) -> Order:
     return orders.by_id(session, order_id)
 
 
-def _undo_sale(session: Session, actor: Actor, order: Order, state: OrderState, why: str, now: datetime) -> None:
+def _undo_sale(
+    session: Session, actor: Actor, order: Order, state: OrderState, why: str, now: datetime, *, keep: bool = False
+) -> None:
+    """Move the devices back to their ways and the books back. With `keep`, a lot holds its devices: the runner-up is
+    asked first."""
     for device_id in orders.devices(session, order):
         device = custody.find(session, device_id)
         if device.state is not State.SOLD or _sold_under(session, device) != order.code:
@@ -420,7 +526,7 @@ def _undo_sale(session: Session, actor: Actor, order: Order, state: OrderState, 
         )
         evidence = {"order": order.code, "because": why}
         custody.move(session, device, came_from or State.FOR_RESALE, by=actor, evidence=evidence, now=now)
-    if order.lot_id is not None:
+    if order.lot_id is not None and not keep:
         lot = session.get_one(Lot, order.lot_id, with_for_update=True)
         lot.state = LotState.UNSOLD
         lots.release(session, lot.id, why, now=now)

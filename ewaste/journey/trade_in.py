@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ewaste.accounts import policy
@@ -16,9 +17,9 @@ from ewaste.centres.models import Standing
 from ewaste.core.ids import DEVICE, new_code
 from ewaste.core.money import Money
 from ewaste.core.refusals import Conflict, Invalid
-from ewaste.devices import custody
+from ewaste.devices import custody, identity, notices, photographs
 from ewaste.devices.lifecycle import State
-from ewaste.devices.models import Device, DeviceClass, Title
+from ewaste.devices.models import Device, DeviceClass, Photograph, PhotographKind, Title
 from ewaste.payments import ledger
 from ewaste.payments.ledger import Account, Side
 from ewaste.tradein import offers, quotes
@@ -51,15 +52,22 @@ def accept_quote(
     floor_minor: int | None,
     now: datetime,
 ) -> Device:
-    """Step 2. The seller says whose the device is, where it goes, and what silence on a new offer shall mean."""
+    """Step 2. The seller says whose the device is, where it goes, and what silence on a new offer shall mean.
+
+    The same form sent twice makes one device: the second time the seller gets the one that is there.
+    """
     policy.require(actor, Action.ACCEPT_QUOTE)
     accepted = quotes.find(session, code)
     if accepted.person_id not in (None, actor.id):
         raise Conflict("This quote was made by somebody else. Make your own; it takes two minutes.")
+    serial = identity.spelling(serial)
+    again = session.get(Device, accepted.device_id) if accepted.device_id else None
+    if again is not None and again.seller_id == actor.id and again.claimed_serial == serial:
+        return again
     quotes.require_open(accepted, now=now)
-    serial = "".join(serial.split()).upper()
-    if not 3 <= len(serial) <= 64 or not serial.isascii() or not serial.isprintable():
-        raise Invalid("Type the serial number or IMEI: 3 to 64 letters and digits.", field="serial")
+    unreadable = identity.wrong(serial, DeviceClass(accepted.device_class))
+    if unreadable is not None:
+        raise Invalid(unreadable, field="serial")
     if not owner:
         raise Invalid("We buy only from owners. Confirm that the device is yours to sell.", field="owner")
     if silence not in set(Silence):
@@ -72,6 +80,7 @@ def accept_quote(
     if centre.standing is not Standing.ACCREDITED:
         raise Conflict("This test centre takes no devices at the moment. Choose another.", field="centre_id")
     organisation = session.get_one(Organisation, centre.organisation_id)
+    _require_not_announced(session, actor, accepted, serial)
     device = custody.register(
         session,
         Device(
@@ -97,6 +106,17 @@ def accept_quote(
     accepted.floor_minor = floor_minor if silence == Silence.FLOOR else None
     session.flush()
     return device
+
+
+def add_photographs(
+    session: Session, actor: Actor, device_id: UUID, *, pictures: Sequence[photographs.Encoded], now: datetime
+) -> list[Photograph]:
+    """The seller shows how the device looked before it was posted. Nobody has to."""
+    device = custody.find(session, device_id)
+    policy.require(actor, Action.ADD_PHOTOGRAPH, owner=device.seller_id)
+    if device.state not in (State.EXPECTED, State.RECEIVED):
+        raise Conflict(f"This device is {custody.words(device.state)}; photographs of yours are taken until then.")
+    return photographs.add(session, device, PhotographKind.SELLER, pictures, by=actor, now=now)
 
 
 def cancel(session: Session, actor: Actor, device_id: UUID, *, now: datetime) -> Device:
@@ -148,6 +168,24 @@ def expire_offer(session: Session, actor: Actor, offer_id: UUID, *, now: datetim
     custody.note(session, device, "offer.lapsed", by=actor, evidence={"offer": str(offer.id)}, now=now)
 
 
+def _require_not_announced(session: Session, actor: Actor, quote: Quote, serial: str) -> None:
+    """Two quotes in two tabs are one device still."""
+    twin = session.scalar(
+        sa.select(Device.code)
+        .where(
+            Device.seller_id == actor.id,
+            Device.model_code == quote.model_code,
+            Device.claimed_serial == serial,
+            Device.state == State.EXPECTED,
+        )
+        .limit(1)
+    )
+    if twin is not None:
+        raise Conflict(
+            f"You announced a device with this serial number already: {twin}. Send it, or call its sale off first."
+        )
+
+
 def _confirm(
     session: Session,
     actor: Actor,
@@ -177,6 +215,7 @@ def _confirm(
     )
     custody.pass_title(session, device, Title.MARKET, by=actor, on="offer.confirmed", now=now)
     custody.move(session, device, State.CLEARING, by=actor, evidence={"offer": str(offer.id)}, now=now)
+    notices.offer_confirmed(session, device, offer_id=offer.id, amount=price, pay_by=offer.pay_by, now=now)
     if price.amount_minor:
         ledger.post(
             session,

@@ -6,6 +6,7 @@ the appended bid. Every acknowledged bid has its sequence number, without gaps.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -88,6 +89,7 @@ def form(
         opens_at=opens_at,
         ends_at=ends_at,
         formed_by=by,
+        **in_short([snapshot for _, snapshot in lines]),
     )
     session.add(lot)
     session.flush()
@@ -129,6 +131,8 @@ def place_bid(
                 at=now,
             )
             if _acknowledge(session, bid, after):
+                if lot.leader_id is not None and bid.leading and lot.leader_id != bidder_id:
+                    jobs.defer(session, jobs.TELL_OUTBID, key=f"outbid {lot.id}", lot=str(lot.id))
                 return bid
         elif outcome.refusal == "invalid":
             refusal = Invalid(outcome.sentence, field="maximum")
@@ -163,6 +167,18 @@ def _acknowledge(session: Session, bid: Bid, after: auctions.Book) -> bool:
         },
     )
     return written.first() is not None
+
+
+def in_short(snapshots: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What lists tell of a lot: how many devices, their mass (grams), and how many of each grade, class and model."""
+    masses = [line["mass_g"] for line in snapshots if line.get("mass_g") is not None]
+    return {
+        "device_count": len(snapshots),
+        "mass_g": sum(masses) if masses else None,
+        "grades": dict(Counter(line.get("grade_cosmetic") or "-" for line in snapshots)),
+        "classes": dict(Counter(str(line["device_class"]) for line in snapshots if line.get("device_class"))),
+        "models": dict(Counter(str(line["title"]) for line in snapshots if line.get("title"))),
+    }
 
 
 def book_of(lot: Lot) -> auctions.Book:

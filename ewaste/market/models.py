@@ -1,4 +1,4 @@
-"""Listings, lots with their lines and bids, and the orders that come of them."""
+"""Listings, lots with their lines and bids, the orders that come of them, and what follows a sale."""
 
 from __future__ import annotations
 
@@ -93,6 +93,12 @@ class Lot(Base):
     second_max_minor: Mapped[int] = mapped_column(default=0)
     formed_by: Mapped[UUID] = mapped_column(sa.ForeignKey("people.id"))
     closed_at: Mapped[datetime | None]
+    # What lists need of the lines, written once when the lot is formed, so that a list reads no manifest.
+    device_count: Mapped[int] = mapped_column(default=0, server_default="0")
+    mass_g: Mapped[int | None]
+    grades: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    classes: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    models: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
 
 
 class LotLine(Base):
@@ -177,3 +183,165 @@ class Order(Base):
     paid_at: Mapped[datetime | None]
     handed_over_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
+
+
+class Watch(Base):
+    """A person who wants to hear of a lot before it closes."""
+
+    __tablename__ = "watches"
+
+    person_id: Mapped[UUID] = mapped_column(sa.ForeignKey("people.id"), primary_key=True)
+    lot_id: Mapped[UUID] = mapped_column(sa.ForeignKey("lots.id"), primary_key=True, index=True)
+    at: Mapped[datetime]
+
+
+class BuyerDefault(Base):
+    """A firm that won a lot and did not pay it in time. Append-only."""
+
+    __tablename__ = "buyer_defaults"
+
+    order_id: Mapped[UUID] = mapped_column(sa.ForeignKey("orders.id"), primary_key=True)
+    organisation_id: Mapped[UUID] = mapped_column(sa.ForeignKey("organisations.id"), index=True)
+    at: Mapped[datetime]
+
+
+class SecondOfferState(enum.StrEnum):
+    """Where the offer to a runner-up stands."""
+
+    OPEN = "open"
+    ACCEPTED = "accepted"
+    DECLINED = "declined"
+    LAPSED = "lapsed"
+    WITHDRAWN = "withdrawn"
+
+
+class SecondOffer(Base):
+    """A lot whose winner did not pay, offered to the runner-up at their own highest bid. One a lot, ever."""
+
+    __tablename__ = "second_offers"
+    __table_args__ = (
+        sa.CheckConstraint("amount_minor > 0", name="amount"),
+        sa.CheckConstraint("(state = 'accepted') = (order_id is not null)", name="order"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    lot_id: Mapped[UUID] = mapped_column(sa.ForeignKey("lots.id"), unique=True)
+    defaulted_order_id: Mapped[UUID] = mapped_column(sa.ForeignKey("orders.id"))
+    organisation_id: Mapped[UUID] = mapped_column(sa.ForeignKey("organisations.id"), index=True)
+    amount_minor: Mapped[int]
+    currency: Mapped[str] = mapped_column(sa.CHAR(3))
+    state: Mapped[SecondOfferState] = mapped_column(default=SecondOfferState.OPEN)
+    made_at: Mapped[datetime]
+    answer_by: Mapped[datetime]
+    answered_at: Mapped[datetime | None]
+    answered_by: Mapped[UUID | None] = mapped_column(sa.ForeignKey("people.id"))
+    because: Mapped[str | None]
+    order_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("orders.id"))
+
+
+class DisputeReason(enum.StrEnum):
+    """Why a buyer is not content with a device."""
+
+    NOT_AS_GRADED = "not-as-graded"
+    DOES_NOT_WORK = "does-not-work"
+    NOT_AS_DESCRIBED = "not-as-described"
+    WITHDRAWAL = "withdrawal"
+
+
+class DisputeState(enum.StrEnum):
+    """Where a dispute stands. `decided` waits for the device, or for the money, on its way back."""
+
+    OPEN = "open"
+    ANSWERED = "answered"
+    DECIDED = "decided"
+    CLOSED = "closed"
+
+
+class DisputeOutcome(enum.StrEnum):
+    """What was decided."""
+
+    REFUND = "refund"
+    PARTIAL = "partial"
+    REJECTED = "rejected"
+    RETURN = "return"
+
+
+class Dispute(Base):
+    """A buyer's complaint about one device of an order, or the withdrawal from a purchase.
+
+    `share_minor` is what the device cost in this order: no refund of it goes beyond that. The database holds the
+    refunds of an order together below what was paid for it.
+    """
+
+    __tablename__ = "disputes"
+    __table_args__ = (
+        sa.CheckConstraint("share_minor >= 0", name="share"),
+        sa.CheckConstraint("refund_minor between 0 and share_minor", name="refund"),
+        sa.CheckConstraint("(outcome is null) = (decided_at is null)", name="decided"),
+        sa.CheckConstraint("state <> 'decided' or outcome is not null", name="outcome"),
+        sa.CheckConstraint("outcome <> 'rejected' or refund_minor = 0", name="rejected"),
+        sa.CheckConstraint("(state = 'closed') = (closed_at is not null)", name="closed"),
+        sa.Index(
+            "uq_disputes_live", "order_id", "device_id", unique=True, postgresql_where=sa.text("state <> 'closed'")
+        ),
+        sa.Index("ix_disputes_state", "state", "opened_at"),
+        sa.Index("ix_disputes_centre", "centre_id", "state", "opened_at"),
+        sa.Index("ix_disputes_order_id", "order_id"),
+        sa.Index("ix_disputes_device_id", "device_id"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    code: Mapped[str] = mapped_column(unique=True)
+    order_id: Mapped[UUID] = mapped_column(sa.ForeignKey("orders.id"))
+    device_id: Mapped[UUID] = mapped_column(sa.ForeignKey("devices.id"))
+    centre_id: Mapped[UUID] = mapped_column(sa.ForeignKey("organisations.id"))
+    reason: Mapped[DisputeReason]
+    state: Mapped[DisputeState] = mapped_column(default=DisputeState.OPEN)
+    share_minor: Mapped[int]
+    currency: Mapped[str] = mapped_column(sa.CHAR(3))
+    opened_by: Mapped[UUID] = mapped_column(sa.ForeignKey("people.id"))
+    opened_at: Mapped[datetime]
+    outcome: Mapped[DisputeOutcome | None]
+    refund_minor: Mapped[int] = mapped_column(default=0)
+    decided_at: Mapped[datetime | None]
+    return_by: Mapped[datetime | None]
+    returned_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+
+
+class DisputeStep(enum.StrEnum):
+    """What happened in a dispute."""
+
+    OPENED = "opened"
+    ANSWERED = "answered"
+    DECIDED = "decided"
+    RETURNED = "returned"
+    REFUNDED = "refunded"
+    CLOSED = "closed"
+
+
+class DisputeEvent(Base):
+    """One step of a dispute and what was said with it. Append-only. `by` is empty for what happened by itself."""
+
+    __tablename__ = "dispute_events"
+    __table_args__ = (sa.UniqueConstraint("dispute_id", "seq"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    dispute_id: Mapped[UUID] = mapped_column(sa.ForeignKey("disputes.id"))
+    seq: Mapped[int]
+    step: Mapped[DisputeStep]
+    by: Mapped[UUID | None] = mapped_column(sa.ForeignKey("people.id"))
+    text: Mapped[str]
+    at: Mapped[datetime]
+
+
+class Invoice(Base):
+    """The number of an order's invoice: given when it is paid, in sequence within a year. Append-only."""
+
+    __tablename__ = "invoices"
+    __table_args__ = (sa.UniqueConstraint("year", "number"),)
+
+    order_id: Mapped[UUID] = mapped_column(sa.ForeignKey("orders.id"), primary_key=True)
+    year: Mapped[int]
+    number: Mapped[int]
+    at: Mapped[datetime]

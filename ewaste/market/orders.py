@@ -11,13 +11,14 @@ from sqlalchemy.orm import Session
 
 from ewaste.core import clock, jobs
 from ewaste.core.ids import ALPHABET, LISTING, ORDER, new_code, read_code
-from ewaste.core.refusals import NotFound
+from ewaste.core.refusals import Conflict, NotFound
 from ewaste.devices.lifecycle import State
 from ewaste.devices.models import Device
-from ewaste.market.models import Listing, Lot, LotLine, Order, OrderState
+from ewaste.market.models import Dispute, DisputeOutcome, Invoice, Listing, Lot, LotLine, Order, OrderState
 
 PAY_WITHIN_BUSINESS_DAYS = 2
 RESERVED_FOR = timedelta(minutes=30)
+MOST_RESERVED = 3
 
 
 def make_for_lot(session: Session, lot: Lot, *, buyer: UUID, amount_minor: int, now: datetime) -> Order:
@@ -111,16 +112,67 @@ def handed_over(session: Session, lot_id: UUID) -> Order | None:
 
 
 def settle_when_done(session: Session, order: Order, *, now: datetime) -> None:
-    """Settle a locked order that was handed over, when the buyer has nothing left to report."""
+    """Settle a locked order that was handed over, when the buyer has nothing left to report.
+
+    A device whose whole price went back without it (it was never there) needs no report.
+    """
     left = session.scalar(
         sa.select(sa.func.count())
         .select_from(LotLine)
         .join(Device, Device.id == LotLine.device_id)
-        .where(LotLine.lot_id == order.lot_id, LotLine.released_at.is_(None), Device.state == State.DELIVERED)
+        .where(
+            LotLine.lot_id == order.lot_id,
+            LotLine.released_at.is_(None),
+            Device.state == State.DELIVERED,
+            ~sa.exists().where(
+                Dispute.order_id == order.id,
+                Dispute.device_id == Device.id,
+                Dispute.outcome == DisputeOutcome.REFUND,
+            ),
+        )
     )
     if not left and order.state is OrderState.HANDED_OVER:
         order.state, order.closed_at = OrderState.SETTLED, now
         session.flush()
+
+
+def require_reservation(session: Session, buyer: UUID) -> None:
+    """Refuse a buyer who holds as many unpaid devices as one account may. Two steps of one buyer wait for each other.
+
+    Raises `Conflict`.
+    """
+    session.execute(sa.text("select pg_advisory_xact_lock(hashtextextended(:who, 0))"), {"who": f"buys {buyer}"})
+    held = session.scalar(
+        sa.select(sa.func.count())
+        .select_from(Order)
+        .where(Order.person_id == buyer, Order.listing_id.isnot(None), Order.state == OrderState.AWAITING_PAYMENT)
+    )
+    if (held or 0) >= MOST_RESERVED:
+        raise Conflict(
+            f"You hold {held} devices that are not paid yet, and one account may hold {MOST_RESERVED}. "
+            "Pay one of them, or let it lapse, then come back."
+        )
+
+
+def mine_of_listing(session: Session, listing_id: UUID, buyer: UUID) -> Order | None:
+    """The order that this buyer made for a listing and that did not come to nothing."""
+    return session.scalar(
+        sa.select(Order).where(
+            Order.listing_id == listing_id,
+            Order.person_id == buyer,
+            Order.state.not_in([OrderState.DEFAULTED, OrderState.REFUNDED]),
+        )
+    )
+
+
+def give_invoice_number(session: Session, order: Order, *, now: datetime) -> None:
+    """Number the invoice of a paid order, once: the next number of this year, without gaps."""
+    session.execute(sa.text("select pg_advisory_xact_lock(hashtextextended('invoice numbers', 0))"))
+    if session.get(Invoice, order.id) is not None:
+        return
+    last = session.scalar(sa.select(sa.func.max(Invoice.number)).where(Invoice.year == now.year))
+    session.add(Invoice(order_id=order.id, year=now.year, number=(last or 0) + 1, at=now))
+    session.flush()
 
 
 def expire_later(session: Session, order: Order) -> None:

@@ -1,10 +1,23 @@
 """Every table of every domain, so that migrations see them all."""
 
+from ewaste.accounts import (
+    answers,
+    firms,
+    kept_forms,
+    mailed,
+    passkeys,
+    second_factor,
+    sessions,
+    standing,
+    tokens,
+    tries,
+)
 from ewaste.accounts import models as accounts
 from ewaste.centres import models as centres
 from ewaste.certificates import models as certificates
-from ewaste.core import installation, refusals
+from ewaste.core import installation, job_errors, mail, refusals, sample
 from ewaste.core.database import Base
+from ewaste.devices import incidents
 from ewaste.devices import models as devices
 from ewaste.market import models as market
 from ewaste.payments import models as payments
@@ -14,13 +27,27 @@ from ewaste.tradein import models as tradein
 __all__ = [
     "Base",
     "accounts",
+    "answers",
     "centres",
     "certificates",
     "devices",
+    "firms",
+    "incidents",
     "installation",
+    "job_errors",
+    "kept_forms",
+    "mail",
+    "mailed",
     "market",
+    "passkeys",
     "payments",
     "processing",
     "refusals",
+    "sample",
+    "second_factor",
+    "sessions",
+    "standing",
+    "tokens",
     "tradein",
+    "tries",
 ]

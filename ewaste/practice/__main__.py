@@ -25,6 +25,7 @@ def main(argv: list[str] | None = None) -> int:
         practice = Practice(
             options.port,
             options.data,
+            mail_port=options.mail_port,
             webhook_url=options.webhook_url,
             webhook_secret=options.webhook_secret,
             float_amounts=dict(options.float or [_float(DEFAULT_FLOAT)]),
@@ -40,6 +41,8 @@ def main(argv: list[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: practice.stop())
     print(f"Practice money on {practice.url}", flush=True)
+    if practice.mailbox:
+        print(f"Practice mailbox on {practice.url}/mailbox", flush=True)
     practice.run()
     return 0
 
@@ -48,6 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m ewaste.practice", description="A payment provider for training.")
     parser.add_argument("--port", type=int, required=True, help="on 127.0.0.1; 0 takes a free one and prints it")
     parser.add_argument("--data", type=Path, required=True, help="the folder of its books")
+    parser.add_argument("--mail-port", type=int, help="where the mailbox takes mail, on 127.0.0.1; none when missing")
     parser.add_argument("--webhook-url", type=_loopback, help="where events are delivered; none are when missing")
     parser.add_argument(
         "--webhook-secret",

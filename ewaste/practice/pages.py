@@ -26,7 +26,7 @@ _METHODS = {"pay": "pm_card_visa", "decline": "pm_card_chargeDeclined"}
 @pages.get("/")
 def home() -> Response:
     """What this program is, and what it did lately."""
-    with _store().open() as books:
+    with store().open() as books:
         payments = books.select("payment_intent", limit=25)
         transfers = books.select("transfer", limit=25)
         refunds = books.select("refund", limit=25)
@@ -35,13 +35,13 @@ def home() -> Response:
             for currency, (a, p) in books.balance().items()
         ]
         (waiting,) = books.db.execute("select count(*) from deliveries where state = 'waiting'").fetchone()
-    return _page("home.html", balance=balance, payments=payments, transfers=transfers, refunds=refunds, waiting=waiting)
+    return page("home.html", balance=balance, payments=payments, transfers=transfers, refunds=refunds, waiting=waiting)
 
 
 @pages.get("/pay/<reference>")
 def pay_page(reference: str) -> Response:
     """The hosted checkout page."""
-    with _store().open() as books:
+    with store().open() as books:
         return _session_page(checkout.find(books, reference))
 
 
@@ -50,7 +50,7 @@ def pay(reference: str) -> AnyResponse:
     """The buyer pressed "Pay" or "Decline"."""
     _ours("pay", reference)
     method = _METHODS.get(request.form.get("action", ""))
-    with _store().open() as books:
+    with store().open() as books:
         session = checkout.find(books, reference)
         if method is None:
             return _session_page(session, problem="Choose one of the two buttons.", status=422)
@@ -65,12 +65,12 @@ def pay(reference: str) -> AnyResponse:
 @pages.get("/payee/<reference>")
 def payee_page(reference: str) -> AnyResponse:
     """A payee's onboarding page; a link that is too old leads back to where a new one is made."""
-    with _store().open() as books:
+    with store().open() as books:
         link = _link(books, reference)
         if link["expires_at"] <= books.now:
             return redirect(link["refresh_url"], 303)
         account = connect.retrieve_account(books, Params({}), link["account"])
-    return _page(
+    return page(
         "payee.html",
         account=account,
         token=_token("payee", reference),
@@ -82,7 +82,7 @@ def payee_page(reference: str) -> AnyResponse:
 def payee(reference: str) -> AnyResponse:
     """The payee gave practice bank details."""
     _ours("payee", reference)
-    with _store().open() as books:
+    with store().open() as books:
         link = _link(books, reference)
         if link["expires_at"] <= books.now:
             return redirect(link["refresh_url"], 303)
@@ -93,7 +93,7 @@ def payee(reference: str) -> AnyResponse:
 @pages.errorhandler(ApiError)
 def sorry(problem: ApiError) -> Response:
     """A refusal as a page, in words."""
-    return _page("sorry.html", status=problem.status, problem=str(problem))
+    return page("sorry.html", status=problem.status, problem=str(problem))
 
 
 def amount(minor: int, currency: str) -> str:
@@ -105,10 +105,17 @@ def amount(minor: int, currency: str) -> str:
 def _session_page(session: JSON, *, problem: str | None = None, status: int = 200) -> Response:
     leads_to = [session["success_url"], session["cancel_url"] or ""]
     token = _token("pay", session["id"])
-    return _page("pay.html", status=status, session=session, problem=problem, token=token, leads_to=leads_to)
+    return page("pay.html", status=status, session=session, problem=problem, token=token, leads_to=leads_to)
 
 
-def _page(template: str, *, status: int = 200, leads_to: list[str] | None = None, **values: object) -> Response:
+def store() -> Store:
+    """The books of this server."""
+    found: Store = current_app.config["STORE"]
+    return found
+
+
+def page(template: str, *, status: int = 200, leads_to: list[str] | None = None, **values: object) -> Response:
+    """A page that runs no script and sends its forms only here and to where the shop's links lead."""
     response = Response(render_template(template, amount=amount, **values), status=status)
     # A browser applies `form-action` to the redirect after the form too, so the shop's own address stands in it.
     parts = [urlsplit(url) for url in leads_to or [] if url]
@@ -131,15 +138,10 @@ def _ours(purpose: str, reference: str) -> None:
 
 
 def _token(purpose: str, reference: str) -> str:
-    return hmac.new(_store().secret.encode(), f"{purpose}:{reference}".encode(), hashlib.sha256).hexdigest()
+    return hmac.new(store().secret.encode(), f"{purpose}:{reference}".encode(), hashlib.sha256).hexdigest()
 
 
 def _link(books: Books, reference: str) -> JSON:
     if (link := books.get(reference, "account_link")) is None:
         raise ApiError(404, "invalid_request_error", "This link is not known here. Ask the marketplace for a new one.")
     return link
-
-
-def _store() -> Store:
-    store: Store = current_app.config["STORE"]
-    return store

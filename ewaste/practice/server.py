@@ -11,6 +11,7 @@ from flask import Flask
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from ewaste.practice.api import Keys, api
+from ewaste.practice.mailbox import Mailbox, letters
 from ewaste.practice.pages import pages
 from ewaste.practice.store import Store
 from ewaste.practice.webhooks import Postman
@@ -27,6 +28,7 @@ class Practice:
         port: int,
         data: Path,
         *,
+        mail_port: int | None = None,
         webhook_url: str | None,
         webhook_secret: str,
         float_amounts: dict[str, int] | None = None,
@@ -49,6 +51,8 @@ class Practice:
             Postman(self.store, webhook_url, webhook_secret, first_pause=first_pause) if webhook_url else None
         )
 
+        self.mailbox = Mailbox(self.store, mail_port) if mail_port is not None else None
+
     def run(self) -> None:
         """Serves until `stop` is called from another thread."""
         if self._postman:
@@ -57,6 +61,8 @@ class Practice:
             self._server.serve_forever()
         finally:
             self._server.server_close()
+            if self.mailbox:
+                self.mailbox.stop()
             if self._postman:
                 self._postman.stop()
             self.store.close()
@@ -86,6 +92,7 @@ def build(store: Store) -> Flask:
     )
     app.register_blueprint(api)
     app.register_blueprint(pages)
+    app.register_blueprint(letters)
     return app
 
 

@@ -39,6 +39,10 @@ create table if not exists deliveries (
     seq integer primary key autoincrement, event text not null, due real not null,
     tries integer not null default 0, state text not null default 'waiting');
 create index if not exists deliveries_waiting on deliveries (state, due);
+create table if not exists mails (
+    seq integer primary key autoincrement, message_id text not null unique, recipient text not null,
+    subject text not null, text text not null, at integer not null);
+create index if not exists mails_by_recipient on mails (recipient, seq);
 create table if not exists settings (name text primary key, value text not null);
 """
 

@@ -65,27 +65,44 @@ def clean(device_class: str, findings: Mapping[str, object]) -> dict[str, str | 
     Numbers may arrive as text. Raises BadFinding, naming the item, for one that is missing, unknown, not among the
     answers, out of range, or at odds with another (a device that does not turn on shows no picture).
     """
+    taken, wrong = _look(device_class, findings)
+    for field, message in wrong.items():
+        raise BadFinding(field, message)
+    return taken
+
+
+def problems(device_class: str, findings: Mapping[str, object]) -> dict[str, str]:
+    """All that is wrong with the findings at once: item → sentence, in the order of the bench."""
+    return _look(device_class, findings)[1]
+
+
+def _look(device_class: str, findings: Mapping[str, object]) -> tuple[dict[str, str | int], dict[str, str]]:
     checklist = {item.id: item for item in items(device_class)}
-    for field in findings:
-        if field not in checklist:
-            raise BadFinding(field, f"There is no item “{field}” on the checklist of a {device_class}.")
+    wrong = {
+        field: f"There is no item “{field}” on the checklist of a {device_class}."
+        for field in findings
+        if field not in checklist
+    }
     dead = findings.get("power") in ("off", "not_tested")
     taken: dict[str, str | int] = {}
     for item in checklist.values():
         value = findings.get(item.id)
         if value is None or value == "":
             if item.stage == "before-offer" and item.number is None and not (item.needs_power and dead):
-                raise BadFinding(item.id, f"{item.question} This item has no answer yet.")
+                wrong[item.id] = f"{item.question} This item has no answer yet."
             continue
-        taken[item.id] = _number(item, value, *item.number) if item.number else _choice(item, value)
+        try:
+            taken[item.id] = _number(item, value, *item.number) if item.number else _choice(item, value)
+        except BadFinding as error:
+            wrong[item.id] = error.message
     for field, value in taken.items():
         if dead and checklist[field].needs_power and value != "not_tested":
-            raise BadFinding(field, "The device was not running, so this cannot have been seen. Answer “not tested”.")
-    if taken["power"] == "not_tested" and taken.get("battery_state") != "damaged":
-        raise BadFinding("power", "Only a damaged battery is a reason not to try whether it turns on.")
+            wrong[field] = "The device was not running, so this cannot have been seen. Answer “not tested”."
+    if taken.get("power") == "not_tested" and taken.get("battery_state") != "damaged":
+        wrong["power"] = "Only a damaged battery is a reason not to try whether it turns on."
     if taken.get("battery_state") == "missing" and "battery_soh" in taken:
-        raise BadFinding("battery_soh", "There is no battery in the device, so there is no state of health to note.")
-    return taken
+        wrong["battery_soh"] = "There is no battery in the device, so there is no state of health to note."
+    return taken, wrong
 
 
 def _choice(item: Item, value: object) -> str:

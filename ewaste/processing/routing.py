@@ -44,7 +44,8 @@ class RouteInputs:
 
     `as_is_minor` is the selling price of the device as it is, `repaired_minor` the one it would have with the faults
     that we can repair gone (`repairable`). `stuck_medium` says that a storage medium failed its wipe and cannot be
-    taken out of the device. `battery_state` is ok, dead, damaged, missing or none; `battery_soh` is in percent.
+    taken out of the device; `remanufactured` that it was repaired already. `battery_state` is ok, dead, damaged,
+    missing or none; `battery_soh` is in percent.
     """
 
     device_class: str
@@ -58,6 +59,7 @@ class RouteInputs:
     battery_state: str = "none"
     battery_soh: int | None = None
     has_software: bool = False
+    remanufactured: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The form stored with a route."""
@@ -321,6 +323,8 @@ def _no_resale(inputs: RouteInputs, table: RoutingTable) -> str | None:
 
 
 def _no_repair(inputs: RouteInputs, data: Mapping[str, Any], repairs: list[tuple[str, Any]]) -> str | None:
+    if inputs.remanufactured:
+        return "It was remanufactured already; it is not repaired a second time."
     if not repairs:
         return "There is nothing on it that we know how to repair."
     if (

@@ -24,6 +24,7 @@ def decide(
     repaired_minor: int,
     mass_g: int,
     stuck_medium: bool,
+    remanufactured: bool = False,
     now: datetime,
 ) -> Routing:
     """Work out and keep the way of a device. Money in minor units of the routing table's currency."""
@@ -40,6 +41,7 @@ def decide(
         stuck_medium=stuck_medium,
         battery_state=grade.battery_state,
         battery_soh=grade.battery_soh,
+        remanufactured=remanufactured,
     )
     try:
         route = routing.route(inputs, table)

@@ -1,9 +1,13 @@
-"""Quotes given and offers made. Both keep what they were computed from, so that each can be replayed line by line."""
+"""Quotes given, offers made, and the price tables that both stand on.
+
+Quotes and offers keep what they were computed from, and no published table ever changes, so each can be replayed line
+by line.
+"""
 
 from __future__ import annotations
 
 import enum
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -66,6 +70,7 @@ class Offer(Base):
         sa.UniqueConstraint("device_id", "cycle"),
         sa.CheckConstraint("amount_minor >= 0", name="amount"),
         sa.CheckConstraint("(answered_at is null) = (state = 'open')", name="answered"),
+        sa.Index("ix_offers_open", "device_id", postgresql_where=sa.text("state = 'open'")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -85,3 +90,44 @@ class Offer(Base):
     answer_by: Mapped[datetime]
     answered_at: Mapped[datetime | None]
     pay_by: Mapped[datetime | None]
+
+
+class PublishedTable(Base):
+    """One version of the price table. Append-only: a table that was decided on never changes, and none is deleted.
+
+    It counts from `valid_from` on, once a second person has published it (`TableDecision`). The first one
+    came with the program: nobody proposed it, and it needs no decision.
+    """
+
+    __tablename__ = "price_tables"
+    __table_args__ = (
+        sa.CheckConstraint("length(reason) between 3 and 500", name="reason"),
+        sa.CheckConstraint("proposed_by is not null or number = 1", name="proposed"),
+        sa.UniqueConstraint("version", "proposed_by"),
+    )
+
+    version: Mapped[str] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(unique=True)
+    based_on: Mapped[str | None] = mapped_column(sa.ForeignKey("price_tables.version"))
+    content: Mapped[dict[str, Any]]
+    digest: Mapped[str] = mapped_column(sa.CHAR(64))
+    valid_from: Mapped[date] = mapped_column(sa.Date)
+    reason: Mapped[str]
+    proposed_by: Mapped[UUID | None] = mapped_column(sa.ForeignKey("people.id"))
+    proposed_at: Mapped[datetime]
+
+
+class TableDecision(Base):
+    """What became of a proposed table: published, by somebody else than who proposed it, or withdrawn. Append-only."""
+
+    __tablename__ = "price_table_decisions"
+    __table_args__ = (
+        sa.ForeignKeyConstraint(["version", "proposed_by"], ["price_tables.version", "price_tables.proposed_by"]),
+        sa.CheckConstraint("not published or decided_by <> proposed_by", name="four_eyes"),
+    )
+
+    version: Mapped[str] = mapped_column(primary_key=True)
+    proposed_by: Mapped[UUID]
+    published: Mapped[bool]
+    decided_by: Mapped[UUID] = mapped_column(sa.ForeignKey("people.id"))
+    at: Mapped[datetime]

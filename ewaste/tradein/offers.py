@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from ewaste.core import clock, jobs
 from ewaste.core.refusals import Conflict, NotFound
-from ewaste.tradein import pricing, quotes
+from ewaste.tradein import price_tables, pricing, quotes
 from ewaste.tradein.models import Offer, OfferState, Quote, Silence
 
 ANSWER_WITHIN = timedelta(days=14)
@@ -31,15 +31,9 @@ def make(
     now: datetime,
 ) -> Offer:
     """Work the quote out again with the condition that was found: same formula, same table, same day."""
-    declared = quotes.priced(quote)
-    table = pricing.load_price_table(quote.table_version)
-    again = pricing.price(
-        quotes.model(quote.model_code),
-        quote.storage_gb,
-        pricing.Condition.from_json(found),
-        quote.created_at.date(),
-        table,
-    )
+    declared = quotes.priced(session, quote)
+    table = price_tables.find(session, quote.table_version)
+    again = pricing.found(quote.inputs, pricing.Condition.from_json(found), table)
     stored = pricing.to_json(again)
     offer = Offer(
         device_id=device_id,

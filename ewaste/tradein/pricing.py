@@ -18,7 +18,7 @@ import io
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal, localcontext
 from enum import StrEnum
@@ -199,8 +199,22 @@ class MaterialValue:
 
 
 @dataclass(frozen=True)
+class BasePrice:
+    """A market price of one model that a table was published with, newer than the catalogue's: in US dollar cents."""
+
+    price_usd_minor: int
+    on: date
+    count: int
+    basis: str
+    source: str
+
+
+@dataclass(frozen=True)
 class PriceTable:
-    """One published version of all numbers of the formula. `digest` is the SHA-256 of its canonical JSON text."""
+    """One published version of all numbers of the formula. `digest` is the SHA-256 of its canonical JSON text.
+
+    `bases` are the market prices that came with this version; for every other model the catalogue's count.
+    """
 
     version: str
     rules_version: str
@@ -215,11 +229,14 @@ class PriceTable:
     buyback: Figure
     material: Mapping[str, MaterialValue]
     digest: str
+    bases: Mapping[str, BasePrice] = field(default_factory=dict)
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "PriceTable":
         """Builds a table from its published form. Raises KeyError or ValueError when the form is not complete."""
-        text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return cls(
             version=data["version"],
             rules_version=data["rules_version"],
@@ -236,7 +253,8 @@ class PriceTable:
                 k: MaterialValue(v["amount_minor"], v["typical_mass_g"], tuple(v["lines"]))
                 for k, v in data["material"].items()
             },
-            digest=hashlib.sha256(text.encode()).hexdigest(),
+            digest=digest(data),
+            bases={k: _base(v) for k, v in data.get("bases", {}).items()},
         )
 
 
@@ -321,6 +339,50 @@ def replay(inputs: Mapping[str, Any], table: PriceTable) -> Priced:
         )
     condition = Condition.from_json(inputs["condition"])
     return _work_out(inputs["model"], int(inputs["storage_gb"]), condition, date.fromisoformat(inputs["on"]), table)
+
+
+def found(inputs: Mapping[str, Any], condition: Condition, table: PriceTable) -> Priced:
+    """The quote with these inputs worked out again for another condition: same model, same day, same table.
+
+    The model is the one that the quote kept, so a later catalogue or a later market price changes nothing. Raises
+    `CannotReplay` for other rules or tables, `BadAnswer` for a fault that the class does not know.
+    """
+    device_class = replay(inputs, table).inputs["model"]["device_class"]
+    for fault in sorted(condition.faults):
+        if fault not in table.faults[device_class]:
+            raise BadAnswer("faults", f"“{FAULT_WORDS[fault]}” does not apply to a {device_class}.")
+    on = date.fromisoformat(inputs["on"])
+    return _work_out(inputs["model"], int(inputs["storage_gb"]), condition, on, table)
+
+
+def rebased(model: CatalogueModel, table: PriceTable) -> CatalogueModel:
+    """The model with the market price that this table brought for it, or else as it is in the catalogue."""
+    base = table.bases.get(model.id)
+    if base is None:
+        return model
+    return replace(
+        model,
+        observed_price_usd_minor=base.price_usd_minor,
+        observed_on=base.on,
+        observed_count=base.count,
+        bases={**model.bases, "observed_price_usd": base.basis},
+        sources={**model.sources, "observed_price_usd": base.source},
+    )
+
+
+def digest(data: Mapping[str, Any]) -> str:
+    """The SHA-256 of the canonical JSON text of a table's published form."""
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def built_in_form(version: str = CURRENT_TABLE) -> dict[str, Any]:
+    """The published form of a table that came with the program. Raises LookupError for any other version."""
+    file = resources.files(__package__) / "catalogue_data" / f"{version}.json"
+    if not re.fullmatch(r"prices-\d{4}-\d{2}(-[a-z0-9]+)?", version) or not file.is_file():
+        raise LookupError(f"There is no price table {version}.")
+    form: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return form
 
 
 def add_up(lines: Iterable[Line]) -> int:
@@ -413,7 +475,10 @@ def load_catalogue() -> list[CatalogueModel]:
 
 
 def load_price_table(version: str = CURRENT_TABLE) -> PriceTable:
-    """A published price table by its version. Raises LookupError for a version that was never published."""
+    """A price table that came with the program. Raises LookupError for any other version.
+
+    What was published since stands in the database: `tradein.price_tables` finds it.
+    """
     return _table(version)
 
 
@@ -425,10 +490,7 @@ def _catalogue() -> tuple[CatalogueModel, ...]:
 
 @cache
 def _table(version: str) -> PriceTable:
-    file = resources.files(__package__) / "catalogue_data" / f"{version}.json"
-    if not re.fullmatch(r"prices-\d{4}-\d{2}(-[a-z0-9]+)?", version) or not file.is_file():
-        raise LookupError(f"There is no price table {version}.")
-    return PriceTable.from_json(json.loads(file.read_text(encoding="utf-8")))
+    return PriceTable.from_json(built_in_form(version))
 
 
 def _model(row: Mapping[str, str]) -> CatalogueModel:
@@ -481,6 +543,16 @@ def _figure(data: Mapping[str, Any]) -> Figure:
         low=Decimal(data["low"]) if "low" in data else None,
         high=Decimal(data["high"]) if "high" in data else None,
         group=data.get("group", ""),
+    )
+
+
+def _base(data: Mapping[str, Any]) -> BasePrice:
+    return BasePrice(
+        price_usd_minor=int(data["price_usd_minor"]),
+        on=date.fromisoformat(data["on"]),
+        count=int(data["count"]),
+        basis=data["basis"],
+        source=data["source"],
     )
 
 

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ewaste.accounts.models import Actor, Role
+from ewaste.accounts.models import SELLERS, Actor
 from ewaste.core.ids import QUOTE, new_code, read_code
 from ewaste.core.refusals import Conflict, Invalid, NotFound
-from ewaste.tradein import pricing, questions
+from ewaste.tradein import price_tables, pricing, questions
 from ewaste.tradein.models import Quote
 
 LOCK = timedelta(days=28)
@@ -46,7 +46,8 @@ def make(
     now: datetime,
 ) -> Quote:
     """A quote for a device as its owner describes it. Raises `Invalid` with the field that needs another answer."""
-    chosen, table = model(model_code), pricing.load_price_table()
+    table = price_tables.current(session, now.date())
+    chosen = pricing.rebased(model(model_code), table)
     try:
         condition = questions.condition_from_answers(chosen.device_class, answers)
         priced = pricing.price(chosen, storage_gb, condition, now.date(), table)
@@ -55,7 +56,7 @@ def make(
     stored = pricing.to_json(priced)
     quote = Quote(
         code=new_code(QUOTE),
-        person_id=actor.id if actor.role is Role.CONSUMER else None,
+        person_id=actor.id if actor.role in SELLERS else None,
         model_code=chosen.id,
         device_class=chosen.device_class,
         brand=chosen.brand,
@@ -92,9 +93,12 @@ def require_open(quote: Quote, *, now: datetime) -> None:
         raise Conflict(f"This quote was good until {quote.valid_until:%d %B %Y}. Make a new one; it takes two minutes.")
 
 
-def priced(quote: Quote) -> pricing.Priced:
-    """The quote as it was priced. Raises `pricing.CannotReplay` when the stored lines do not come out again."""
-    again = pricing.replay(quote.inputs, pricing.load_price_table(quote.table_version))
+def priced(session: Session, quote: Quote) -> pricing.Priced:
+    """The quote as it was priced, by the table of its own version, however many were published since.
+
+    Raises `pricing.CannotReplay` when the stored lines do not come out again, `LookupError` without its table.
+    """
+    again = pricing.replay(quote.inputs, price_tables.find(session, quote.table_version))
     if again.amount_minor != quote.amount_minor or pricing.to_json(again)["lines"] != quote.lines:
         raise pricing.CannotReplay(f"Quote {quote.code} does not come out the same again.")
     return again

@@ -81,7 +81,7 @@ def _quotes(session: Session, found: Found) -> None:
     for quote in session.scalars(sa.select(Quote).execution_options(yield_per=500)):
         count += 1
         try:
-            quotes.priced(quote)
+            quotes.priced(session, quote)
         except (pricing.CannotReplay, LookupError) as error:
             found.wrong.append(f"Quote {quote.code} does not come out again: {error}")
     found.counted.append((count, "quotes, worked out again line by line"))

@@ -5,33 +5,57 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from ewaste.accounts import policy
 from ewaste.accounts.models import Actor, Organisation, Person
 from ewaste.accounts.policy import Action
 from ewaste.centres.models import Centre, EnrolmentCode, SeenNonce, Standing, Station, WorkOrder
-from ewaste.certificates.models import Clearance
-from ewaste.certificates.policy import POLICY
-from ewaste.core.ids import read_code
+from ewaste.certificates.models import CertificateLine, CertificateRefusal, Clearance
+from ewaste.certificates.policy import POLICY, SECOND_PERSON
+from ewaste.core.ids import DEVICE, WORK_ORDER, read_code
 from ewaste.core.refusals import NotFound
 from ewaste.devices.lifecycle import AWAY, ENDS, WAYS, State
 from ewaste.devices.media import SOLDERED
-from ewaste.devices.models import CustodyEvent, Device, Hold, HoldKind, Medium, MediumEvent, MediumEventKind, MediumKind
+from ewaste.devices.models import (
+    CustodyEvent,
+    Device,
+    Hold,
+    HoldKind,
+    Medium,
+    MediumEvent,
+    MediumEventKind,
+    MediumKind,
+    Validation,
+    ValidationResult,
+)
 from ewaste.market.models import Listing, Lot, LotLine, Order, OrderState
 from ewaste.processing import checklist
-from ewaste.tradein import questions
+from ewaste.tradein import pricing, questions
 from ewaste.tradein.models import Offer, OfferState, Quote
 from ewaste.views import device as devices
-from ewaste.views import shapes
+from ewaste.views import queues, shapes
 
-# What the bench works on, the most pressing first.
-WORK = (State.RECEIVED, State.DESTROYING, State.CLEARING, State.INSPECTED, State.EXPECTED)
+WORK = queues.WORK
+# The queues of the bench in the order of the work: name, and the words on its tab.
+QUEUES: Mapping[str, str] = {
+    "expected": "To arrive",
+    "received": "To inspect",
+    "inspected": "Owner is asked",
+    "back": "To send back",
+    "order": "To order a wipe",
+    "wiping": "Being wiped",
+    "failed": "Failed",
+    "second": "Second person",
+    "again": "To wipe anew",
+    "hold": "On hold",
+    "sold": "For collection",
+}
 HERE = (State.RECEIVED, State.INSPECTED, State.CLEARING, State.DESTROYING)
 BACK_FROM = (State.DELIVERED, State.LOST)  # From there a device may come back.
 # The station's program overwrites drives that a computer can address; these are destroyed (docs/adr/0016).
@@ -51,7 +75,7 @@ DECLARED: Mapping[str, tuple[str, Mapping[str, str]]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Bench:
     """What decides a device's next step at the bench."""
 
@@ -62,6 +86,8 @@ class Bench:
     offer: OfferState | None
     order: str | None
     order_open: bool
+    refused: bool = False
+    unconfirmed: int = 0
 
 
 def require(actor: Actor) -> UUID:
@@ -77,22 +103,26 @@ def find(session: Session, actor: Actor, code: str) -> Device:
 
 
 def look_up(session: Session, actor: Actor, text: str) -> str:
-    """The code of the device that a scanner or a person means: by its code, its serial, or a medium's serial.
+    """The code of the device that a scanner or a person means: by its code or a work order's, its serial number or
+    IMEI, or a medium's serial.
 
     Raises `NotFound` naming the field.
     """
     centre_id = require(actor)
     bare = "".join(text.split()).upper()[:64]
     here = sa.select(Device.code).where(Device.centre_id == centre_id).order_by(Device.created_at.desc()).limit(1)
-    code = read_code(bare, "D")
+    code, order = read_code(bare, DEVICE), read_code(bare, WORK_ORDER)
     found = session.scalar(here.where(Device.code == code)) if code else None
+    if found is None and order:
+        found = session.scalar(here.join(WorkOrder, WorkOrder.device_id == Device.id).where(WorkOrder.code == order))
     if found is None and bare:
+        spellings = {bare, bare.replace("-", "").replace("/", "")}
         by_medium = sa.select(Medium.device_id).where(sa.func.upper(Medium.serial) == bare)
         found = session.scalar(
             here.where(
                 sa.or_(
-                    Device.claimed_serial == bare,
-                    Device.observed["serial"].as_string() == bare,
+                    Device.claimed_serial.in_(spellings),
+                    Device.observed["serial"].as_string().in_(spellings),
                     Device.id.in_(by_medium),
                 )
             )
@@ -105,40 +135,171 @@ def look_up(session: Session, actor: Actor, text: str) -> str:
     return found
 
 
-def queue(session: Session, actor: Actor, *, state: str | None, page: int, now: datetime) -> dict[str, Any]:
-    """The bench: how many devices stand where, one page of them, and what waits to be collected.
+def near(session: Session, actor: Actor, text: str) -> list[dict[str, Any]]:
+    """Devices of the actor's centre that what was scanned may stand for: a part of a code, serial or model; ten."""
+    centre_id = require(actor)
+    bare = " ".join(text.split())[:64]
+    if len(bare) < 2:
+        return []
+    pattern = shapes.like(bare)
+    rows = session.scalars(
+        sa.select(Device)
+        .where(
+            Device.centre_id == centre_id,
+            sa.or_(
+                Device.code.ilike(pattern),
+                Device.claimed_serial.ilike(pattern),
+                Device.observed["serial"].as_string().ilike(pattern),
+                (Device.brand + " " + Device.model).ilike(pattern),
+                Device.id.in_(sa.select(Medium.device_id).where(Medium.serial.ilike(pattern))),
+            ),
+        )
+        .order_by(Device.since.desc(), Device.id)
+        .limit(10)
+    )
+    return [
+        {
+            "code": found.code,
+            "title": shapes.title(found.brand, found.model),
+            "state": found.state.value,
+            "serial": str(found.observed.get("serial", found.claimed_serial)),
+        }
+        for found in rows
+    ]
 
-    Without a `state`: everything that waits for the bench's own hands, the most pressing first.
+
+def queue(
+    session: Session, actor: Actor, *, state: str | None, page: int, now: datetime, size: int = shapes.PAGE_SIZE
+) -> dict[str, Any]:
+    """The bench: how many devices wait in which queue, one page of them, the oldest first, and what is to be collected.
+
+    `state` names a queue, or a state for what lies elsewhere. Without it: everything that waits for the bench's own
+    hands, the most pressing first.
     """
     centre_id = require(actor)
-    counts: dict[State, int] = {
-        row[0]: int(row[1])
-        for row in session.execute(
-            sa.select(Device.state, sa.func.count()).where(Device.centre_id == centre_id).group_by(Device.state)
-        )
-    }
-    chosen = State(state) if state in set(State) else None
-    query = _rows().where(Device.centre_id == centre_id)
-    if chosen is not None:
-        query, total = query.where(Device.state == chosen), counts.get(chosen, 0)
-        query = query.order_by(CustodyEvent.at.desc(), Device.id)
+    about, counted = _centre(session, centre_id, now)
+    counts, elsewhere = queues.read_counts(counted)
+    states = {member.value: number for member, number in elsewhere.items() if number}
+    chosen = state if state in QUEUES or state in states else None
+    skip = (page - 1) * size
+    if chosen is None and not counts["again"]:
+        total = sum(elsewhere[member] for member in WORK)
+        rows = queues.most_pressing(session, centre_id, elsewhere, _PRESSING, skip=skip, take=size)
     else:
-        # What fell out of its way (a revocation, a medium found) waits to be wiped anew.
-        wanted = sa.or_(Device.state.in_(WORK), sa.and_(Device.state.in_(WAYS), ~_CLEAR))
-        query = query.where(wanted)
-        total = shapes.count(session, sa.select(Device.id).where(Device.centre_id == centre_id, wanted))
-        rank = sa.case({member.value: place for place, member in enumerate(WORK)}, value=Device.state, else_=0)
-        query = query.order_by(rank, CustodyEvent.at, Device.id)
-    rows = session.execute(query.limit(shapes.PAGE_SIZE).offset((page - 1) * shapes.PAGE_SIZE)).all()
+        ids, total = _picked(session, centre_id, chosen, counts, elsewhere, now, skip=skip, take=size)
+        rows = queues.rows(session, ids, _LISTED)
     return {
-        "groups": [
-            {"state": member.value, "label": None, "count": counts[member]} for member in State if counts.get(member)
+        "groups": [{"state": name, "label": label, "count": counts[name]} for name, label in QUEUES.items()],
+        "elsewhere": [
+            {"state": member.value, "count": states[member.value]}
+            for member in State
+            if member.value in states and member not in WORK and member is not State.SOLD
         ],
-        "state": chosen.value if chosen else None,
+        "state": chosen,
         "devices": [_row(row, now) for row in rows],
         "total": total,
-        "collections": _collections(session, centre_id),
-        "centre": _centre(session, centre_id, now),
+        **about,
+    }
+
+
+def _picked(
+    session: Session,
+    centre_id: UUID,
+    chosen: str | None,
+    counts: Mapping[str, int],
+    elsewhere: Mapping[State, int],
+    now: datetime,
+    *,
+    skip: int,
+    take: int,
+) -> tuple[list[UUID], int]:
+    """One page of a queue, of a state, or of all there is to do where something fell out of its way; and how many."""
+    wanted: sa.ColumnElement[bool]
+    order: tuple[Any, ...] = (Device.since, Device.id)
+    if chosen is not None and chosen in QUEUES:
+        wanted, total = _in_queue(chosen, now), counts[chosen]
+    elif chosen is not None:
+        wanted, total = Device.state == State(chosen), elsewhere[State(chosen)]
+    else:
+        # What fell out of its way (a revocation, a medium found) waits to be wiped anew.
+        again = sa.and_(Device.state.in_(WAYS), _FREE, ~_IS_CLEAR)
+        wanted = sa.or_(Device.state.in_(WORK), again)
+        total = sum(elsewhere[member] for member in WORK) + int(session.scalar(_count(centre_id, again)) or 0)
+        rank = sa.case({member.value: place for place, member in enumerate(WORK)}, value=Device.state, else_=0)
+        order = (rank, *order)
+    picked = sa.select(Device.id).where(Device.centre_id == centre_id, wanted).order_by(*order)
+    return list(session.scalars(picked.limit(take).offset(skip))), total
+
+
+def live(session: Session, actor: Actor, code: str, *, now: datetime) -> dict[str, Any]:
+    """How the wipe of a device stands now: its state, its work order, why a certificate was refused, and when a station
+    of this centre last spoke with us.
+    """
+    found = find(session, actor, code)
+    standing = _standing(session.execute(_rows(Device.id).where(Device.id == found.id)).one(), now)
+    reason = session.scalar(
+        sa.select(CertificateRefusal.reason)
+        .join(WorkOrder, WorkOrder.device_id == found.id)
+        .where(
+            CertificateRefusal.device_code == found.code,
+            WorkOrder.code == standing.order,
+            CertificateRefusal.at >= WorkOrder.issued_at,
+        )
+        .order_by(CertificateRefusal.at.desc())
+        .limit(1)
+    )
+    return {
+        "code": found.code,
+        "state": found.state.value,
+        "version": found.custody_seq,
+        "since": found.since,
+        "waiting": standing.state in (State.CLEARING, State.DESTROYING) and standing.order_open,
+        "order": standing.order,
+        "refused": reason,
+        "synced_at": session.scalar(
+            sa.select(sa.func.max(SeenNonce.at))
+            .join(Station, Station.id == SeenNonce.station_id)
+            .where(Station.centre_id == found.centre_id)
+        ),
+    }
+
+
+def labels(session: Session, actor: Actor, codes: Sequence[str]) -> dict[str, Any]:
+    """What stands on the labels of these devices of the actor's centre, and of their media. Others are left out."""
+    centre_id = require(actor)
+    bare = [read for read in (read_code(code, DEVICE) for code in codes[: shapes.PAGE_SIZE]) if read]
+    found = session.scalars(
+        sa.select(Device).where(Device.centre_id == centre_id, Device.code.in_(bare)).order_by(Device.code)
+    ).all()
+    media: dict[UUID, list[dict[str, Any]]] = {}
+    for event in session.execute(
+        sa.select(Medium, MediumEvent.evidence["seal"].as_string().label("seal"))
+        .join(MediumEvent, MediumEvent.medium_id == Medium.id)
+        .join(Device, sa.and_(Device.id == Medium.device_id, Device.cycle == MediumEvent.cycle))
+        .where(Medium.device_id.in_([one.id for one in found]), MediumEvent.kind == MediumEventKind.HELD)
+        .order_by(Medium.serial)
+    ):
+        medium = event.Medium
+        media.setdefault(medium.device_id, []).append(
+            {"kind": medium.kind.value, "model": medium.model, "serial": medium.serial, "seal": event.seal}
+        )
+    centre = session.get_one(Organisation, centre_id)
+    return {
+        "labels": [
+            {
+                "code": one.code,
+                "title": shapes.title(one.brand, one.model),
+                "serial": str(one.observed.get("serial", one.claimed_serial)),
+                "cycle": one.cycle,
+                "state": one.state.value,
+                "media": media.get(one.id, []),
+            }
+            for one in found
+        ],
+        "centre": {
+            "name": centre.name,
+            "address_lines": [centre.city, shapes.COUNTRIES.get(centre.country, centre.country)],
+        },
     }
 
 
@@ -146,12 +307,13 @@ def device(session: Session, actor: Actor, code: str, *, now: datetime) -> dict[
     """One device on the bench: its story, what was declared, the checklist, and which steps are open to it now."""
     found = find(session, actor, code)
     told = devices.story(session, found.id, actor)
-    row = session.execute(_rows().where(Device.id == found.id)).one()
+    row = session.execute(_rows(Device.id).where(Device.id == found.id)).one()
     standing = _standing(row, now)
     quote = session.scalar(sa.select(Quote).where(Quote.device_id == found.id))
     answers = quote.inputs.get("answers", {}) if quote else {}
     waiting = [medium for medium in told["media"] if medium["status"] in ("found", "wipe-failed")]
     title, text = _next(standing)
+    unconfirmed = [medium for medium in told["media"] if _needs_second(medium)]
     refused = _refused_since(told)
     if refused and standing.state in (State.CLEARING, State.DESTROYING) and standing.order_open and not standing.holds:
         title = f"Certify again: {title[0].lower()}{title[1:]}"
@@ -162,8 +324,10 @@ def device(session: Session, actor: Actor, code: str, *, now: datetime) -> dict[
         | {
             "declared": _declared(device_class, answers),
             "next": {"title": title, "text": text, "by": _due(standing, row), "who": None},
+            "usual_mass_g": _usual_mass(found),
         },
-        "checklist": _checklist(device_class, answers) if standing.state is State.RECEIVED else [],
+        "checklist": _sections(device_class, answers, standing.state),
+        "unconfirmed": unconfirmed,
         "work_order": _work_order(session, found, told["work_order"], now),
         "policies": [
             {
@@ -176,8 +340,16 @@ def device(session: Session, actor: Actor, code: str, *, now: datetime) -> dict[
         "hold_kinds": [kind.value for kind in HoldKind],
         "waiting_media": waiting,
         "separable_media": [medium for medium in waiting if separable(medium)],
-        "may": _may(standing, waiting),
+        "may": _may(standing, waiting, unconfirmed),
     }
+
+
+def _needs_second(medium: Mapping[str, Any]) -> bool:
+    """Whether a second person has yet to say that this medium was destroyed, or will have to before it is sold."""
+    doomed = medium["status"] in ("destroyed", "wipe-failed") or (
+        medium["status"] == "found" and medium["kind"] in NOT_OVERWRITTEN
+    )
+    return doomed and not medium["apart"] and medium["second_person"] != ValidationResult.CONFIRMED
 
 
 def stations(session: Session, actor: Actor, *, now: datetime) -> dict[str, Any]:
@@ -251,24 +423,104 @@ _CLEAR = (
     .correlate(Device)
     .exists()
 )
+_UNCONFIRMED = (
+    sa.select(sa.func.count())
+    .select_from(CertificateLine)
+    .join(Clearance, Clearance.certificate_id == CertificateLine.certificate_id)
+    .where(
+        Clearance.device_id == Device.id,
+        Clearance.ended_at.is_(None),
+        CertificateLine.evidence_class.in_(SECOND_PERSON),
+        sa.select(Validation.result)
+        .where(
+            Validation.medium_id == CertificateLine.medium_id,
+            Validation.device_id == Device.id,
+            Validation.cycle == Device.cycle,
+        )
+        .order_by(Validation.seq.desc())
+        .limit(1)
+        .correlate(CertificateLine, Device)
+        .scalar_subquery()
+        .is_distinct_from(ValidationResult.CONFIRMED),
+    )
+    .correlate(Device)
+    .scalar_subquery()
+)
+# The same as sets that do not look at the device: read once for a list, however long it is.
+_FREE = Device.id.not_in(sa.select(Hold.device_id).where(Hold.lifted_at.is_(None)))
+_ASKED = Device.id.in_(sa.select(Offer.device_id).where(Offer.state == OfferState.OPEN))
+_IS_CLEAR = Device.id.in_(sa.select(Clearance.device_id).where(Clearance.ended_at.is_(None)))
 
 
-def _rows() -> sa.Select[Any]:
-    """A device with its last event, its offer and its open work order: one row each."""
+def _ordered(now: datetime) -> sa.ColumnElement[bool]:
+    return Device.id.in_(
+        sa.select(WorkOrder.device_id).where(
+            WorkOrder.consumed_at.is_(None), WorkOrder.superseded_at.is_(None), WorkOrder.expires_at > now
+        )
+    )
+
+
+def _refused(now: datetime) -> sa.ColumnElement[bool]:
+    """A certificate was refused since the open work order was issued."""
+    spoken_of = aliased(Device)
+    return Device.code.in_(
+        sa.select(CertificateRefusal.device_code)
+        .join(spoken_of, spoken_of.code == CertificateRefusal.device_code)
+        .join(WorkOrder, WorkOrder.device_id == spoken_of.id)
+        .where(
+            WorkOrder.consumed_at.is_(None),
+            WorkOrder.superseded_at.is_(None),
+            WorkOrder.expires_at > now,
+            CertificateRefusal.at >= WorkOrder.issued_at,
+        )
+    )
+
+
+def _in_queue(name: str, now: datetime) -> sa.ColumnElement[bool]:
+    """What a device of this queue fulfils. A device that stands on hold is in no other queue."""
+    wipe, ordered, refused = Device.state == State.CLEARING, _ordered(now), _refused(now)
+    rules: dict[str, sa.ColumnElement[bool]] = {
+        "expected": sa.and_(Device.state == State.EXPECTED, _FREE),
+        "received": sa.and_(Device.state == State.RECEIVED, _FREE),
+        "inspected": sa.and_(Device.state == State.INSPECTED, _FREE, _ASKED),
+        "back": sa.and_(Device.state == State.INSPECTED, _FREE, ~_ASKED),
+        "order": sa.and_(wipe, _FREE, ~ordered),
+        "wiping": sa.and_(wipe, _FREE, ordered, ~refused),
+        "failed": sa.and_(sa.or_(Device.state == State.DESTROYING, sa.and_(wipe, ordered, refused)), _FREE),
+        "second": sa.and_(Device.state == State.CLEARED, _FREE, _IS_CLEAR),
+        "again": sa.and_(Device.state.in_([*WAYS, State.CLEARED]), _FREE, ~_IS_CLEAR),
+        "hold": sa.and_(~_FREE, Device.state.not_in(ENDS)),
+        "sold": Device.state == State.SOLD,
+    }
+    return rules[name]
+
+
+def _count(centre_id: UUID, wanted: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    return sa.select(sa.func.count()).select_from(Device).where(Device.centre_id == centre_id, wanted)
+
+
+def _rows(*columns: Any) -> sa.Select[Any]:
+    """A device with its offer and its open work order: one row each, with these columns of the device."""
     return (
         sa.select(
-            Device,
-            CustodyEvent.at.label("since"),
+            *columns,
+            Device.state.label("state"),
             _HELD.label("holds"),
             _MEDIA.label("media"),
-            _CLEAR.label("clear"),
+            # Looked at only where it decides something.
+            sa.case((Device.state.in_([*WAYS, State.CLEARED]), _CLEAR), else_=sa.false()).label("clear"),
+            sa.case((Device.state == State.CLEARED, _UNCONFIRMED), else_=0).label("unconfirmed"),
             Offer.state.label("offer"),
             Offer.answer_by,
             Offer.pay_by,
             WorkOrder.code.label("order"),
             WorkOrder.expires_at.label("order_until"),
+            sa.select(sa.literal(1))
+            .where(CertificateRefusal.device_code == Device.code, CertificateRefusal.at >= WorkOrder.issued_at)
+            .correlate(Device, WorkOrder)
+            .exists()
+            .label("refused"),
         )
-        .join(CustodyEvent, sa.and_(CustodyEvent.device_id == Device.id, CustodyEvent.seq == Device.custody_seq))
         .outerjoin(Offer, sa.and_(Offer.device_id == Device.id, Offer.cycle == Device.cycle))
         .outerjoin(
             WorkOrder,
@@ -279,27 +531,44 @@ def _rows() -> sa.Select[Any]:
     )
 
 
+# The rows of a list, put together once: what a device is called, and what decides its next step.
+_IN_A_LIST = _rows(
+    Device.id,
+    Device.code,
+    Device.brand,
+    Device.model,
+    Device.device_class,
+    sa.func.coalesce(Device.observed["serial"].as_string(), Device.claimed_serial).label("serial"),
+    Device.since,
+)
+_LISTED = _IN_A_LIST.where(Device.id == sa.func.any(sa.bindparam("ids", type_=sa.ARRAY(sa.Uuid()))))
+_PRESSING = queues.pressing(_IN_A_LIST)
+
+
 def _standing(row: Any, now: datetime) -> Bench:
     return Bench(
-        state=row.Device.state,
+        state=row.state,
         holds=row.holds,
         media=row.media,
         clear=row.clear,
         offer=row.offer,
         order=row.order,
         order_open=row.order is not None and row.order_until > now,
+        refused=bool(row.refused),
+        unconfirmed=row.unconfirmed,
     )
 
 
 def _row(row: Any, now: datetime) -> dict[str, Any]:
-    found, standing = row.Device, _standing(row, now)
+    standing = _standing(row, now)
     return {
-        "code": found.code,
-        "title": shapes.title(found.brand, found.model),
-        "device_class": found.device_class.value,
-        "state": found.state.value,
-        "serial": str(found.observed.get("serial", found.claimed_serial)),
+        "code": row.code,
+        "title": shapes.title(row.brand, row.model),
+        "device_class": row.device_class.value,
+        "state": row.state.value,
+        "serial": row.serial,
         "since": row.since,
+        "age": max(now - row.since, timedelta()),
         "next_step": _next(standing)[0],
         "holds": row.holds,
         "media": row.media,
@@ -330,9 +599,18 @@ def _next(standing: Bench) -> tuple[str, str | None]:
         return "Send it back", "The owner did not take the offer."
     if state in (State.CLEARING, State.DESTROYING):
         return _clearing(standing)
-    if state in WAYS and not standing.clear:
+    if (state in WAYS or state is State.CLEARED) and not standing.clear:
         return "Clear it again", "Its clearance ended: a certificate was revoked, or a medium was found. Wipe it anew."
+    if state is State.CLEARED:
+        return (
+            "A second person confirms it",
+            "People saw it destroyed; no machine can read that back. Somebody who did not work on this device looks.",
+        )
     return {
+        State.FOR_REMANUFACTURE: (
+            "Repair it, or keep it until it is sold",
+            "Once it is repaired here, inspect it again.",
+        ),
         State.SOLD: ("Hand it over", "Against the buyer’s collection code, on the bench page."),
         State.LOST: ("Find it", "When it turns up, receive it again."),
         State.DELIVERED: ("It is with its buyer", "If it comes back, receive it: it is inspected and wiped anew."),
@@ -345,6 +623,8 @@ def _clearing(standing: Bench) -> tuple[str, str | None]:
     if not standing.order_open:
         why = "The last one ran out." if standing.order else "It names every medium that you noted."
         return "Issue the work order", why
+    if standing.refused and standing.state is State.CLEARING:
+        return "Certify again", f"A certificate under work order {standing.order} was refused."
     if standing.state is State.DESTROYING:
         return "Destroy the medium", f"Then certify at the station under work order {standing.order}."
     return "Wipe and certify", f"At the station, under work order {standing.order}."
@@ -360,7 +640,7 @@ def _refused_since(told: Mapping[str, Any]) -> str | None:
     return str(newest["reason"]) if newest and newest["received_at"] >= order["created_at"] else None
 
 
-def _may(standing: Bench, waiting: Sequence[Any]) -> set[str]:
+def _may(standing: Bench, waiting: Sequence[Any], unconfirmed: Sequence[Any]) -> set[str]:
     state, free = standing.state, not standing.holds
     clearing = state in (State.CLEARING, State.DESTROYING)
     rules = {
@@ -373,7 +653,12 @@ def _may(standing: Bench, waiting: Sequence[Any]) -> set[str]:
         "failed": clearing and any(medium["status"] == "found" for medium in waiting),
         "apart": state in HERE and any(separable(medium) for medium in waiting),
         "upload": clearing,
-        "clear_again": state in WAYS and not standing.clear and free,
+        "clear_again": (state in WAYS or state is State.CLEARED) and not standing.clear and free,
+        "validate": bool(unconfirmed) and (clearing or state is State.CLEARED),
+        "reinspect": state is State.FOR_REMANUFACTURE and standing.clear and free,
+        "photograph": state not in AWAY,
+        "correct": True,
+        "label": state not in ENDS,
         "hold": state not in AWAY or state is State.EXPECTED,
         "lift": bool(standing.holds),
         "send_back": free
@@ -392,17 +677,48 @@ def _declared(device_class: str, answers: Mapping[str, str]) -> list[tuple[str, 
     return said
 
 
-def _checklist(device_class: str, answers: Mapping[str, str]) -> list[dict[str, Any]]:
-    listed: list[dict[str, Any]] = [
-        {
-            "name": "observed_serial",
-            "label": "Which serial number or IMEI does the device itself show?",
-            "hint": "Read it from the device: settings, *#06#, the label under the case. Copy it from nowhere else.",
-            "kind": "text",
-            "unit": None,
-            "options": [],
-            "declared": None,
-        },
+# The parts of the inspection form, and the items of the checklist that stand in each; the rest stands in the last.
+SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("Identity", ("observed_serial", "mass_g", "identity", "used")),
+    ("Safety and power", ("battery_state", "power", "battery_soh", "liquid")),
+    ("Looks", ("screen_wear", "screen_crack", "body_wear", "back_crack", "display")),
+    ("Locks", ("account_lock", "firmware_lock", "network_lock")),
+    ("Contents", ("storage", "charger")),
+    ("Function, on the wiped device", ()),
+)
+
+
+def _sections(device_class: str, answers: Mapping[str, str], state: State) -> list[dict[str, Any]]:
+    """The form of an inspection, in sections; of the second one, with the tests that a wiped device allows."""
+    if state not in (State.RECEIVED, State.FOR_REMANUFACTURE):
+        return []
+    again = state is State.FOR_REMANUFACTURE
+    listed = _checklist(device_class, {} if again else answers, whole=again)
+    known = {name for _, names in SECTIONS for name in names}
+    sections = [
+        {"title": title, "fields": [field for field in listed if field["name"] in names]}
+        for title, names in SECTIONS[:-1]
+    ]
+    sections.append({"title": SECTIONS[-1][0], "fields": [field for field in listed if field["name"] not in known]})
+    return [section for section in sections if section["fields"]]
+
+
+def _checklist(device_class: str, answers: Mapping[str, str], *, whole: bool) -> list[dict[str, Any]]:
+    listed: list[dict[str, Any]] = []
+    if not whole:
+        listed.append(
+            {
+                "name": "observed_serial",
+                "label": "Which serial number or IMEI does the device itself show?",
+                "hint": "Read it from the device: settings, *#06#, the label under the case. Copy it from nowhere.",
+                "kind": "text",
+                "unit": None,
+                "options": [],
+                "declared": None,
+                "required": True,
+            }
+        )
+    listed.append(
         {
             "name": "mass_g",
             "label": "What does the device weigh, out of its parcel?",
@@ -411,9 +727,10 @@ def _checklist(device_class: str, answers: Mapping[str, str]) -> list[dict[str, 
             "unit": "g",
             "options": [],
             "declared": None,
-        },
-    ]
-    for item in checklist.items(device_class, stage="before-offer"):
+            "required": True,
+        }
+    )
+    for item in checklist.items(device_class, None if whole else "before-offer"):
         question, words = DECLARED.get(item.id, ("", {}))
         listed.append(
             {
@@ -424,9 +741,15 @@ def _checklist(device_class: str, answers: Mapping[str, str]) -> list[dict[str, 
                 "unit": item.unit or None,
                 "options": [{"value": answer.value, "label": answer.label} for answer in item.answers],
                 "declared": words.get(str(answers.get(question))),
+                "required": item.stage == "before-offer" and item.number is None,
             }
         )
     return listed
+
+
+def _usual_mass(found: Device) -> int | None:
+    """What such a device weighs by the catalogue, in grams."""
+    return next((model.mass_g for model in pricing.load_catalogue() if model.id == found.model_code), None)
 
 
 def _work_order(session: Session, found: Device, order: dict[str, Any] | None, now: datetime) -> dict[str, Any] | None:
@@ -462,18 +785,32 @@ def _work_order(session: Session, found: Device, order: dict[str, Any] | None, n
     }
 
 
-def _centre(session: Session, centre_id: UUID, now: datetime) -> dict[str, Any]:
-    row = session.execute(
-        sa.select(Organisation.name, Centre.standing, Centre.accredited_until, Centre.suspension_reason)
-        .join(Centre, Centre.organisation_id == Organisation.id)
-        .where(Organisation.id == centre_id)
-    ).one()
-    return {
-        "name": row.name,
-        "status": status_of(row.standing, row.accredited_until, now),
-        "accredited_until": row.accredited_until,
-        "reason": row.suspension_reason,
+def _centre(session: Session, centre_id: UUID, now: datetime) -> tuple[dict[str, Any], Any]:
+    """How a centre stands, and the orders that are paid and wait there, the oldest first, at most a page; and beside
+    them its devices as `queues` counts them.
+    """
+    rows = session.execute(_ABOUT_CENTRE, {"centre": centre_id, "now": now}).all()
+    first = rows[0]
+    about = {
+        "centre": {
+            "name": first.name,
+            "status": status_of(first.standing, first.accredited_until, now),
+            "accredited_until": first.accredited_until,
+            "reason": first.suspension_reason,
+        },
+        "collections": [
+            {
+                "order_code": row.code,
+                "lot_code": row.lot_code,
+                "title": row.title,
+                "devices": row.devices,
+                "buyer": row.buyer,
+            }
+            for row in rows
+            if row.code is not None
+        ],
     }
+    return about, first.counted
 
 
 def status_of(standing: Standing, until: datetime | None, now: datetime) -> str:
@@ -485,37 +822,34 @@ def status_of(standing: Standing, until: datetime | None, now: datetime) -> str:
     return standing.value
 
 
-def _collections(session: Session, centre_id: UUID) -> list[dict[str, Any]]:
-    """Orders that are paid and wait at this centre, the oldest first; at most a page."""
-    lines = (
-        sa.select(sa.func.count())
-        .where(LotLine.lot_id == Order.lot_id, LotLine.released_at.is_(None))
-        .correlate(Order)
-        .scalar_subquery()
+_IN_THE_LOT = (
+    sa.select(sa.func.count())
+    .where(LotLine.lot_id == Order.lot_id, LotLine.released_at.is_(None))
+    .correlate(Order)
+    .scalar_subquery()
+)
+_BUYING_FIRM = aliased(Organisation)
+_ABOUT_CENTRE = (
+    sa.select(
+        Organisation.name,
+        Centre.standing,
+        Centre.accredited_until,
+        Centre.suspension_reason,
+        Order.code,
+        Lot.code.label("lot_code"),
+        sa.func.coalesce(Lot.title, Listing.snapshot["title"].as_string()).label("title"),
+        sa.case((Order.lot_id.is_(None), 1), else_=_IN_THE_LOT).label("devices"),
+        sa.func.coalesce(_BUYING_FIRM.name, Person.name).label("buyer"),
+        queues.COUNTED,
     )
-    rows = session.execute(
-        sa.select(
-            Order.code,
-            Lot.code.label("lot_code"),
-            sa.func.coalesce(Lot.title, Listing.snapshot["title"].as_string()).label("title"),
-            sa.case((Order.lot_id.is_(None), 1), else_=lines).label("devices"),
-            sa.func.coalesce(Organisation.name, Person.name).label("buyer"),
-        )
-        .outerjoin(Lot, Lot.id == Order.lot_id)
-        .outerjoin(Listing, Listing.id == Order.listing_id)
-        .outerjoin(Organisation, Organisation.id == Order.organisation_id)
-        .outerjoin(Person, Person.id == Order.person_id)
-        .where(Order.centre_id == centre_id, Order.state == OrderState.PAID)
-        .order_by(Order.paid_at)
-        .limit(shapes.PAGE_SIZE)
-    )
-    return [
-        {
-            "order_code": row.code,
-            "lot_code": row.lot_code,
-            "title": row.title,
-            "devices": row.devices,
-            "buyer": row.buyer,
-        }
-        for row in rows
-    ]
+    .select_from(Centre)
+    .join(Organisation, Organisation.id == Centre.organisation_id)
+    .outerjoin(Order, sa.and_(Order.centre_id == Centre.organisation_id, Order.state == OrderState.PAID))
+    .outerjoin(Lot, Lot.id == Order.lot_id)
+    .outerjoin(Listing, Listing.id == Order.listing_id)
+    .outerjoin(_BUYING_FIRM, _BUYING_FIRM.id == Order.organisation_id)
+    .outerjoin(Person, Person.id == Order.person_id)
+    .where(Centre.organisation_id == sa.bindparam("centre"))
+    .order_by(Order.paid_at)
+    .limit(shapes.PAGE_SIZE)
+)

@@ -1,40 +1,39 @@
-"""The books of the desk: the ledger, payments that need a look, refusals, and the jobs behind the pages."""
+"""The books of the desk: accounts, postings with all their legs, and the payments that the provider is asked for."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session, aliased
 
 from ewaste.accounts import policy
-from ewaste.accounts.models import Actor, Person
+from ewaste.accounts.models import Actor, Organisation, Person
 from ewaste.accounts.policy import Action
-from ewaste.centres.models import Station
-from ewaste.certificates.models import CertificateRefusal
-from ewaste.core.ids import read_code
+from ewaste.core import jobs
+from ewaste.core.database import UTCDateTime
 from ewaste.core.money import Money
-from ewaste.core.refusals import RefusalNote
+from ewaste.core.refusals import NotFound
 from ewaste.devices.models import Device
-from ewaste.market.models import Order
+from ewaste.market.models import Dispute, Order
 from ewaste.payments import ledger
 from ewaste.payments.ledger import Account
-from ewaste.payments.models import Entry, InstructionKind, InstructionState, PaymentInstruction, Posting
+from ewaste.payments.models import (
+    Entry,
+    GatewayEventRow,
+    InstructionKind,
+    InstructionState,
+    PaymentInstruction,
+    Posting,
+)
 from ewaste.tradein.models import Offer
 from ewaste.views import shapes
 
-CERTIFICATE = "certificate-refused"
-REFUSAL_KINDS = {
-    "invalid": "Invalid",
-    "conflict": "Conflict",
-    "not-allowed": "Not allowed",
-    "not-found": "Not found",
-    CERTIFICATE: "Certificates",
-}
 ACCOUNT_WORDS = {
     Account.PROVIDER: "Our balance at the payment provider.",
     Account.SELLERS: "What sellers are still to be paid; a credit.",
@@ -52,47 +51,202 @@ POSTING_WORDS = {
     "order.refunded": "Buyer refunded",
     "order.defaulted": "Sale undone: not paid in time",
     "device.back": "Device came back",
+    "dispute.credited": "Credited to a buyer: a dispute",
 }
 PAYMENT_WORDS = {
     InstructionKind.COLLECT: "Payment of a buyer",
     InstructionKind.PAY_OUT: "Payout to a seller",
     InstructionKind.REFUND: "Refund to a buyer",
 }
+OPEN_STATES = (InstructionState.WRITTEN, InstructionState.SENT)
+TROUBLE = "trouble"
+MOST_ROWS = 50_000
 
 
-def the_ledger(session: Session, actor: Actor, *, account: str | None, page: int) -> dict[str, Any]:
-    """Balances, the sum that must be zero in each currency, postings newest first, and payments that failed."""
+@dataclass(frozen=True)
+class Period:
+    """What a list of postings is narrowed to; the days are whole days in UTC, both included."""
+
+    account: str = ""
+    kind: str = ""
+    first: date | None = None
+    last: date | None = None
+
+
+def the_ledger(session: Session, actor: Actor, chosen: Period, *, page: int) -> dict[str, Any]:
+    """Balances, the sum that must be zero in each currency, and postings of a period, newest first."""
     policy.require(actor, Action.SEE_LEDGER)
-    chosen = account if account in set(Account) else None
+    chosen = _clean(chosen)
     balances = ledger.balances(session)
-    query = sa.select(Entry, Posting).join(Posting, Posting.id == Entry.posting_id)
-    count = sa.select(sa.func.count()).select_from(Entry)
-    if chosen is not None:
-        query, count = query.where(Entry.account == chosen), count.where(Entry.account == chosen)
+    wanted = _in(chosen)
     rows = session.execute(
-        query.order_by(Posting.at.desc(), Posting.id, Entry.amount_minor.desc())
+        sa.select(Entry, Posting)
+        .join(Posting, Posting.id == Entry.posting_id)
+        .where(*wanted)
+        .order_by(Posting.at.desc(), Posting.id, Entry.amount_minor.desc())
         .limit(shapes.PAGE_SIZE)
         .offset((page - 1) * shapes.PAGE_SIZE)
     ).all()
+    total = session.execute(
+        sa.select(
+            sa.func.count(),
+            sa.func.coalesce(sa.func.sum(sa.case((Entry.amount_minor > 0, Entry.amount_minor), else_=0)), 0),
+            sa.func.coalesce(sa.func.sum(sa.case((Entry.amount_minor < 0, -Entry.amount_minor), else_=0)), 0),
+        )
+        .select_from(Entry)
+        .join(Posting, Posting.id == Entry.posting_id)
+        .where(*wanted)
+    ).one()
     subjects = _subjects(session, {posting.subject_id for _, posting in rows if posting.subject_id})
-    failed = session.scalars(
-        sa.select(PaymentInstruction).where(open_failures()).order_by(PaymentInstruction.settled_at.desc()).limit(20)
-    ).all()
-    failed_subjects = _subjects(session, {row.subject_id for row in failed})
+    failed = session.scalar(sa.select(sa.func.count()).select_from(PaymentInstruction).where(open_failures()))
+    currency = next((currency for _, currency in balances), "EUR")
     return {
         "accounts": [
             {"name": name, "text": ACCOUNT_WORDS.get(Account(name)), "balance": Money(balance, currency)}
             for (name, currency), balance in sorted(balances.items())
         ],
         "sums": [
-            {"currency": currency, "sum": Money(total, currency)}
-            for currency, total in sorted(ledger.sums(session).items())
+            {"currency": currency, "sum": Money(total_, currency)}
+            for currency, total_ in sorted(ledger.sums(session).items())
         ],
         "postings": [_entry(entry, posting, subjects) for entry, posting in rows],
-        "failed": [payment(row) | {"subject": failed_subjects.get(row.subject_id)} for row in failed],
-        "account": chosen,
+        "failed": int(failed or 0),
+        "all_accounts": [member.value for member in Account],
+        "kinds": POSTING_WORDS,
+        "chosen": chosen,
+        "account": chosen.account or None,
+        "debits": Money(int(total[1]), currency),
+        "credits": Money(int(total[2]), currency),
+        "total": int(total[0]),
+    }
+
+
+def ledger_rows(session: Session, actor: Actor, chosen: Period) -> list[dict[str, Any]]:
+    """The postings of a period for a file, the oldest first, one row a leg; at most 50,000."""
+    policy.require(actor, Action.SEE_LEDGER)
+    rows = session.execute(
+        sa.select(Entry, Posting)
+        .join(Posting, Posting.id == Entry.posting_id)
+        .where(*_in(_clean(chosen)))
+        .order_by(Posting.at, Posting.id, Entry.amount_minor.desc())
+        .limit(MOST_ROWS)
+    ).all()
+    subjects = _subjects(session, {posting.subject_id for _, posting in rows if posting.subject_id})
+    return [
+        {
+            "at": posting.at.isoformat(),
+            "posting": posting.id,
+            "kind": posting.kind,
+            "key": posting.key,
+            "about": subjects.get(posting.subject_id) if posting.subject_id else None,
+            "account": entry.account,
+            "party": entry.party_id,
+            "amount_minor": entry.amount_minor,
+            "currency": entry.currency,
+        }
+        for entry, posting in rows
+    ]
+
+
+def posting(session: Session, actor: Actor, posting_id: UUID) -> dict[str, Any]:
+    """One business event in the ledger with all its legs. Raises `NotFound`."""
+    policy.require(actor, Action.SEE_LEDGER)
+    found = session.get(Posting, posting_id)
+    if found is None:
+        raise NotFound("There is no such posting.")
+    rows = session.execute(
+        sa.select(Entry, sa.func.coalesce(Person.name, Organisation.name).label("party"))
+        .outerjoin(Person, Person.id == Entry.party_id)
+        .outerjoin(Organisation, Organisation.id == Entry.party_id)
+        .where(Entry.posting_id == found.id)
+        .order_by(Entry.amount_minor.desc(), Entry.id)
+    ).all()
+    subjects = _subjects(session, [found.subject_id] if found.subject_id else [])
+    sums: dict[str, int] = {}
+    for entry, _ in rows:
+        sums[entry.currency] = sums.get(entry.currency, 0) + entry.amount_minor
+    return {
+        "text": posting_words(found.kind, found.key),
+        "kind": found.kind,
+        "key": found.key,
+        "at": found.at,
+        "reference": subjects.get(found.subject_id) if found.subject_id else None,
+        "legs": [
+            {
+                "account": entry.account,
+                "text": ACCOUNT_WORDS.get(Account(entry.account)),
+                "party": party,
+                **_sides(entry),
+            }
+            for entry, party in rows
+        ],
+        "sums": [{"currency": currency, "sum": Money(total, currency)} for currency, total in sums.items()],
+    }
+
+
+def payments(session: Session, actor: Actor, *, view: str, q: str, page: int) -> dict[str, Any]:
+    """What the provider was asked for, newest first: by standing, and by person, firm, order, device or number."""
+    policy.require(actor, Action.SEE_LEDGER)
+    chosen = view if view in {TROUBLE, *InstructionState} else ""
+    words = " ".join(q.split())
+    counts = session.execute(
+        sa.select(
+            sa.func.count().filter(open_failures()).label(TROUBLE),
+            *(
+                sa.func.count().filter(PaymentInstruction.state == member).label(member.value)
+                for member in InstructionState
+            ),
+        ).select_from(PaymentInstruction)
+    ).one()
+    wanted: list[sa.ColumnElement[bool]] = []
+    if chosen == TROUBLE:
+        wanted.append(open_failures())
+    elif chosen:
+        wanted.append(PaymentInstruction.state == InstructionState(chosen))
+    if words:
+        wanted.append(_about(words))
+    rows = session.execute(
+        sa.select(PaymentInstruction, sa.func.coalesce(Person.name, Organisation.name).label("party"), _NEXT_TRY)
+        .outerjoin(Person, Person.id == PaymentInstruction.party_id)
+        .outerjoin(Organisation, Organisation.id == PaymentInstruction.party_id)
+        .where(*wanted)
+        .order_by(PaymentInstruction.written_at.desc(), PaymentInstruction.id)
+        .limit(shapes.PAGE_SIZE)
+        .offset((page - 1) * shapes.PAGE_SIZE)
+    ).all()
+    subjects = _subjects(session, {row[0].subject_id for row in rows})
+    ids = [row[0].id for row in rows]
+    said = {
+        event.instruction_id: event
+        for event in session.scalars(
+            sa.select(GatewayEventRow)
+            .where(GatewayEventRow.instruction_id.in_(ids))
+            .order_by(GatewayEventRow.received_at)
+        )
+    }
+    again = set(
+        session.scalars(sa.select(PaymentInstruction.id).where(PaymentInstruction.id.in_(ids), open_failures()))
+    )
+    return {
+        "payments": [
+            payment(row[0])
+            | {
+                "party": row.party,
+                "subject": subjects.get(row[0].subject_id),
+                "next_try": row.next_try if row[0].state in OPEN_STATES else None,
+                "said": _said(said.get(row[0].id)),
+                "again": row[0].id in again,
+            }
+            for row in rows
+        ],
+        "counts": {
+            TROUBLE: counts[0],
+            **dict(zip([member.value for member in InstructionState], counts[1:], strict=True)),
+        },
+        "view": chosen,
+        "q": words,
+        "total": int(session.scalar(sa.select(sa.func.count()).select_from(PaymentInstruction).where(*wanted)) or 0),
         "may": {"pay_again"} if policy.allows(actor, Action.PAY_AGAIN) else set(),
-        "total": int(session.scalar(count) or 0),
     }
 
 
@@ -118,146 +272,118 @@ def payment(row: PaymentInstruction) -> dict[str, Any]:
         "amount": Money(row.amount_minor, row.currency),
         "state": row.state.value,
         "written_at": row.written_at,
+        "sent_at": row.sent_at,
         "settled_at": row.settled_at,
         "attempts": row.attempts,
         "failure": row.failure,
         "reference": row.provider_reference,
         "description": row.description,
+        "practice": row.practice,
     }
 
 
-def refusals(
-    session: Session, actor: Actor, *, kind: str | None, page: int, size: int = shapes.PAGE_SIZE
-) -> tuple[list[dict[str, Any]], int, str | None]:
-    """What was refused, newest first; how many there are; the kind that was chosen.
+def posting_words(kind: str, key: str) -> str:
+    """What a posting says, in words."""
+    return "Sale undone" if key.startswith("undo ") else POSTING_WORDS.get(kind, kind)
 
-    Refused certificates come from their own table, where each is kept whole with its reason.
-    """
-    policy.require(actor, Action.SEE_REFUSALS)
-    chosen = kind if kind in REFUSAL_KINDS else None
-    notes = sa.select(
-        RefusalNote.at,
-        RefusalNote.kind,
-        RefusalNote.action,
-        RefusalNote.actor_id,
-        RefusalNote.subject,
-        RefusalNote.field,
-        RefusalNote.message,
-    ).where(RefusalNote.kind != CERTIFICATE)
-    certificates = sa.select(
-        CertificateRefusal.at,
-        sa.literal(CERTIFICATE).label("kind"),
-        sa.literal("submit a certificate").label("action"),
-        CertificateRefusal.station_id.label("actor_id"),
-        CertificateRefusal.device_code.label("subject"),
-        sa.null().label("field"),
-        CertificateRefusal.reason.label("message"),
+
+# When the worker tries an instruction next: its job names the instruction.
+_JOBS = sa.table(
+    "procrastinate_jobs",
+    sa.column("scheduled_at", UTCDateTime()),
+    sa.column("task_name", sa.Text()),
+    sa.column("args", JSONB()),
+    sa.column("status", sa.Text()),
+)
+_NEXT_TRY = (
+    sa.select(sa.func.min(sa.func.coalesce(_JOBS.c.scheduled_at, sa.func.now()), type_=UTCDateTime()))
+    .where(
+        _JOBS.c.task_name == jobs.SEND_PAYMENT,
+        sa.cast(_JOBS.c.status, sa.Text) == "todo",
+        _JOBS.c.args["instruction"].astext == sa.cast(PaymentInstruction.id, sa.Text),
     )
-    if chosen == CERTIFICATE:
-        both = certificates.subquery()
-    elif chosen is not None:
-        both = notes.where(RefusalNote.kind == chosen).subquery()
-    else:
-        both = sa.union_all(notes, certificates).subquery()
-    total = int(session.scalar(sa.select(sa.func.count()).select_from(both)) or 0)
-    rows = session.execute(
-        sa.select(both, sa.func.coalesce(Person.name, Station.name).label("who"))
-        .outerjoin(Person, Person.id == both.c.actor_id)
-        .outerjoin(Station, Station.id == both.c.actor_id)
-        .order_by(both.c.at.desc())
-        .limit(size)
-        .offset((page - 1) * size)
+    .correlate(PaymentInstruction)
+    .scalar_subquery()
+    .label("next_try")
+)
+
+
+def _about(words: str) -> sa.ColumnElement[bool]:
+    """That a payment is to or from a person or firm of this name, or about this device, order or number."""
+    pattern = shapes.like(words)
+    people = sa.select(Person.id).where(
+        sa.or_(Person.name.ilike(pattern), Person.email.like(shapes.like(words.lower())))
     )
-    return (
-        [
-            {
-                "at": row.at,
-                "kind": row.kind,
-                "action": row.action.replace(".", ": ").replace("_", " "),
-                "subject": row.subject,
-                "code": _code_in(row.subject),
-                "who": row.who,
-                "message": row.message,
-                "field": row.field,
-            }
-            for row in rows
-        ],
-        total,
-        chosen,
+    firms = sa.select(Organisation.id).where(Organisation.name.ilike(pattern))
+    things = sa.union_all(
+        sa.select(Device.id).where(Device.code.ilike(pattern)), sa.select(Order.id).where(Order.code.ilike(pattern))
+    )
+    return sa.or_(
+        PaymentInstruction.party_id.in_(people),
+        PaymentInstruction.party_id.in_(firms),
+        PaymentInstruction.subject_id.in_(things),
+        PaymentInstruction.provider_reference == words,
+        sa.cast(PaymentInstruction.id, sa.Text) == words.lower(),
     )
 
 
-def jobs(session: Session, *, now: datetime) -> dict[str, Any]:
-    """How the work behind the pages stands: due and waiting, planned for later, failed. The caller asked the policy."""
-    waiting = session.execute(
-        sa.text(
-            "select count(*) filter (where scheduled_at is null or scheduled_at <= :now) as due,"
-            " count(*) filter (where scheduled_at > :now) as planned,"
-            " min(coalesce(scheduled_at, (select min(at) from procrastinate_events e where e.job_id = j.id)))"
-            "  filter (where scheduled_at is null or scheduled_at <= :now) as oldest"
-            " from procrastinate_jobs j where status = 'todo'"
-        ),
-        {"now": now},
-    ).one()
-    failures = session.execute(
-        sa.text(
-            "select task_name, attempts, args, count(*) over () as total,"
-            " (select max(at) from procrastinate_events e where e.job_id = j.id) as at"
-            " from procrastinate_jobs j where status in ('failed', 'aborted') order by id desc limit 5"
-        )
-    ).all()
-    return {
-        "waiting": waiting.due,
-        "planned": waiting.planned,
-        "oldest_at": waiting.oldest,
-        "failed": failures[0].total if failures else 0,
-        "failures": [
-            {
-                "task": row.task_name,
-                "at": row.at,
-                "attempts": row.attempts,
-                "error": "For "
-                + ", ".join(f"{name} {value}" for name, value in row.args.items() if name != "timestamp")
-                + ". The worker’s log tells why.",
-            }
-            for row in failures
-        ],
-    }
+def _said(event: GatewayEventRow | None) -> str | None:
+    if event is None:
+        return None
+    return f"{event.kind}: {event.effect}" if event.effect else event.kind
+
+
+def _clean(chosen: Period) -> Period:
+    return Period(
+        account=chosen.account if chosen.account in set(Account) else "",
+        kind=chosen.kind if chosen.kind in POSTING_WORDS else "",
+        first=chosen.first,
+        last=chosen.last,
+    )
+
+
+def _in(chosen: Period) -> list[sa.ColumnElement[bool]]:
+    wanted: list[sa.ColumnElement[bool]] = []
+    if chosen.account:
+        wanted.append(Entry.account == chosen.account)
+    if chosen.kind:
+        wanted.append(Posting.kind == chosen.kind)
+    if chosen.first is not None:
+        wanted.append(Posting.at >= datetime.combine(chosen.first, time(), UTC))
+    if chosen.last is not None and chosen.last < date.max:
+        wanted.append(Posting.at < datetime.combine(chosen.last + timedelta(days=1), time(), UTC))
+    return wanted
 
 
 def _entry(entry: Entry, posting: Posting, subjects: dict[UUID, str]) -> dict[str, Any]:
-    amount = Money(abs(entry.amount_minor), entry.currency)
-    undone = posting.key.startswith("undo ")
     return {
+        "id": posting.id,
         "at": posting.at,
         "entry": posting.key,
-        "text": "Sale undone" if undone else POSTING_WORDS.get(posting.kind, posting.kind),
+        "text": posting_words(posting.kind, posting.key),
         "account": entry.account,
+        "reference": subjects.get(posting.subject_id) if posting.subject_id else None,
+        **_sides(entry),
+    }
+
+
+def _sides(entry: Entry) -> dict[str, Money | None]:
+    amount = Money(abs(entry.amount_minor), entry.currency)
+    return {
         "debit": amount if entry.amount_minor > 0 else None,
         "credit": amount if entry.amount_minor < 0 else None,
-        "reference": subjects.get(posting.subject_id) if posting.subject_id else None,
     }
 
 
 def _subjects(session: Session, ids: Iterable[UUID]) -> dict[UUID, str]:
     """The codes of the devices and orders that these ids mean; an offer stands for its device. One statement."""
     wanted: Sequence[UUID] = list(ids)
-    if not wanted:
-        return {}
     rows = session.execute(
         sa.union_all(
             sa.select(Device.id, Device.code).where(Device.id.in_(wanted)),
             sa.select(Order.id, Order.code).where(Order.id.in_(wanted)),
+            sa.select(Dispute.id, Order.code).join(Order, Order.id == Dispute.order_id).where(Dispute.id.in_(wanted)),
             sa.select(Offer.id, Device.code).join(Device, Device.id == Offer.device_id).where(Offer.id.in_(wanted)),
         )
     )
     return {row[0]: row[1] for row in rows}
-
-
-def _code_in(subject: str | None) -> str | None:
-    """The first code of ours in a refusal's subject ("code=D-7K3M-9QXA, …")."""
-    for word in re.findall(r"[A-Za-z]-[0-9A-Za-z]{4}-[0-9A-Za-z]{4}", subject or ""):
-        code = read_code(word)
-        if code:
-            return code
-    return None

@@ -24,14 +24,22 @@ from ewaste.core.money import Money
 from ewaste.core.refusals import NotFound
 from ewaste.devices import custody
 from ewaste.devices.lifecycle import State
-from ewaste.devices.models import CustodyEvent, Device, Hold, Medium, MediumEvent, MediumEventKind
+from ewaste.devices.models import (
+    CustodyEvent,
+    Device,
+    Hold,
+    Medium,
+    MediumEvent,
+    MediumEventKind,
+    ValidationResult,
+)
 from ewaste.market.models import Listing, ListingState
 from ewaste.payments.models import InstructionKind, InstructionState, Payee, PaymentInstruction
 from ewaste.processing import checklist
 from ewaste.processing.outcomes import FRACTIONS
 from ewaste.tradein import questions
 from ewaste.tradein.models import Offer, OfferState, Quote, Silence
-from ewaste.views import shapes, timeline
+from ewaste.views import photographs, shapes, timeline
 from ewaste.views.records import Records, read
 from ewaste.views.shapes import money
 
@@ -53,6 +61,17 @@ FIELD_WORDS = {
     "keyboard_fault": "Keyboard and touchpad",
     "no_storage": "Drive and memory",
     "missing_charger": "Charger or cable",
+}
+# My devices, in the words of their owner: label and states.
+GROUPS: Mapping[str, tuple[str, tuple[State, ...]]] = {
+    "to-send": ("To send in", (State.EXPECTED,)),
+    "at-centre": ("At the test centre", (State.RECEIVED, State.INSPECTED, State.LOST)),
+    "wiping": ("Being wiped", (State.CLEARING, State.DESTROYING, State.CLEARED)),
+    "onward": (
+        "On to its next life",
+        (State.FOR_RESALE, State.FOR_REMANUFACTURE, State.FOR_DISMANTLING, State.REINSPECTED, State.SOLD),
+    ),
+    "done": ("Done", (State.DELIVERED, State.DISMANTLED, State.REMADE, State.RETURNED, State.CANCELLED)),
 }
 # The event of a medium that says how it stands; later ones count.
 MEDIUM_STATUS = {
@@ -78,7 +97,7 @@ def find(session: Session, actor: Actor, code: str) -> Device:
 
 def story(session: Session, device_id: UUID, actor: Actor | None = None) -> dict[str, Any]:
     """Everything a page shows of a device: device, events, custody, offer, payout, certificate, certificates, route,
-    media, inspection, work_order, owner, listing.
+    media, inspection, work_order, owner, listing, photographs.
 
     With an `actor` the policy is asked, and what is told depends on the role. Without one, the caller has asked, and
     what an owner reads is told. A constant number of statements.
@@ -89,12 +108,12 @@ def story(session: Session, device_id: UUID, actor: Actor | None = None) -> dict
         policy.require(actor, Action.SEE_DEVICE, owner=device.seller_id, centre=device.centre_id)
     seen_by = timeline.audience(actor)
     chain = custody.check_chain(session, device_id)
-    media = _media(session, device)
+    media = _media(session, device, records.validations)
     certificates = [_certificate(records, *row) for row in records.certificates]
     told = seen_by is not timeline.Audience.OWNER
     payout = _payout(records)
     return {
-        "device": _device(records),
+        "device": _device(records, seen_by),
         "events": timeline.events(records, seen_by, payout=payout),
         "custody": {"ok": not chain, "length": device.custody_seq, "head": device.custody_head, "wrong": chain},
         "offer": _offer(records),
@@ -109,11 +128,22 @@ def story(session: Session, device_id: UUID, actor: Actor | None = None) -> dict
         if seen_by is timeline.Audience.STAFF
         else None,
         "listing": _listing(session, device) if told else None,
+        "photographs": photographs.of_device(session, device, owner=not told),
     }
 
 
-def mine(session: Session, actor: Actor, page: int) -> tuple[list[dict[str, Any]], int]:
-    """The devices that this person sells, those that wait for an answer first; and how many there are."""
+def is_held(session: Session, device_id: UUID) -> bool:
+    """Whether a hold stands on the device."""
+    return custody.open_hold(session, device_id) is not None
+
+
+def mine(
+    session: Session, actor: Actor, page: int, *, group: str = "", q: str = "", size: int = shapes.PAGE_SIZE
+) -> dict[str, Any]:
+    """The devices that this person sells, those that wait for an answer first: devices, total, and groups with counts.
+
+    `group` is one of `GROUPS`, `q` a part of a code, serial or model.
+    """
     policy.require(actor, Action.SEE_DEVICE, owner=actor.id)
     waiting = (
         sa.select(sa.literal(1))
@@ -121,11 +151,26 @@ def mine(session: Session, actor: Actor, page: int) -> tuple[list[dict[str, Any]
         .exists()
     )
     query = sa.select(Device).where(Device.seller_id == actor.id)
+    by_state: dict[State, int] = {
+        row[0]: int(row[1])
+        for row in session.execute(
+            sa.select(Device.state, sa.func.count()).where(Device.seller_id == actor.id).group_by(Device.state)
+        )
+    }
+    if group in GROUPS:
+        query = query.where(Device.state.in_(GROUPS[group][1]))
+    if q:
+        pattern = shapes.like(q)
+        query = query.where(
+            sa.or_(
+                Device.code.ilike(pattern),
+                Device.claimed_serial.ilike(pattern),
+                (Device.brand + " " + Device.model).ilike(pattern),
+            )
+        )
     total = shapes.count(session, query)
     chosen = session.scalars(
-        query.order_by(waiting.desc(), Device.created_at.desc(), Device.id)
-        .limit(shapes.PAGE_SIZE)
-        .offset((page - 1) * shapes.PAGE_SIZE)
+        query.order_by(waiting.desc(), Device.created_at.desc(), Device.id).limit(size).offset((page - 1) * size)
     ).all()
     ids = [device.id for device in chosen]
     offers = {
@@ -152,10 +197,18 @@ def mine(session: Session, actor: Actor, page: int) -> tuple[list[dict[str, Any]
             )
         )
     )
-    return [
-        _mine(device, quotes.get(device.id), offers.get(device.id), moved[device.id], device.id in held, bank, paid)
-        for device in chosen
-    ], total
+    return {
+        "devices": [
+            _mine(device, quotes.get(device.id), offers.get(device.id), moved[device.id], device.id in held, bank, paid)
+            for device in chosen
+        ],
+        "total": total,
+        "all": sum(by_state.values()),
+        "groups": [
+            {"name": name, "label": label, "count": sum(by_state.get(state, 0) for state in states)}
+            for name, (label, states) in GROUPS.items()
+        ],
+    }
 
 
 def prepare(session: Session, actor: Actor, code: str) -> dict[str, Any]:
@@ -181,6 +234,11 @@ def prepare(session: Session, actor: Actor, code: str) -> dict[str, Any]:
             "valid_until": quote.valid_until,
         },
         "post_by": quote.valid_until,
+        "photographs": [
+            shown
+            for shown in photographs.of_device(session, device, owner=True)
+            if shown["uploaded_by"] == device.seller_id
+        ],
     }
 
 
@@ -207,12 +265,16 @@ def _mine(
         "state": device.state.value,
         "at": at,
         "amount": Money(*amount) if amount else None,
+        # What the amount is: a quote may still change; an offer is one to take or leave; a confirmed one is fixed.
+        "amount_is": "paid" if confirmed and not owed else "fixed" if confirmed else "offered" if offer else "quoted",
+        "serial": device.claimed_serial,
+        "announced_at": device.created_at,
         "next_step": step,
         "attention": open_offer or (owed and not bank),
     }
 
 
-def _device(records: Records) -> dict[str, Any]:
+def _device(records: Records, seen_by: timeline.Audience) -> dict[str, Any]:
     device, quote = records.device, records.quote
     arrived = next(
         (event.at for event in reversed(records.events) if event.kind == "device.received"), device.created_at
@@ -236,6 +298,7 @@ def _device(records: Records) -> dict[str, Any]:
         "storage_gb": device.storage_gb,
         "state": device.state.value,
         "cycle": device.cycle,
+        "version": device.custody_seq,
         "serial": str(device.observed.get("serial", device.claimed_serial)),
         "declared_serial": device.claimed_serial,
         "owned_by": device.title.value,
@@ -253,7 +316,9 @@ def _device(records: Records) -> dict[str, Any]:
             {
                 "id": hold.id,
                 "kind": hold.kind.value,
-                "reason": hold.reason,
+                # What the centre wrote for itself is not for the seller.
+                "reason": hold.reason if seen_by is not timeline.Audience.OWNER else timeline.hold_text(hold),
+                "note_for_seller": timeline.hold_text(hold),
                 "at": hold.placed_at,
                 "by": records.centre.name,
             }
@@ -417,7 +482,7 @@ def _way(way: dict[str, Any], chosen: str) -> dict[str, Any]:
     }
 
 
-def _media(session: Session, device: Device) -> list[dict[str, Any]]:
+def _media(session: Session, device: Device, validations: Mapping[UUID, ValidationResult]) -> list[dict[str, Any]]:
     """Every medium ever observed in the device in this cycle (of the last cycle, when this one has none yet)."""
     media: dict[UUID, dict[str, Any]] = {}
     for event, medium in session.execute(
@@ -441,6 +506,7 @@ def _media(session: Session, device: Device) -> list[dict[str, Any]]:
                 "evidence_class": None,
                 "technique": None,
                 "apart": False,
+                "second_person": validations.get(medium.id),
                 "_rank": -1,
             },
         )

@@ -6,6 +6,7 @@ own bidder reads.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -15,20 +16,33 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ewaste.accounts import policy
-from ewaste.accounts.models import Actor, Organisation, Role
+from ewaste.accounts.models import SELLERS, Actor, Organisation, OrganisationKind, Person, Role
 from ewaste.accounts.policy import Action
 from ewaste.certificates.models import Certificate, CertificateRevocation
 from ewaste.core.ids import LISTING, ORDER, read_code
 from ewaste.core.money import Money
 from ewaste.core.refusals import NotFound
-from ewaste.devices.models import Device, DeviceClass
-from ewaste.market import auctions, bidders, lots
-from ewaste.market.models import Bid, Listing, ListingState, Lot, LotLine, LotState, Order, OrderState
+from ewaste.devices.models import CustodyEvent, Device
+from ewaste.market import auctions, bidders, deadlines, disputes, lots
+from ewaste.market.models import (
+    Bid,
+    Dispute,
+    Invoice,
+    Listing,
+    Lot,
+    LotLine,
+    LotState,
+    Order,
+    OrderState,
+    SecondOffer,
+    SecondOfferState,
+    Watch,
+)
 from ewaste.payments.models import InstructionKind, InstructionState, PaymentInstruction
 from ewaste.processing import checklist
 from ewaste.processing.models import Inspection
 from ewaste.tradein.pricing import FAULT_WORDS
-from ewaste.views import shapes
+from ewaste.views import photographs, shapes
 from ewaste.views.records import certificate_lines
 from ewaste.views.shapes import money
 
@@ -49,22 +63,9 @@ ORDER_WORDS = {
 
 
 def lot_cards(session: Session, chosen: Sequence[Lot], *, now: datetime) -> list[dict[str, Any]]:
-    """Lots as cards, in the order given. Two statements, however many."""
-    ids = [lot.id for lot in chosen]
-    if not ids:
+    """Lots as cards, in the order given. One statement, however many."""
+    if not chosen:
         return []
-    sums = {
-        row.lot_id: row
-        for row in session.execute(
-            sa.select(
-                LotLine.lot_id,
-                sa.func.count().label("devices"),
-                sa.func.sum(LotLine.snapshot["mass_g"].as_integer()).label("mass_g"),
-            )
-            .where(LotLine.lot_id.in_(ids))
-            .group_by(LotLine.lot_id)
-        )
-    }
     centres = {
         row.id: row
         for row in session.execute(
@@ -80,7 +81,7 @@ def lot_cards(session: Session, chosen: Sequence[Lot], *, now: datetime) -> list
             "title": lot.title,
             "way": lot.way.removeprefix("for_"),
             "state": lot_state(lot, now),
-            "devices": int(sums[lot.id].devices) if lot.id in sums else 0,
+            "devices": lot.device_count,
             "centre_name": centres[lot.centre_id].name,
             "city": centres[lot.centre_id].city,
             "price": Money(lot.price_minor or lot.start_minor, lot.currency),
@@ -88,10 +89,31 @@ def lot_cards(session: Session, chosen: Sequence[Lot], *, now: datetime) -> list
             "starts_at": lot.opens_at,
             "ends_at": lot.ends_at,
             "closed_at": lot.closed_at,
-            "mass_g": int(sums[lot.id].mass_g) if lot.id in sums and sums[lot.id].mass_g is not None else None,
+            "mass_g": lot.mass_g,
+            "grades": grade_bar(lot.grades),
+            "models": sorted(lot.models.items(), key=lambda each: (-each[1], each[0])),
+            "each": Money((lot.price_minor or lot.start_minor) // max(lot.device_count, 1), lot.currency),
         }
         for lot in chosen
     ]
+
+
+def grade_bar(grades: dict[str, int]) -> list[dict[str, Any]]:
+    """The grades of a lot as parts of a bar of 100, best first: grade, how many, where its part begins, how wide."""
+    total = sum(grades.values())
+    bar, begun = [], 0
+    for grade in sorted(grades, reverse=True):
+        begin = begun * 100 / total
+        begun += grades[grade]
+        bar.append(
+            {
+                "grade": grade if grade != "-" else None,
+                "count": grades[grade],
+                "x": round(begin, 2),
+                "width": round(begun * 100 / total - begin, 2),
+            }
+        )
+    return bar
 
 
 def lot_state(lot: Lot, now: datetime) -> str:
@@ -99,25 +121,6 @@ def lot_state(lot: Lot, now: datetime) -> str:
     if lot.state is LotState.OPEN:
         return "planned" if now < lot.opens_at else "open" if now < lot.ends_at else "closed"
     return "sold" if lot.state is LotState.SOLD else "unsold"
-
-
-def lot_list(
-    session: Session, *, state: str, way: str, device_class: str, page: int, now: datetime
-) -> tuple[list[dict[str, Any]], int]:
-    """The lots of a page as cards: those to bid on by their end, closed ones newest first; and how many there are."""
-    query = sa.select(Lot)
-    if state == "closed":
-        query = query.where(sa.or_(Lot.state != LotState.OPEN, Lot.ends_at <= now)).order_by(Lot.ends_at.desc(), Lot.id)
-    else:
-        query = query.where(Lot.state == LotState.OPEN, Lot.ends_at > now).order_by(Lot.ends_at, Lot.id)
-    if way:
-        query = query.where(Lot.way == f"for_{way}")
-    if device_class:
-        of_class = LotLine.snapshot["device_class"].as_string() == device_class
-        query = query.where(sa.exists().where(LotLine.lot_id == Lot.id, of_class))
-    total = shapes.count(session, query)
-    chosen = session.scalars(query.limit(shapes.PAGE_SIZE).offset((page - 1) * shapes.PAGE_SIZE)).all()
-    return lot_cards(session, chosen, now=now), total
 
 
 def find_lot(session: Session, code: str) -> Lot:
@@ -128,38 +131,113 @@ def find_lot(session: Session, code: str) -> Lot:
 def lot(session: Session, actor: Actor, code: str, *, now: datetime) -> dict[str, Any]:
     """One lot as this reader sees it: lot, items, bids, may_bid, why_not. Lots are public; maxima are one's own."""
     found = find_lot(session, code)
-    book = lots.book_of(found)
-    mine = str(actor.organisation_id) if actor.role is Role.RECYCLER and actor.organisation_id else None
-    card = lot_cards(session, [found], now=now)[0]
+    told = live(session, actor, found, now=now)
+    centre = session.get_one(Organisation, found.centre_id)
     lines = session.execute(
         sa.select(LotLine.snapshot, LotLine.released_because)
         .where(LotLine.lot_id == found.id)
         .order_by(LotLine.position)
     ).all()
-    told = bids(session, found, mine, leader=book.leader if card["state"] == "open" else None)
-    may, why_not = _may_bid(session, actor, found, card["state"])
+    may, why_not = _may_bid(session, actor, found, centre, told["lot"]["state"])
+    told["lot"] |= {
+        "starts_at": found.opens_at,
+        "opened_at": found.opens_at,
+        "start": Money(found.start_minor, found.currency),
+        "collection_place": f"{centre.name}, {centre.city}",
+        "watched": policy.allows(actor, Action.WATCH_LOT) and session.get(Watch, (actor.id, found.id)) is not None,
+        "may_watch": policy.allows(actor, Action.WATCH_LOT) and told["lot"]["state"] in ("planned", "open"),
+        "second_offer": _second_offer(session, found, actor),
+    }
+    return told | {
+        "items": [_item(row.snapshot, row.released_because) for row in lines],
+        "may_bid": may,
+        "why_not": why_not,
+        "figures": centre_figures(session, found.centre_id),
+    }
+
+
+def live(session: Session, actor: Actor, found: Lot, *, now: datetime) -> dict[str, Any]:
+    """The part of a lot that moves while people bid: lot, bids. Price, end, standing, least next bid."""
+    book = lots.book_of(found)
+    mine = str(actor.organisation_id) if actor.role is Role.RECYCLER and actor.organisation_id else None
+    card = lot_cards(session, [found], now=now)[0]
     leads = book.leader is not None and book.leader == mine
     card |= {
-        "start": Money(found.start_minor, found.currency),
         "increment": Money(auctions.increment(book.price_minor or book.start_minor), found.currency),
         "minimum": Money(auctions.minimum_next_bid(book, mine), found.currency),
         "reserve_set": found.reserve_minor > 0,
         "reserve_met": book.reserve_met if found.reserve_minor else None,
-        "extended": None,
-        "opened_at": found.opens_at,
         "my_maximum": money(_my_maximum(session, found, mine), found.currency),
         "leading": leads if mine else None,
-        "winner_is_me": leads and card["state"] == "sold",
-        "terms": None,
-        "collection_place": f"{card['centre_name']}, {card['city']}",
-        "deposit": None,
+        "winner_is_me": leads and card["state"] == "sold" and _bought_by(session, found, mine),
     }
     return {
         "lot": card,
-        "items": [_item(row.snapshot, row.released_because) for row in lines],
-        "bids": told,
-        "may_bid": may,
-        "why_not": why_not,
+        "bids": bids(session, found, mine, leader=book.leader if card["state"] == "open" else None),
+    }
+
+
+def version(lot_id: UUID, state: str, bids: int, ends_at: datetime, actor: Actor, words: str) -> str:
+    """What the live part of a lot depends on, in short: when it is the same, so is that part. `words` is the time left
+    as it is written."""
+    said = f"{lot_id} {state} {bids} {ends_at} {actor.id} {actor.organisation_id} {words}"
+    return hashlib.sha256(said.encode()).hexdigest()[:24]
+
+
+def centre_figures(session: Session, centre_id: UUID) -> dict[str, int]:
+    """How often buyers were right about this centre's grades: devices sold, disputes upheld. One statement.
+
+    A withdrawal is no dispute; a device that came back and was sold again counts as often as it was sold.
+    """
+    row = session.execute(
+        sa.select(
+            sa.select(sa.func.count())
+            .select_from(CustodyEvent)
+            .join(Device, Device.id == CustodyEvent.device_id)
+            .where(Device.centre_id == centre_id, CustodyEvent.kind == "device.delivered")
+            .scalar_subquery(),
+            sa.select(sa.func.count())
+            .where(
+                Dispute.centre_id == centre_id,
+                Dispute.reason.in_(disputes.COMPLAINTS),
+                Dispute.outcome.in_(disputes.UPHELD),
+            )
+            .scalar_subquery(),
+        )
+    ).one()
+    return {"sold": int(row[0]), "upheld": int(row[1])}
+
+
+def _bought_by(session: Session, found: Lot, firm: str | None) -> bool:
+    if firm is None:
+        return False
+    return bool(
+        session.scalar(
+            sa.select(
+                sa.exists().where(
+                    Order.lot_id == found.id,
+                    Order.organisation_id == UUID(firm),
+                    Order.state != OrderState.DEFAULTED,
+                )
+            )
+        )
+    )
+
+
+def _second_offer(session: Session, found: Lot, actor: Actor) -> dict[str, Any] | None:
+    """The open offer to the runner-up: until when, and whether it is this reader's. For how much only they read."""
+    if found.state is not LotState.SOLD:
+        return None
+    offer = session.scalar(
+        sa.select(SecondOffer).where(SecondOffer.lot_id == found.id, SecondOffer.state == SecondOfferState.OPEN)
+    )
+    if offer is None:
+        return None
+    mine = policy.allows(actor, Action.ANSWER_SECOND_OFFER, organisation=offer.organisation_id)
+    return {
+        "mine": mine,
+        "answer_by": offer.answer_by,
+        "amount": Money(offer.amount_minor, offer.currency) if mine else None,
     }
 
 
@@ -226,7 +304,7 @@ def _my_maximum(session: Session, found: Lot, mine: str | None) -> int | None:
     )
 
 
-def _may_bid(session: Session, actor: Actor, found: Lot, state: str) -> tuple[bool, str | None]:
+def _may_bid(session: Session, actor: Actor, found: Lot, centre: Organisation, state: str) -> tuple[bool, str | None]:
     """Whether this reader may bid, and if not, why. The step asks all of it again."""
     if state != "open":
         return False, "Bidding has not begun." if state == "planned" else "Bidding is over."
@@ -235,44 +313,11 @@ def _may_bid(session: Session, actor: Actor, found: Lot, state: str) -> tuple[bo
     if not policy.allows(actor, Action.BID, organisation=actor.organisation_id):
         return False, "Only verified recyclers and refurbishers may bid."
     firm = session.get_one(Organisation, actor.organisation_id)
-    centre = session.get_one(Organisation, found.centre_id)
     why_not = bidders.may_not_bid(firm, found, centre.group_name)
     return why_not is None, why_not
 
 
 # ---- the storefront ----
-
-
-def listings(
-    session: Session, *, q: str, device_class: str, page: int
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]], int]:
-    """What is for sale: the cards of a page, the classes with their counts, and how many there are."""
-    name = Device.brand + " " + Device.model
-    query = (
-        sa.select(Listing, Device)
-        .join(Device, Device.id == Listing.device_id)
-        .where(Listing.state == ListingState.OPEN)
-    )
-    for word in q.split()[:8]:
-        query = query.where(name.ilike(shapes.like(word), escape="\\"))
-    counts = {
-        row[0]: int(row[1])
-        for row in session.execute(
-            query.with_only_columns(Device.device_class, sa.func.count()).group_by(Device.device_class)
-        )
-    }
-    if device_class:
-        query = query.where(Device.device_class == DeviceClass(device_class))
-        total = counts.get(DeviceClass(device_class), 0)
-    else:
-        total = sum(counts.values())
-    rows = session.execute(
-        query.order_by(Listing.listed_at.desc(), Listing.id)
-        .limit(shapes.PAGE_SIZE)
-        .offset((page - 1) * shapes.PAGE_SIZE)
-    )
-    classes = [{"value": kind.value, "count": counts[kind]} for kind in DeviceClass if kind in counts]
-    return [_listing(listing) for listing, _ in rows], classes, total
 
 
 def listing(session: Session, code: str) -> dict[str, Any]:
@@ -291,21 +336,22 @@ def listing(session: Session, code: str) -> dict[str, Any]:
     if row is None:
         raise NotFound("There is no device for sale under this code.")
     found, device, centre = row
+    pictures = photographs.of_listing(session, [device.id])[device.id]
     inspection = session.scalar(
         sa.select(Inspection)
         .where(Inspection.device_id == device.id, Inspection.at <= found.listed_at)
         .order_by(Inspection.at.desc())
         .limit(1)
     )
-    shown = _listing(found) | {
+    shown = listing_card(found) | {
         "state": found.state.value,
         "centre_name": f"{centre.name}, {centre.city}",
         "custody_cycle": device.cycle,
         "grade_text": " ".join(rule["text"] for rule in inspection.grade["rules"]) if inspection else None,
         "found": _found(device, inspection),
-        "tax_text": None,
-        "warranty_text": None,
-        "returns_text": None,
+        "photographs": pictures,
+        "with_charger": inspection is not None and inspection.findings.get("charger") == "yes",
+        "listed_at": found.listed_at,
     }
     certificate_id = found.snapshot.get("certificate_id")
     return {
@@ -352,7 +398,8 @@ def _found(device: Device, inspection: Inspection | None) -> list[tuple[str, str
     return [(item.question, words) for item, words in answers if item.id in _TOLD_TO_BUYERS and words != "not tested"]
 
 
-def _listing(found: Listing) -> dict[str, Any]:
+def listing_card(found: Listing) -> dict[str, Any]:
+    """A listing as cards show it."""
     line = _item(found.snapshot)
     return {
         "code": found.code,
@@ -419,7 +466,94 @@ def order(session: Session, found: Order, *, actor: Actor | None = None) -> dict
         "collected_at": found.handed_over_at,
         "closed_at": found.closed_at,
         "decline_reason": instruction.failure if failed and instruction else None,
+        "steps": _steps(found, paid_by=centre.name),
+        "may_withdraw": waiting and actor is not None and actor.role is Role.CONSUMER and may_pay(actor, found),
+        "has_invoice": found.paid_at is not None,
     }
+
+
+def invoice(session: Session, found: Order) -> dict[str, Any]:
+    """The invoice of a paid order: its number, both sides, the devices, and what was given back since. The caller has
+    asked the policy. Raises `NotFound` for an order that was not paid."""
+    numbered = session.get(Invoice, found.id)
+    if numbered is None:
+        raise NotFound("This order has no invoice: it was not paid.")
+    centre = session.get_one(Organisation, found.centre_id)
+    if found.organisation_id is not None:
+        firm = session.get_one(Organisation, found.organisation_id)
+        buyer = [firm.name, f"{firm.city}, {firm.country}"]
+    else:
+        person = session.get_one(Person, found.person_id)
+        buyer = [person.name, person.email]
+    seller = session.scalars(
+        sa.select(Organisation.name).where(Organisation.kind == OrganisationKind.PLATFORM).limit(1)
+    ).one_or_none()
+    given_back = session.execute(
+        sa.select(PaymentInstruction.amount_minor, PaymentInstruction.settled_at, Dispute.code)
+        .outerjoin(Dispute, Dispute.id == PaymentInstruction.subject_id)
+        .where(
+            PaymentInstruction.kind == InstructionKind.REFUND,
+            PaymentInstruction.state == InstructionState.SUCCEEDED,
+            sa.or_(PaymentInstruction.subject_id == found.id, Dispute.order_id == found.id),
+        )
+        .order_by(PaymentInstruction.settled_at)
+    ).all()
+    total = Money(found.amount_minor, found.currency)
+    back = sum(row.amount_minor for row in given_back)
+    return {
+        "number": f"{numbered.year}-{numbered.number:06d}",
+        "at": numbered.at,
+        "seller": seller,
+        "buyer": buyer,
+        "delivered_at": found.handed_over_at,
+        "place": f"{centre.name}, {centre.city}",
+        "total": total,
+        "refunds": [
+            {
+                "label": f"Refund, dispute {row.code}" if row.code else "Refund",
+                "at": row.settled_at,
+                "amount": Money(-row.amount_minor, found.currency),
+            }
+            for row in given_back
+        ],
+        "left": Money(found.amount_minor - back, found.currency) if back else None,
+    }
+
+
+def _steps(found: Order, *, paid_by: str) -> list[dict[str, Any]]:
+    """An order as a story: what happened, and what comes next."""
+    steps: list[dict[str, Any]] = [
+        {
+            "at": found.made_at,
+            "kind": "lot" if found.lot_id else "order",
+            "title": "Won" if found.lot_id else "Reserved",
+        }
+    ]
+    ended = found.state in (OrderState.DEFAULTED, OrderState.REFUNDED)
+    if found.paid_at:
+        steps.append({"at": found.paid_at, "kind": "payout", "title": "Paid"})
+    elif not ended:
+        by = f"{found.pay_by.day} {found.pay_by:%B, %H:%M} UTC"
+        steps.append({"at": None, "kind": "payout", "title": "Pay", "text": f"By {by}."})
+    if found.handed_over_at:
+        steps.append({"at": found.handed_over_at, "kind": "order", "title": "Collected", "place": paid_by})
+    elif not ended:
+        steps.append({"at": None, "kind": "order", "title": "Collect", "text": f"At {paid_by}, with the code."})
+    if ended:
+        words = "Not paid in time" if found.state is OrderState.DEFAULTED else "Called off, and refunded in full"
+        steps.append({"at": found.closed_at, "kind": "note", "title": words})
+    elif found.lot_id is not None:
+        steps.append(
+            {"at": found.closed_at, "kind": "note", "title": "Every device reported"}
+            if found.closed_at
+            else {"at": None, "kind": "note", "title": "Report what became of each device"}
+        )
+    elif found.handed_over_at:
+        until = deadlines.dispute_until(found.handed_over_at)
+        steps.append(
+            {"at": None, "kind": "note", "title": f"Until {until.day} {until:%B %Y} a private buyer may withdraw"}
+        )
+    return steps
 
 
 def order_items(session: Session, found: Order) -> list[dict[str, Any]]:
@@ -459,7 +593,7 @@ def orders_of(session: Session, actor: Actor) -> list[dict[str, Any]]:
     """The last orders of this person, or of the firm the person trades for."""
     if actor.role is Role.RECYCLER:
         whose = Order.organisation_id == actor.organisation_id
-    elif actor.role is Role.CONSUMER:
+    elif actor.role in SELLERS:
         whose = Order.person_id == actor.id
     else:
         return []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -20,8 +21,7 @@ from ewaste.core.money import Money
 from ewaste.core.refusals import NotFound
 from ewaste.devices.models import Device, DeviceClass
 from ewaste.market.models import Lot, LotState
-from ewaste.payments.models import InstructionKind, InstructionState, PaymentInstruction
-from ewaste.tradein import pricing, questions, quotes
+from ewaste.tradein import price_tables, pricing, questions, quotes
 from ewaste.tradein.models import Quote
 from ewaste.views import market, shapes
 
@@ -49,45 +49,6 @@ DRAWINGS = {
 # ---- the front page ----
 
 
-def figures(session: Session) -> dict[str, Any] | None:
-    """The open figures of the market; None before the first device was cleared. One statement."""
-    standing = sa.select(sa.literal(1)).where(CertificateRevocation.certificate_id == Certificate.id).exists()
-    row = session.execute(
-        sa.select(
-            sa.select(sa.func.count(sa.distinct(Certificate.device_id)))
-            .where(~standing)
-            .scalar_subquery()
-            .label("devices"),
-            sa.select(sa.func.count())
-            .select_from(Certificate)
-            .where(~standing)
-            .scalar_subquery()
-            .label("certificates"),
-            sa.select(sa.func.count())
-            .select_from(Lot)
-            .where(Lot.state == LotState.SOLD)
-            .scalar_subquery()
-            .label("lots"),
-            sa.select(sa.func.coalesce(sa.func.sum(PaymentInstruction.amount_minor), 0))
-            .where(
-                PaymentInstruction.kind == InstructionKind.PAY_OUT,
-                PaymentInstruction.state == InstructionState.SUCCEEDED,
-                PaymentInstruction.currency == "EUR",
-            )
-            .scalar_subquery()
-            .label("paid"),
-        )
-    ).one()
-    if not row.devices:
-        return None
-    return {
-        "devices_cleared": row.devices,
-        "certificates": row.certificates,
-        "lots_sold": row.lots,
-        "paid_out": Money(int(row.paid)),
-    }
-
-
 def open_lots(session: Session, *, now: datetime, most: int = 3) -> list[dict[str, Any]]:
     """The lots that close next."""
     chosen = session.scalars(
@@ -102,8 +63,11 @@ def open_lots(session: Session, *, now: datetime, most: int = 3) -> list[dict[st
 # ---- models and questions ----
 
 
-def models(*, q: str, device_class: str, on: date) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+def models(
+    session: Session, *, q: str, device_class: str, on: date
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """The models we buy that fit, and how many fit in each class. Every word of `q` must occur in the name."""
+    table = price_tables.current(session, on)
     words = q.casefold().split()
     fitting = [
         model
@@ -114,7 +78,7 @@ def models(*, q: str, device_class: str, on: date) -> tuple[list[dict[str, Any]]
     shown = [model for model in fitting if not device_class or model.device_class == device_class]
     shown.sort(key=lambda model: (-model.launch.toordinal(), model.full_name))
     classes = [{"value": kind, "count": count} for kind, count in counts.items() if count]
-    return [{**card(model), "up_to": up_to(model.id, on)} for model in shown], classes
+    return [{**card(model), "up_to": up_to(model.id, on, table)} for model in shown], classes
 
 
 def card(model: pricing.CatalogueModel) -> dict[str, Any]:
@@ -130,14 +94,12 @@ def card(model: pricing.CatalogueModel) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1024)
-def up_to(model_id: str, on: date) -> Money | None:
-    """The most that we pay for a model on that day: like new, with the largest storage."""
-    model = quotes.model(model_id)
+def up_to(model_id: str, on: date, table: pricing.PriceTable) -> Money | None:
+    """The most that we pay for a model on that day by this table: like new, with the largest storage."""
+    model = pricing.rebased(quotes.model(model_id), table)
     storage = max(model.storage_gb_options, default=0)
     try:
-        best = pricing.price(
-            model, storage, pricing.Condition(pricing.Cosmetic.LIKE_NEW), on, pricing.load_price_table()
-        )
+        best = pricing.price(model, storage, pricing.Condition(pricing.Cosmetic.LIKE_NEW), on, table)
     except pricing.BadAnswer:
         return None  # It is not on sale yet.
     return Money(best.amount_minor, best.currency)
@@ -188,6 +150,7 @@ def quote(session: Session, actor: Actor, code: str, *, now: datetime) -> dict[s
     if found is None or (found.person_id not in (None, actor.id) and not desk):
         raise NotFound("There is no quote under this code, or it is not yours to see. Codes look like Q-7K3M-9QXA.")
     state = "accepted" if found.accepted_at else "expired" if found.valid_until <= now else "open"
+    lines = price_lines(found.lines, found.device_class, price_tables.find(session, found.table_version))
     return {
         "code": found.code,
         "model": found.model_code,
@@ -195,7 +158,8 @@ def quote(session: Session, actor: Actor, code: str, *, now: datetime) -> dict[s
         "name": shapes.title(found.brand, found.model),
         "device_class": found.device_class,
         "answers": _answers(found),
-        "lines": price_lines(found.lines, found.device_class, found.table_version),
+        "lines": lines,
+        "steps": waterfall_steps(lines, found.currency),
         "total": Money(found.amount_minor, found.currency),
         "formula_version": f"{found.rules_version}, table {found.table_version}",
         "made_at": found.created_at,
@@ -207,9 +171,8 @@ def quote(session: Session, actor: Actor, code: str, *, now: datetime) -> dict[s
     }
 
 
-def price_lines(lines: list[dict[str, Any]], device_class: str, table_version: str) -> list[dict[str, Any]]:
+def price_lines(lines: list[dict[str, Any]], device_class: str, table: pricing.PriceTable) -> list[dict[str, Any]]:
     """The stored lines of a price as a waterfall with running sums; each says what it does to the amount before it."""
-    table = pricing.load_price_table(table_version)
     told: list[dict[str, Any]] = []
     before: Money | None = None
     for line in lines:
@@ -236,6 +199,21 @@ def price_lines(lines: list[dict[str, Any]], device_class: str, table_version: s
     return told
 
 
+def waterfall_steps(lines: list[dict[str, Any]], currency: str) -> list[dict[str, Any]]:
+    """The lines in one currency as steps of a drawing: the number of the line, its level in minor units, and words.
+
+    Lines in another currency come before and are left out: no drawing has two scales.
+    """
+    steps: list[dict[str, Any]] = []
+    for number, line in enumerate(lines, start=1):
+        if line["running"].currency != currency:
+            continue
+        change = line["delta"]
+        text = f"{line['running']}" if change is None or not steps else f"{change}, so {line['running']}"
+        steps.append({"number": number, "label": line["label"], "level": line["running"].amount_minor, "text": text})
+    return steps
+
+
 def _explain(kind: str, value: Decimal, before: Money | None, after: Money) -> str | None:
     if kind == "factor" and before is not None:
         return f"{before} × {value.normalize():f} = {after}, rounded half up to the cent."
@@ -254,6 +232,35 @@ def _figure(rule: str, device_class: str, table: pricing.PriceTable) -> pricing.
     if group == "fault":
         return table.faults[device_class].get(name)
     return {"fx": table.usd_to_eur, "storage": table.per_doubling, "buyback": table.buyback}.get(rule)
+
+
+def answers_of(session: Session, actor: Actor, code: str, model_code: str) -> dict[str, str]:
+    """What was answered for a quote, as the form takes it; empty when it is another's or of another model."""
+    bare = read_code(code, QUOTE)
+    found = session.scalar(sa.select(Quote).where(Quote.code == bare)) if bare else None
+    if found is None or found.model_code != model_code or found.person_id not in (None, actor.id):
+        return {}
+    storage = {"storage_gb": str(found.storage_gb)} if found.storage_gb else {}
+    return {**{str(name): str(value) for name, value in found.inputs.get("answers", {}).items()}, **storage}
+
+
+def mistakes(model: pricing.CatalogueModel, answers: Mapping[str, str]) -> dict[str, str]:
+    """Every question of the form that still needs an answer, in the order asked: field → sentence.
+
+    What can only be seen on a running device may stay open for one that does not turn on.
+    """
+    wrong: dict[str, str] = {}
+    sizes = {str(size) for size in model.storage_gb_options}
+    if sizes and answers.get("storage_gb", "") not in sizes:
+        wrong["storage_gb"] = "Choose the storage of your device."
+    dead = answers.get("power") == "no"
+    for question in questions.QUESTIONS[model.device_class]:
+        value = answers.get(question.field, "")
+        if not value and dead and question.field in questions.NEEDS_POWER:
+            continue
+        if value not in {choice.value for choice in question.choices}:
+            wrong[question.field] = f"{question.text} Choose one answer."
+    return wrong
 
 
 def _answers(found: Quote) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from ewaste.accounts.models import Organisation, Person
 from ewaste.certificates.models import Certificate, CertificateLine, CertificateRefusal, CertificateRevocation
 from ewaste.core.refusals import NotFound
 from ewaste.devices import custody
-from ewaste.devices.models import CustodyEvent, Device, Hold, Medium
+from ewaste.devices.models import CustodyEvent, Device, Hold, Medium, Validation, ValidationResult
 from ewaste.payments.models import InstructionKind, Payee, PaymentInstruction
 from ewaste.processing.models import Inspection, OutcomeReport, Routing
 from ewaste.tradein.models import Offer, Quote
@@ -38,6 +38,7 @@ class Records(NamedTuple):
     certificates: Sequence[tuple[Certificate, CertificateRevocation | None, str]]
     lines: dict[UUID, list[dict[str, Any]]]
     refusals: Sequence[CertificateRefusal]
+    validations: dict[UUID, ValidationResult]
 
 
 def read(session: Session, device_id: UUID) -> Records:
@@ -117,6 +118,13 @@ def read(session: Session, device_id: UUID) -> Records:
             .order_by(CertificateRefusal.at.desc())
             .limit(shapes.PAGE_SIZE)
         ).all(),
+        validations=dict(
+            session.execute(  # The newest comes last and counts.
+                sa.select(Validation.medium_id, Validation.result)
+                .where(Validation.device_id == device_id, Validation.cycle == device.cycle)
+                .order_by(Validation.seq)
+            ).all()
+        ),
     )
 
 

@@ -16,7 +16,7 @@ from ewaste.core.ids import LOT, read_code
 from ewaste.core.money import Money
 from ewaste.core.refusals import NotFound
 from ewaste.devices.models import Device
-from ewaste.market.models import Bid, Lot, LotLine, LotState, Order
+from ewaste.market.models import Bid, Lot, LotLine, LotState, Order, SecondOffer, SecondOfferState
 from ewaste.market.orders import is_over
 from ewaste.processing.models import OutcomeReport
 from ewaste.processing.outcomes import FRACTIONS
@@ -54,6 +54,7 @@ def my_lots(session: Session, actor: Actor, *, now: datetime) -> dict[str, Any]:
     cards = {card["id"]: card for card in market.lot_cards(session, shown, now=now)}
     reported = _reported(session, [order.lot_id for order in orders if order.lot_id])
     return {
+        "offered": _second_offers(session, firm, now),
         "won": [
             cards[order.lot_id]
             | {
@@ -78,6 +79,29 @@ def my_lot(session: Session, actor: Actor, code: str, *, now: datetime) -> dict[
 
     Raises `NotFound` for a lot that somebody else won, or nobody.
     """
+    lot, order = _won(session, actor, code)
+    return {
+        "lot": market.lot_cards(session, [lot], now=now)[0],
+        "order": market.order(session, order, actor=actor),
+        "devices": [
+            {
+                "code": device.code,
+                "title": snapshot["title"],
+                "device_class": device.device_class.value,
+                "mass_g": snapshot["mass_g"],
+                "state": device.state.value,
+                "way": lot.way.removeprefix("for_"),
+                "outcome": _outcome(report),
+            }
+            for snapshot, device, report in session.execute(_lines(lot, order, actor))
+        ],
+        "fractions": [
+            {"name": name, "label": label, "hint": hint or None} for name, (label, hint) in FRACTIONS.items()
+        ],
+    }
+
+
+def _won(session: Session, actor: Actor, code: str) -> tuple[Lot, Order]:
     policy.require(actor, Action.SEE_ORDER, organisation=actor.organisation_id, owner=actor.id)
     bare = read_code(code, LOT)
     row = session.execute(
@@ -89,7 +113,10 @@ def my_lot(session: Session, actor: Actor, code: str, *, now: datetime) -> dict[
     ).one_or_none()
     if row is None or actor.organisation_id is None:
         raise NotFound(NOBODYS)
-    lot, order = row
+    return row[0], row[1]
+
+
+def _lines(lot: Lot, order: Order, actor: Actor) -> sa.Select[Any]:
     lines = (
         sa.select(LotLine.snapshot, Device, OutcomeReport)
         .join(Device, Device.id == LotLine.device_id)
@@ -106,25 +133,55 @@ def my_lot(session: Session, actor: Actor, code: str, *, now: datetime) -> dict[
     )
     if not is_over(order):  # The devices of an order that came to nothing are untied, and still belong to its story.
         lines = lines.where(LotLine.released_at.is_(None))
-    return {
-        "lot": market.lot_cards(session, [lot], now=now)[0],
-        "order": market.order(session, order, actor=actor),
-        "devices": [
-            {
-                "code": device.code,
-                "title": snapshot["title"],
-                "device_class": device.device_class.value,
-                "mass_g": snapshot["mass_g"],
-                "state": device.state.value,
-                "way": lot.way.removeprefix("for_"),
-                "outcome": _outcome(report),
-            }
-            for snapshot, device, report in session.execute(lines)
-        ],
-        "fractions": [
-            {"name": name, "label": label, "hint": hint or None} for name, (label, hint) in FRACTIONS.items()
-        ],
-    }
+    return lines
+
+
+def _second_offers(session: Session, firm: UUID | None, now: datetime) -> list[dict[str, Any]]:
+    """The lots that this firm may have because their winner did not pay."""
+    rows = session.execute(
+        sa.select(SecondOffer, Lot.code, Lot.title, Lot.device_count)
+        .join(Lot, Lot.id == SecondOffer.lot_id)
+        .where(
+            SecondOffer.organisation_id == firm,
+            SecondOffer.state == SecondOfferState.OPEN,
+            SecondOffer.answer_by > now,
+        )
+        .order_by(SecondOffer.answer_by)
+        .limit(shapes.PAGE_SIZE)
+    )
+    return [
+        {
+            "code": code,
+            "title": title,
+            "devices": devices,
+            "amount": Money(offer.amount_minor, offer.currency),
+            "answer_by": offer.answer_by,
+        }
+        for offer, code, title, devices in rows
+    ]
+
+
+def results(session: Session, actor: Actor, code: str) -> tuple[Lot, list[dict[str, Any]]]:
+    """A lot that the actor's firm won and what became of each device, for the file. Raises `NotFound`."""
+    lot, order = _won(session, actor, code)
+    rows = session.execute(_lines(lot, order, actor))
+    return lot, [
+        {
+            "code": device.code,
+            "title": snapshot["title"],
+            "device_class": device.device_class.value,
+            "grade_cosmetic": snapshot.get("grade_cosmetic"),
+            "grade_function": snapshot.get("grade_function"),
+            "mass_in_g": snapshot.get("mass_g"),
+            "state": device.state.value,
+            "outcome": report.outcome.value if report else None,
+            "reported_at": f"{report.at:%Y-%m-%dT%H:%M:%SZ}" if report else None,
+            "mass_out_g": report.mass_out_g if report else None,
+            **{f"{name}_g": (report.fractions.get(name) if report else None) for name in FRACTIONS},
+            "remark": report.remark if report else None,
+        }
+        for snapshot, device, report in rows
+    ]
 
 
 def _outcome(report: OutcomeReport | None) -> dict[str, Any] | None:

@@ -51,7 +51,7 @@ def paging(total: int, page: int, address: Callable[[int], str], *, size: int = 
     }
 
 
-def count(session: Session, query: sa.Select[Any]) -> int:
+def count(session: Session, query: sa.Select[*tuple[Any, ...]]) -> int:
     """How many rows a query has."""
     return int(session.scalar(sa.select(sa.func.count()).select_from(query.order_by(None).subquery())) or 0)
 

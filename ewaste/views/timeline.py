@@ -12,11 +12,12 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from ewaste.accounts.models import Actor, Role
+from ewaste.accounts.models import SELLERS, Actor, Role
 from ewaste.core import clock
 from ewaste.core.money import Money
+from ewaste.devices import notices
 from ewaste.devices.lifecycle import WAYS, State
-from ewaste.devices.models import CustodyEvent, Device
+from ewaste.devices.models import CustodyEvent, Device, Hold, HoldKind
 from ewaste.processing.routing import WAY_WORDS
 from ewaste.tradein.models import Offer, OfferState
 from ewaste.views.records import Records
@@ -165,19 +166,27 @@ def _next(
             else " Then we pay you; at the latest on the day named here."
         )
         return what, how + pay, offer.pay_by if offer and pay else None, centre
-    if state is State.RETURNED:
-        return "It went back to you", "Nothing is left to do.", None, "nobody"
-    if state is State.CANCELLED:
-        return "Called off", "Nothing is left to do. A new quote takes two minutes.", None, "nobody"
-    if state is State.LOST:
-        return "We are looking for it", "It is not where it should be. You read here what comes of it.", None, MARKET
-    if state in (State.DISMANTLED, State.REMADE):
-        return "Its way is complete", "You can read all of it here, for as long as you like.", None, "nobody"
-    if state is State.SOLD:
-        return "It has a buyer", "The centre hands it over as soon as it is paid.", None, "the buyer"
-    if state is State.DELIVERED:
-        return "It is with its next owner", "What became of it appears here when it is reported.", None, "the buyer"
-    return "It waits for its next owner", "Nothing is left for you to do. You can follow it here.", None, MARKET
+    if state is State.CLEARED:
+        how = f"A second person at {centre} confirms what was destroyed; then it goes on. That changes nothing for you."
+        return "Its data is gone", how, None, centre
+    title, text, who = _LATER.get(state, _WAITS)
+    return title, text, None, who
+
+
+_LATER: Mapping[State, tuple[str, str, str]] = {
+    State.RETURNED: ("It went back to you", "Nothing is left to do.", "nobody"),
+    State.CANCELLED: ("Called off", "Nothing is left to do. A new quote takes two minutes.", "nobody"),
+    State.LOST: ("We are looking for it", "It is not where it should be. You read here what comes of it.", MARKET),
+    State.DISMANTLED: ("Its way is complete", "You can read all of it here, for as long as you like.", "nobody"),
+    State.REMADE: ("Its way is complete", "You can read all of it here, for as long as you like.", "nobody"),
+    State.SOLD: ("It has a buyer", "The centre hands it over as soon as it is paid.", "the buyer"),
+    State.DELIVERED: (
+        "It is with its next owner",
+        "What became of it appears here when it is reported.",
+        "the buyer",
+    ),
+}
+_WAITS = ("It waits for its next owner", "Nothing is left for you to do. You can follow it here.", MARKET)
 
 
 def _ahead(records: Records, seen_by: Audience) -> dict[str, Any] | None:
@@ -210,13 +219,14 @@ def _told(event: CustodyEvent, reader: Reader) -> dict[str, Any]:
         words,
         by=_by(role, event.actor_name, reader),
         link=event.hash,
+        entry=event.seq,
     )
 
 
 def _by(role: Role, name: str, reader: Reader) -> str:
     if role in (Role.OPERATOR, Role.STATION):
         return reader.centre if reader.seen_by is Audience.OWNER else f"{reader.centre}, {name}"
-    if role is Role.CONSUMER:
+    if role in SELLERS:
         return (
             "you" if reader.seen_by is Audience.OWNER else "the seller" if reader.seen_by is Audience.CENTRE else name
         )
@@ -228,7 +238,14 @@ def _by(role: Role, name: str, reader: Reader) -> str:
 
 
 def _entry(
-    at: datetime | None, symbol: str, state: str | None, words: Words, *, by: str | None, link: str | None = None
+    at: datetime | None,
+    symbol: str,
+    state: str | None,
+    words: Words,
+    *,
+    by: str | None,
+    link: str | None = None,
+    entry: int | None = None,
 ) -> dict[str, Any]:
     return {
         "at": at,
@@ -240,6 +257,7 @@ def _entry(
         "place": None,
         "facts": [(label, value) for label, value in words.facts if value not in (None, "", "0")],
         "hash": link,
+        "entry": entry,
         "url": words.url,
     }
 
@@ -426,16 +444,80 @@ def _work_order(it: Told) -> Words:
     )
 
 
+def hold_text(hold: Hold) -> str:
+    """What a seller reads of a hold: what was written for them, or the usual words for its kind."""
+    return hold.note_for_seller or notices.HOLDS[hold.kind]
+
+
 def _hold_placed(it: Told) -> Words:
+    kind = str(it.evidence.get("kind", ""))
+    title = f"Put on hold: {kind.replace('-', ' ')}"
+    for_seller = str(it.evidence.get("noteForSeller") or "")
+    if it.reader.seen_by is Audience.OWNER:
+        usual = notices.HOLDS[HoldKind(kind)] if kind in set(HoldKind) else ""
+        return Words("hold", title, for_seller or usual or None)
     return Words(
-        "hold",
-        f"Put on hold: {str(it.evidence.get('kind', '')).replace('-', ' ')}",
-        str(it.evidence.get("reason") or "") or None,
+        "hold", title, str(it.evidence.get("reason") or "") or None, (("The seller reads", for_seller or None),)
     )
 
 
 def _hold_lifted(it: Told) -> Words:
+    if it.reader.seen_by is Audience.OWNER:
+        return Words("lift", "The hold was lifted", "What stood in its way is settled; it goes on.")
     return Words("lift", "The hold was lifted", str(it.evidence.get("reason") or "") or None)
+
+
+def _photographed(it: Told) -> Words:
+    kinds = {
+        "seller": "Its seller sent photographs",
+        "receipt": "It was photographed as it arrived",
+        "inspection": "It was photographed at the inspection",
+        "opened-case": "It was photographed with its case open",
+        "listing": "It was photographed for its sale",
+    }
+    listed = it.evidence.get("photographs") or []
+    digests = tuple(
+        (f"Photograph {number}, SHA-256", str(one.get("sha256", ""))[:24] + "…")
+        for number, one in enumerate(listed, start=1)
+        if isinstance(one, Mapping)
+    )
+    return Words("photograph", kinds.get(str(it.evidence.get("kind")), "It was photographed"), None, digests)
+
+
+def _photograph_hidden(it: Told) -> Words:
+    facts = (("Photograph, SHA-256", str(it.evidence.get("sha256", ""))[:24] + "…"),)
+    return Words("photograph", "A photograph was hidden", None, facts)
+
+
+def _corrected(it: Told) -> Words:
+    entry = it.evidence.get("entry")
+    facts = (("Corrects the entry with the hash", str(it.evidence.get("hash", ""))[:24] + "…"),)
+    if it.reader.seen_by is Audience.OWNER:
+        told = "It does not hold as it was written. What is right is on record; our desk can tell you."
+        return Words("note", f"Entry {entry} was corrected", told, facts)
+    return Words("note", f"Entry {entry} was corrected", str(it.evidence.get("correction") or "") or None, facts)
+
+
+def _confirmed_by_second(it: Told) -> Words:
+    medium = MEDIUM_WORDS.get(str(it.evidence.get("kind")), "storage medium")
+    note = it.evidence.get("note") if it.reader.seen_by is not Audience.OWNER else None
+    return Words(
+        "medium",
+        f"A second person confirmed it: {medium} destroyed",
+        "Somebody who did not work on this device looked, and signed in under their own name.",
+        (("Serial", it.evidence.get("serial")), ("Note", note)),
+    )
+
+
+def _doubted_by_second(it: Told) -> Words:
+    medium = MEDIUM_WORDS.get(str(it.evidence.get("kind")), "storage medium")
+    note = it.evidence.get("note") if it.reader.seen_by is not Audience.OWNER else None
+    return Words(
+        "hold",
+        f"A second person doubts that the {medium} is destroyed",
+        "It stands still until that is settled.",
+        (("Serial", it.evidence.get("serial")), ("Doubt", note)),
+    )
 
 
 def _revoked(it: Told) -> Words:
@@ -486,7 +568,12 @@ _KINDS: Mapping[str, Callable[[Told], Words]] = {
     "device.weighed": _weighed,
     "device.cancelled": lambda _: Words("note", "The sale was called off"),
     "device.inspected": _inspected,
-    "device.reinspected": lambda _: Words("note", "It was inspected a second time"),
+    "device.reinspected": lambda it: Words(
+        "note",
+        "It was inspected a second time",
+        "It was repaired, and tested as a wiped device allows.",
+        (("Grade", it.evidence.get("grade")), ("Weight", _grams(it.evidence.get("massGrams")))),
+    ),
     "device.returned": _returned,
     "device.clearing": _clearing,
     "device.destroying": _destroying,
@@ -509,6 +596,11 @@ _KINDS: Mapping[str, Callable[[Told], Words]] = {
     "hold.placed": _hold_placed,
     "hold.lifted": _hold_lifted,
     "certificate.revoked": _revoked,
+    "photograph.added": _photographed,
+    "photograph.hidden": _photograph_hidden,
+    "record.corrected": _corrected,
+    "validation.confirmed": _confirmed_by_second,
+    "validation.doubted": _doubted_by_second,
 }
 KINDS = frozenset(_KINDS)
 """The kinds of events that have words of their own; every `medium.*` has them too."""

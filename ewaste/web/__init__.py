@@ -6,43 +6,47 @@ cross-site requests; every route asks the policy through the step or view it cal
 
 from __future__ import annotations
 
-import secrets
+import logging
 from datetime import timedelta
 from pathlib import Path
-from uuid import UUID
 
 import flask
+import sqlalchemy as sa
 from flask import Flask, request
 from flask_login import LoginManager, current_user
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException
 
-from ewaste.accounts import people
+from ewaste.accounts import sessions
+from ewaste.accounts.models import Person
 from ewaste.centres.credentials import Issuers
 from ewaste.core.config import Config
 from ewaste.core.database import Database
-from ewaste.core.installation import installation
-from ewaste.core.refusals import Conflict, Invalid, Refusal
+from ewaste.core.installation import Installation, Unfounded, installation
+from ewaste.core.refusals import Conflict, Invalid, NotAllowed, Refusal
 from ewaste.payments.stripe_gateway import open_gateway
-from ewaste.web import edge, errors, filters
+from ewaste.web import addresses, assets, edge, errors, filters, front, requests
 from ewaste.web.limits import csrf, limiter
+from ewaste.web.sample import Filling
 
+log = logging.getLogger("ewaste.web")
 ROOT = Path(__file__).parents[2]
 LARGEST_REQUEST = 2 * 1024 * 1024
 SITE_NAME = "Clearhand"
 # The fields of which a form sends several: ticks in a list.
-LISTS = frozenset({"devices", "methods", "media_kinds", "licences"})
+LISTS = frozenset({"devices", "methods", "media_kinds", "licences", "scopes"})
 
 
 def create_app(config: Config) -> Flask:
-    """The WSGI application for this configuration. Raises `LookupError` when the database was not migrated."""
+    """The WSGI application for this configuration. Raises `Unfounded` when its database is not that of this market."""
     app = Flask(__name__, root_path=str(ROOT), template_folder="templates", static_folder="static")
     database = Database(config.require_database_url())
-    with database.transaction() as session:
-        founded = installation(session)
-    if founded.mode != config.mode:
-        raise LookupError(f"This database was founded for {founded.mode} mode, and EWASTE_MODE is {config.mode}.")
+    try:
+        founded = _founded(database, config)
+    except BaseException:
+        database.close()
+        raise
     app.extensions["ewaste"] = edge.Runtime(
         config=config,
         database=database,
@@ -65,35 +69,59 @@ def create_app(config: Config) -> Flask:
         RATELIMIT_HEADERS_ENABLED=False,
     )
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.jinja_env.globals.update(site_name=SITE_NAME, mode=config.mode)
+    app.jinja_env.globals.update(
+        site_name=SITE_NAME,
+        sample_filling=Filling(config, database),
+        mode=config.mode,
+        mailbox_url=f"{config.practice_url}/mailbox" if config.practice_mail else None,
+    )
     filters.install(app.jinja_env)
+    assets.install(app)
+    addresses.install(app)
     app.context_processor(lambda: {"now": edge.now()})
     csrf.init_app(app)
     limiter.init_app(app)
-    _sign_in(app, database)
+    _sign_in(app, config, database)
     _headers(app, config)
     _plain_requests(app)
     _blueprints(app)
     _refusals(app)
+    front.install(app, config)
+    requests.install(app, database.engine)
     return app
 
 
-def _sign_in(app: Flask, database: Database) -> None:
+def _founded(database: Database, config: Config) -> Installation:
+    """The installation, which has to be of our mode and, when live, without anything of the sample."""
+    with database.transaction() as session:
+        founded = installation(session)
+        sampled = session.scalar(sa.select(Person.id).where(Person.sample).limit(1)) is not None
+    if founded.mode != config.mode:
+        raise Unfounded(f"This database was founded for {founded.mode} mode, and EWASTE_MODE is {config.mode}.")
+    if sampled and not config.training:
+        raise Unfounded("This live database holds sample accounts, whose password everybody knows. Remove them first.")
+    return founded
+
+
+def _sign_in(app: Flask, config: Config, database: Database) -> None:
     manager = LoginManager(app)
-    manager.session_protection = None  # The epoch in the cookie ends sessions; addresses change on phones.
+    manager.session_protection = None  # The row in the database ends sessions; addresses change on phones.
 
     @manager.user_loader
-    def load(cookie: str) -> edge.User | None:
-        person_id, _, epoch = cookie.partition(".")
-        known = edge.uuid_or_none(person_id)
-        if known is None or not (epoch.isascii() and epoch.isdecimal()):
-            return None
+    def load(token: str) -> edge.User | None:
+        now = edge.now()
         try:
             with database.reading() as session:
-                signed_in = people.signed_in(session, UUID(person_id), int(epoch))
+                known = sessions.signed_in(session, token, now=now, training=config.training)
+                if known is not None and now - known.seen_at > sessions.NOTE_SEEN:
+                    sessions.note_seen(session, known.session_id, now=now)
         except SQLAlchemyError:
             return None  # The page itself will say that the database is away; the error page must not need it.
-        return edge.User(signed_in, int(epoch)) if signed_in else None
+        if known is not None and known.missing is not None:
+            # A password alone is nobody here: the one place that holds everybody to the second factor.
+            flask.g.half = known
+            return None
+        return edge.User(known, token) if known else None
 
 
 def _plain_requests(app: Flask) -> None:
@@ -139,23 +167,76 @@ def _headers(app: Flask, config: Config) -> None:
 
 
 def _blueprints(app: Flask) -> None:
-    from ewaste.web import accounts, agent_api, bench, consumer, public, recycler, staff, system, webhooks
+    from ewaste.web import (
+        about,
+        accounts,
+        api,
+        bench,
+        consumer,
+        disputes,
+        figures,
+        firms,
+        market,
+        photographs,
+        proofs,
+        public,
+        recycler,
+        resend,
+        second_factor,
+        staff,
+        staff_applications,
+        system,
+        tokens,
+        webhooks,
+    )
 
-    for module in (public, accounts, consumer, bench, recycler, staff, system, agent_api, webhooks):
+    for module in (
+        public,
+        about,
+        figures,
+        accounts,
+        proofs,
+        second_factor,
+        resend,
+        firms,
+        consumer,
+        market,
+        disputes,
+        bench,
+        photographs,
+        recycler,
+        staff,
+        staff_applications,
+        system,
+        tokens,
+        webhooks,
+    ):
         app.register_blueprint(module.pages)
-    for module in (agent_api, webhooks):  # Signed by their senders; no browser session takes part.
-        csrf.exempt(module.pages)
+    csrf.exempt(webhooks.pages)  # Signed by its sender; no browser session takes part.
+    api.install(app)
 
 
 def _refusals(app: Flask) -> None:
+    from ewaste.web import accounts, resend
+
     @app.errorhandler(Refusal)
     def refused(refusal: Refusal) -> flask.Response:
+        waits = isinstance(refusal, NotAllowed) and current_user.is_authenticated and not current_user.confirmed
+        if waits and not errors.wants_json():
+            return resend.unconfirmed(refusal)
         return errors.answer(refusal, edge.keep(refusal))
 
     @app.errorhandler(CSRFError)
     def forged(_error: CSRFError) -> flask.Response:
         refusal = Conflict("This form was opened in another session. Go back, reload the page and send it again.")
-        return errors.answer(refusal, edge.keep(refusal))
+        if request.endpoint == "accounts.sign_in":
+            return accounts.sign_in_page(
+                edge.local_path(request.form.get("next")),
+                status=edge.keep(refusal),
+                errors={"": "This page was open for a long time. Type your password once more."},
+                kept=request.form.get("kept"),
+            )
+        return resend.forged() or errors.answer(refusal, edge.keep(refusal))
 
     @app.errorhandler(HTTPException)
     def http(error: HTTPException) -> flask.Response:
@@ -163,6 +244,8 @@ def _refusals(app: Flask) -> None:
 
     @app.errorhandler(Exception)
     def broken(error: Exception) -> flask.Response:
-        reference = secrets.token_hex(4)
-        app.logger.error("Unexpected error %s at %s", reference, request.endpoint, exc_info=error)
-        return errors.unexpected(reference)
+        if errors.is_away(error):
+            log.warning("the database is away", exc_info=error, extra={"fields": {"route": requests.route()}})
+            return errors.away()
+        log.error("unexpected", exc_info=error, extra={"fields": {"route": requests.route()}})
+        return errors.unexpected(requests.reference())

@@ -1,4 +1,8 @@
-"""The bench of a test centre: scan, receive, note media, inspect, order the wipe, send certificates in, hand over."""
+"""The bench of a test centre: scan, receive, note media, inspect, order the wipe, send certificates in, hand over.
+
+Every form of a device carries the number of the last event that its page showed (`version`). Where somebody else
+changed the device meanwhile the form is refused, and what was typed is shown beside the device as it stands now.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +17,28 @@ from sqlalchemy.orm import Session
 from ewaste.centres import credentials
 from ewaste.centres.stations import CODE_LIFE
 from ewaste.certificates import registry
-from ewaste.core.refusals import Invalid, NotFound, Refusal
+from ewaste.core.refusals import Invalid, NotAllowed, NotFound, Refusal
+from ewaste.devices.lifecycle import WAYS, State
+from ewaste.devices.models import Device
 from ewaste.journey import bench as steps
 from ewaste.journey import clearing, settlement
 from ewaste.processing import checklist
 from ewaste.views import bench, shapes
-from ewaste.web import filters
-from ewaste.web.edge import actor, errors_of, keep, now, page, require_account, runtime, transaction, whole_number
+from ewaste.views import device as devices
+from ewaste.web import filters, holds, lists
+from ewaste.web.codes import qr
+from ewaste.web.edge import (
+    actor,
+    errors_of,
+    keep,
+    now,
+    page,
+    reading,
+    require_account,
+    runtime,
+    transaction,
+    whole_number,
+)
 from ewaste.web.forms import FREE_TEXT, gigabytes, options, refused, typed
 from ewaste.web.submission import submit
 
@@ -27,6 +46,20 @@ pages = Blueprint("bench", __name__)
 pages.before_request(require_account)
 
 MOST_GRAMS = 200_000
+MOST_ROWS = 10_000  # of a list as a file
+COLUMNS = ("code", "device", "class", "state", "next_step", "serial", "media", "on_hold", "since", "due_by")
+# Fields of a form that say nothing to a reader.
+SILENT = frozenset({"csrf_token", "version"})
+FIELD_WORDS = {
+    "seal": "Seal number",
+    "seal_state": "Seal",
+    "mass_g": "Weight, in grams",
+    "observed_serial": "Serial number or IMEI",
+    "size_gb": "Size, in GB",
+    "wwn": "World wide name",
+    "note_for_seller": "What the seller reads",
+    "photograph_kind": "What the photograph shows",
+}
 
 
 @pages.get("/bench")
@@ -45,8 +78,52 @@ def find() -> flask.typing.ResponseReturnValue:
         with transaction() as session:
             code = bench.look_up(session, actor(), text)
     except NotFound as refusal:
-        return _queue(status=keep(refusal), form={"code": text}, errors=errors_of(refusal))
+        with transaction() as session:
+            near = bench.near(session, actor(), text)
+        return _queue(status=keep(refusal), form={"code": text}, errors=errors_of(refusal), missed=text, near=near)
     return redirect(url_for(".device", code=code), 303)
+
+
+@pages.get("/bench/queue.csv")
+def queue_csv() -> flask.Response:
+    """The queue that is shown, all of it, for a spreadsheet."""
+    state = request.args.get("state", "")[:40] or None
+    with transaction() as session:
+        told = bench.queue(session, actor(), state=state, page=1, size=MOST_ROWS, now=now())
+    rows = [
+        {
+            "code": row["code"],
+            "device": row["title"],
+            "class": row["device_class"],
+            "state": row["state"],
+            "next_step": row["next_step"],
+            "serial": row["serial"],
+            "media": row["media"],
+            "on_hold": "yes" if row["holds"] else "no",
+            "since": filters.iso(row["since"]),
+            "due_by": filters.iso(row["due_by"]),
+        }
+        for row in told["devices"]
+    ]
+    name = f"bench-{told['state'] or 'to-do'}-{now():%Y-%m-%d}.csv"
+    return lists.file(lists.csv_text(COLUMNS, rows).encode(), name, "text/csv; charset=utf-8")
+
+
+@pages.get("/bench/labels")
+def labels() -> flask.Response:
+    """Labels to print for these devices and for their media that are kept apart, each with its code to scan."""
+    with transaction() as session:
+        told = bench.labels(session, actor(), request.args.getlist("code"))
+    return page("bench/labels.html", **told, qr=qr)
+
+
+@pages.get("/bench/devices/<code>/live")
+def live(code: str) -> flask.Response:
+    """How the wipe stands: a part of the device's page, asked for again every few seconds."""
+    with transaction() as session:
+        told = bench.live(session, actor(), code, now=now())
+    seen = request.args.get("version", "")[:12]
+    return page("bench/live.html", **told, changed=seen != str(told["version"]), seen=seen)
 
 
 @pages.get("/bench/devices/<code>")
@@ -73,6 +150,8 @@ def receive(code: str) -> flask.typing.ResponseReturnValue:
         )
         if seal_state != "intact":
             return f"Received. The seal was {seal_state}, so {received.code} is on hold."
+        if devices.is_held(session, received.id):
+            return f"Received. The parcel is lighter than the device should be, so {received.code} is on hold."
         if received.cycle > 1:
             return f"Received again. Custody cycle {received.cycle} begins; inspect it next."
         return "Received. Inspect it next."
@@ -86,7 +165,10 @@ def weigh(code: str) -> flask.typing.ResponseReturnValue:
 
     def step(session: Session, device_id: UUID) -> str:
         mass, seal, note = _grams(), typed("seal"), typed("note", FREE_TEXT)
+        held = devices.is_held(session, device_id)
         steps.weigh(session, actor(), device_id, mass_g=mass, seal=seal, note=note, now=now())
+        if not held and devices.is_held(session, device_id):
+            return "The weight is noted. It is not what it was, so the device is on hold."
         return "The weight is noted."
 
     return _step(code, "weigh", step)
@@ -113,7 +195,7 @@ def add_medium(code: str) -> flask.typing.ResponseReturnValue:
         except Invalid as refusal:
             refusal.field = {"size_bytes": "size_gb"}.get(refusal.field or "", refusal.field)
             raise
-        return f"Noted: {medium.model}, serial {medium.serial}. It must be covered before the device clears."
+        return f"Noted: {medium.model}, serial {medium.serial}. {_effect(device_id, session)}"
 
     return _step(code, "add_medium", step)
 
@@ -146,17 +228,13 @@ def inspect(code: str) -> flask.typing.ResponseReturnValue:
     """The checklist, filled in; the offer follows from it."""
 
     def step(session: Session, device_id: UUID) -> str:
-        device_class = bench.find(session, actor(), code).device_class.value
-        findings: dict[str, object] = {
-            item.id: typed(item.id) for item in checklist.items(device_class, "before-offer") if item.id in request.form
-        }
         inspection, offer = steps.inspect(
             session,
             actor(),
             device_id,
             observed_serial=typed("observed_serial"),
-            mass_g=_grams(),
-            findings=findings,
+            mass_g=_grams_or_none(),
+            findings=_findings(session, code, "before-offer"),
             now=now(),
         )
         graded = f"Inspected: {inspection.cosmetic} for looks, {inspection.function} for function. "
@@ -165,6 +243,56 @@ def inspect(code: str) -> flask.typing.ResponseReturnValue:
         return graded + f"The owner is offered {offer.amount_minor / 100:,.2f} {offer.currency} and asked."
 
     return _step(code, "inspect", step)
+
+
+@pages.post("/bench/devices/<code>/reinspect")
+def reinspect(code: str) -> flask.typing.ResponseReturnValue:
+    """After remanufacture: the whole checklist, and the way that follows from it."""
+
+    def step(session: Session, device_id: UUID) -> str:
+        inspection = clearing.reinspect(
+            session,
+            actor(),
+            device_id,
+            mass_g=_grams_or_none(),
+            findings=_findings(session, code, None),
+            now=now(),
+        )
+        way = filters.state_word(bench.find(session, actor(), code).state.value).lower()
+        return f"Inspected again: {inspection.cosmetic} for looks, {inspection.function} for function. It is {way} now."
+
+    return _step(code, "reinspect", step)
+
+
+@pages.post("/bench/devices/<code>/media/<uuid:medium_id>/validate")
+def validate(code: str, medium_id: UUID) -> flask.typing.ResponseReturnValue:
+    """A second person saw that a medium was destroyed, or doubts it."""
+
+    def step(session: Session, device_id: UUID) -> str:
+        result, note = typed("result", 20), typed("note", FREE_TEXT)
+        done = clearing.validate(session, actor(), device_id, medium_id, result=result, note=note, now=now())
+        if result == "doubted":
+            return "Noted. The device is on hold until your doubt is settled."
+        if done.state is State.CLEARED:
+            return "Confirmed. Another medium still waits for its second person."
+        if done.state in WAYS:
+            return f"Confirmed by two people. The device goes its way: {filters.state_word(done.state.value).lower()}."
+        return "Confirmed. The device goes its way as soon as its certificate is here."
+
+    return _step(code, f"validate-{medium_id}", step)
+
+
+@pages.post("/bench/devices/<code>/correct")
+def correct(code: str) -> flask.typing.ResponseReturnValue:
+    """An entry of the story does not hold as it was written; what is right is noted beside it."""
+
+    def step(session: Session, device_id: UUID) -> str:
+        entry = whole_number(typed("entry", 12), "entry", low=1, high=100_000, unit="an entry")
+        correction = typed("correction", FREE_TEXT)
+        steps.correct_record(session, actor(), device_id, entry=entry, correction=correction, now=now())
+        return f"Noted beside entry {entry}. The entry itself stays, as nothing in a story is erased."
+
+    return _step(code, "correct", step)
 
 
 @pages.post("/bench/devices/<code>/work-order")
@@ -194,8 +322,7 @@ def hold(code: str) -> flask.typing.ResponseReturnValue:
     """Stop a device."""
 
     def step(session: Session, device_id: UUID) -> str:
-        steps.place_hold(session, actor(), device_id, kind=typed("kind"), reason=typed("reason", FREE_TEXT), now=now())
-        return "On hold. Nothing moves until the hold is lifted."
+        return holds.place(session, device_id)
 
     return _step(code, "hold", step)
 
@@ -205,8 +332,7 @@ def lift_hold(code: str, hold_id: UUID) -> flask.typing.ResponseReturnValue:
     """Let a device go on."""
 
     def step(session: Session, device_id: UUID) -> str:
-        steps.lift_hold(session, actor(), device_id, hold_id, reason=typed("reason", FREE_TEXT), now=now())
-        return "The hold is lifted."
+        return holds.lift(session, device_id, hold_id)
 
     return _step(code, f"lift-{hold_id}", step)
 
@@ -251,7 +377,7 @@ def upload_certificate(code: str) -> flask.typing.ResponseReturnValue:
             )
         receipt = submit(station, files, brought_by=actor())
     except Refusal as refusal:
-        return refused(refusal, _shower(code), open_form="upload")
+        return refused(refusal, shower(code), open_form="upload")
     if receipt.outcome != "accepted":  # Kept already, with the whole bundle.
         return _device(code, status=422, errors={"bundle": receipt.reason}, open_form="upload")
     flask.flash(f"Device {receipt.device_code}: {receipt.reason}", "ok")
@@ -308,14 +434,23 @@ def _step(code: str, form: str, step: Callable[[Session, UUID], str]) -> flask.t
     """One step on one device of this bench: whole or not at all, then the page again."""
     try:
         with transaction() as session:
-            said = step(session, bench.find(session, actor(), code).id)
+            found = bench.find(session, actor(), code)
+            if request.form.get("version"):
+                seen = whole_number(typed("version", 12), "version", low=0, high=10**9, unit="an entry")
+                steps.require_seen(session, actor(), found.id, seen, now=now())
+            said = step(session, found.id)
+    except (NotFound, NotAllowed):
+        raise
     except Refusal as refusal:
-        return refused(refusal, _shower(code), open_form=form)
+        errors = refusal.detail.get("errors") or errors_of(refusal)
+        return _device(code, status=keep(refusal), form=request.form, errors=errors, open_form=form)
     flask.flash(said, "ok")
     return redirect(url_for(".device", code=code), 303)
 
 
-def _shower(code: str) -> Callable[..., flask.Response]:
+def shower(code: str) -> Callable[..., flask.Response]:
+    """The page of a device, for a form that comes back to it refused."""
+
     def show(**context: Any) -> flask.Response:
         return _device(code, **context)
 
@@ -332,17 +467,53 @@ def _device(
 ) -> flask.Response:
     with transaction() as session:
         told = bench.device(session, actor(), code, now=now())
+        told["wipe"] = bench.live(session, actor(), code, now=now())
     told["medium_kinds"] = options(told["medium_kinds"], filters.medium_word)
-    told["hold_kinds"] = options(told["hold_kinds"], filters.hold_word)
-    return page("bench/device.html", status, form=form or {}, errors=errors or {}, open_form=open_form, **told)
+    told["hold_kinds"] = holds.kinds()
+    kept = _typed_in(told) if status == 409 else []
+    return page(
+        "bench/device.html", status, form=form or {}, errors=errors or {}, open_form=open_form, kept=kept, **told
+    )
 
 
-def _queue(status: int = 200, *, form: Any = None, errors: dict[str, str] | None = None) -> flask.Response:
+def _typed_in(told: dict[str, Any]) -> list[tuple[str, str]]:
+    """What somebody typed into a form that is refused and may not be on the page any more: nothing typed is lost."""
+    device_class = told["device"]["device_class"]
+    questions = {item.id: item.question for item in checklist.items(device_class)}
+    answers = {
+        item.id: {answer.value: answer.label for answer in item.answers} for item in checklist.items(device_class)
+    }
+    kept = []
+    for name, value in request.form.items():
+        if name in SILENT or not value.strip():
+            continue
+        label = questions.get(name) or FIELD_WORDS.get(name) or name.replace("_", " ").capitalize()
+        kept.append((label[:80], answers.get(name, {}).get(value, value)[:FREE_TEXT]))
+    return kept[:60]
+
+
+def _queue(
+    status: int = 200,
+    *,
+    form: Any = None,
+    errors: dict[str, str] | None = None,
+    missed: str = "",
+    near: list[dict[str, Any]] | None = None,
+) -> flask.Response:
     state, number = request.args.get("state", "")[:40] or None, shapes.page_number(request.args.get("page"))
-    with transaction() as session:
+    with reading() as session:
         told = bench.queue(session, actor(), state=state, page=number, now=now())
     paging = shapes.paging(told["total"], number, lambda to: url_for("bench.queue", state=told["state"], page=to))
-    return page("bench/queue.html", status, form=form or {}, errors=errors or {}, paging=paging, **told)
+    return page(
+        "bench/queue.html",
+        status,
+        form=form or {},
+        errors=errors or {},
+        paging=paging,
+        missed=missed.strip()[:64],
+        near=near or [],
+        **told,
+    )
 
 
 def _stations(
@@ -368,3 +539,29 @@ def _stations(
 
 def _grams() -> int:
     return whole_number(typed("mass_g"), "mass_g", low=1, high=MOST_GRAMS, unit="grams")
+
+
+def _grams_or_none() -> int:
+    """The weight as typed; 0 for what is no weight, so that the step names it among everything else that is wrong."""
+    try:
+        return _grams()
+    except Invalid:
+        return 0
+
+
+def _findings(session: Session, code: str, stage: checklist.Stage | None) -> dict[str, object]:
+    device_class = bench.find(session, actor(), code).device_class.value
+    return {item.id: typed(item.id) for item in checklist.items(device_class, stage) if item.id in request.form}
+
+
+def _effect(device_id: UUID, session: Session) -> str:
+    """What it means that a medium was noted now."""
+    state = session.get_one(Device, device_id, populate_existing=True).state
+    if state in WAYS or state is State.CLEARED:
+        return (
+            "The certificate does not cover it, so the device is not clear any more and is out of every sale. Begin a "
+            "new cycle and wipe it anew."
+        )
+    if state in (State.CLEARING, State.DESTROYING):
+        return "It must be covered before the device clears: an open work order does not name it. Replace the order."
+    return "It must be covered before the device clears."

@@ -27,7 +27,7 @@ def open_checkout(code: str) -> str:
     if errand.reference is not None:
         errand = _look_again(code, errand)
     # Our own address, never the one that the request names; and the code as we spell it, or the key would not fit.
-    back = runtime().config.public_url + url_for("accounts.order", code=read_code(code, ORDER) or code)
+    back = runtime().config.public_url + url_for("market.order", code=read_code(code, ORDER) or code)
     try:
         page = runtime().gateway.checkout(
             errand.instruction_id,

@@ -1,4 +1,4 @@
-"""A private person's pages: accept a quote, prepare the parcel, follow the device, answer the offer, buy."""
+"""A private person's pages: accept a quote, prepare the parcel, follow the device, answer the offer."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Mapping
 from uuid import UUID
 
 import flask
-import segno
 from flask import Blueprint, flash, redirect, request, url_for
-from flask_login import current_user
-from markupsafe import Markup
 
+from ewaste.accounts.models import SELLERS
 from ewaste.core.refusals import Invalid, NotAllowed, NotFound, Refusal
 from ewaste.devices.models import Device
-from ewaste.journey import sale, trade_in
+from ewaste.journey import trade_in
 from ewaste.payments.models import Payee
 from ewaste.tradein.models import Offer, Silence
 from ewaste.views import device as devices
 from ewaste.views import shapes
+from ewaste.web import filters, lists
 from ewaste.web.accounts import payee_status
+from ewaste.web.codes import qr
 from ewaste.web.edge import (
     actor,
     errors_of,
@@ -31,22 +31,16 @@ from ewaste.web.edge import (
     uuid_or_none,
 )
 from ewaste.web.forms import typed
-from ewaste.web.public import listing_page, quote_page
+from ewaste.web.public import quote_page
 
 pages = Blueprint("consumer", __name__)
 
-# Forms that strangers see too: who sends one is asked to sign in and comes back to the page it stands on.
-SHOWN_TO_ALL = {"consumer.accept_quote": "public.quote", "consumer.buy": "public.listing"}
+MOST_ROWS = 10_000  # of a list as a file
+COLUMNS = (
+    *("code", "device", "serial", "state", "next_step", "amount", "currency", "amount_is", "announced", "last_moved"),
+)
 
-
-@pages.before_request
-def _guard() -> flask.typing.ResponseReturnValue | None:
-    back = SHOWN_TO_ALL.get(request.endpoint or "")
-    if back is not None and not current_user.is_authenticated:
-        onward = url_for(back, code=(request.view_args or {}).get("code"))
-        flash("Sign in first, then send the form again.", "note")
-        return redirect(url_for("accounts.sign_in", next=onward), 303)
-    return require_account()
+pages.before_request(require_account)
 
 
 # ---- selling ----
@@ -74,31 +68,76 @@ def accept_quote(code: str) -> flask.typing.ResponseReturnValue:
                 floor_minor=floor,
                 now=now(),
             )
-            device_code = device.code
+            device_code, fresh = device.code, device.created_at == now()
     except (NotFound, NotAllowed):
         raise
     except Refusal as refusal:
         return quote_page(code, form=request.form, errors=errors_of(refusal), status=keep(refusal))
-    flash("It is agreed. Now get it ready to post.", "ok")
+    if fresh:
+        flash("It is agreed. Now get it ready to post.", "ok")
+    else:
+        flash("You had accepted this quote already. It is one device, and this is its page.", "note")
     return redirect(url_for(".prepare", code=device_code), 303)
 
 
 @pages.get("/devices/<code>/prepare")
 def prepare(code: str) -> flask.Response:
     """What to do before posting, and the slip for the parcel."""
+    return prepare_page(code)
+
+
+def prepare_page(code: str, *, status: int = 200, errors: Mapping[str, str] | None = None) -> flask.Response:
+    """The page before posting; photographs that were refused come back here."""
+    me = actor()
     with transaction() as session:
-        told = devices.prepare(session, actor(), code)
-    return page("tradein/prepare.html", **told, qr_svg=qr(told["device"]["code"]), seal_hint=None)
+        told = devices.prepare(session, me, code)
+    return page(
+        "tradein/prepare.html",
+        status,
+        **told,
+        qr_svg=qr(told["device"]["code"]),
+        seal_hint=None,
+        errors=errors or {},
+        may_photograph=me.role in SELLERS and told["device"]["state"] in ("expected", "received"),
+    )
 
 
 @pages.get("/devices", endpoint="devices")
 def my_devices() -> flask.Response:
     """A person's devices, those that wait for an answer first."""
-    number = shapes.page_number(request.args.get("page"))
+    number, group, q = shapes.page_number(request.args.get("page")), request.args.get("show", "")[:20], lists.search()
     with transaction() as session:
-        mine, total = devices.mine(session, actor(), number)
-    paging = shapes.paging(total, number, lambda other: url_for(".devices", page=other))
-    return page("devices/mine.html", devices=mine, paging=paging)
+        told = devices.mine(session, actor(), number, group=group, q=q)
+    group = group if group in devices.GROUPS else ""
+    paging = shapes.paging(
+        told["total"], number, lambda other: url_for(".devices", show=group or None, q=q or None, page=other)
+    )
+    return page("devices/mine.html", paging=paging, group=group, q=q, **told)
+
+
+@pages.get("/devices.csv")
+def devices_csv() -> flask.Response:
+    """All of them, for a spreadsheet."""
+    group, q = request.args.get("show", "")[:20], lists.search()
+    with transaction() as session:
+        told = devices.mine(session, actor(), 1, group=group, q=q, size=MOST_ROWS)
+    rows = [
+        {
+            "code": row["code"],
+            "device": row["title"],
+            "serial": row["serial"],
+            "state": filters.state_word(row["state"]),
+            "next_step": row["next_step"],
+            "amount": filters.plain_money(row["amount"]),
+            "currency": row["amount"].currency if row["amount"] else "",
+            "amount_is": row["amount_is"],
+            "announced": filters.iso(row["announced_at"]),
+            "last_moved": filters.iso(row["at"]),
+        }
+        for row in told["devices"]
+    ]
+    name = f"my-devices-{now():%Y-%m-%d}.csv"
+    return lists.file(lists.csv_text(COLUMNS, rows).encode(), name, "text/csv; charset=utf-8")
 
 
 @pages.get("/devices/<code>")
@@ -173,29 +212,4 @@ def _device_page(code: str, *, status: int = 200, errors: Mapping[str, str] | No
     payout = told["payout"]
     if payout is not None and payout["status"] in ("planned", "instructed"):
         payout["bank_missing"] = payee_status(payee.reference if payee else None) in ("none", "started")
-    return page("devices/device.html", status, **told, form={}, errors=errors or {})
-
-
-# ---- buying ----
-
-
-@pages.post("/shop/<code>/buy")
-def buy(code: str) -> flask.typing.ResponseReturnValue:
-    """A buyer takes a listed device; it is theirs to pay for half an hour."""
-    try:
-        with transaction() as session:
-            order_code = sale.buy(session, actor(), code, now=now()).code
-    except NotFound:
-        raise
-    except Refusal as refusal:
-        return listing_page(code, form=request.form, errors=errors_of(refusal), status=keep(refusal))
-    flash("It is kept for you for half an hour. Pay to make it yours.", "ok")
-    return redirect(url_for("accounts.order", code=order_code), 303)
-
-
-def qr(text: str) -> Markup:
-    """A QR code as an SVG that a strict content security policy lets through: classes, no style attributes."""
-    svg = segno.make(text, error="m", micro=False).svg_inline(
-        scale=4, border=2, svgclass="qr", lineclass="qr-line", omitsize=True, dark="#000", light="#fff"
-    )
-    return Markup(svg)  # noqa: S704 - made by us from a code that we made
+    return page("devices/device.html", status, **told, mine=me.id, form={}, errors=errors or {})

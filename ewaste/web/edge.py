@@ -14,13 +14,12 @@ from typing import Any, cast
 from uuid import UUID
 
 import flask
-import sqlalchemy as sa
 from flask import current_app, g, request
 from flask_login import current_user
 from sqlalchemy.orm import Session
 
 from ewaste.accounts.models import ANONYMOUS, Actor, Role
-from ewaste.accounts.people import SignedIn
+from ewaste.accounts.sessions import Missing, SignedIn
 from ewaste.centres.credentials import Issuers
 from ewaste.core import clock, refusals
 from ewaste.core.config import Config
@@ -29,7 +28,14 @@ from ewaste.core.refusals import Refusal
 from ewaste.payments.gateway import Gateway
 
 # The one table from kinds of refusal to HTTP.
-STATUS = {"not-found": 404, "not-allowed": 403, "invalid": 422, "conflict": 409, "certificate-refused": 422}
+STATUS = {
+    "not-found": 404,
+    "not-allowed": 403,
+    "invalid": 422,
+    "conflict": 409,
+    "certificate-refused": 422,
+    "too-many": 429,
+}
 # What templates and people call a role, where it differs from the policy's word.
 ROLE_WORDS = {Role.OPERATOR: "centre"}
 
@@ -51,17 +57,19 @@ class User:
     is_active = True
     is_anonymous = False
 
-    def __init__(self, signed_in: SignedIn, epoch: int) -> None:
+    def __init__(self, signed_in: SignedIn, token: str) -> None:
+        self.signed_in = signed_in
         self.actor = signed_in.actor
         self.name = signed_in.actor.name
         self.email = signed_in.email
+        self.confirmed = signed_in.actor.confirmed
         self.role = ROLE_WORDS.get(signed_in.actor.role, signed_in.actor.role.value)
         self.organisation_name = signed_in.organisation_name
-        self._epoch = epoch
+        self._token = token
 
     def get_id(self) -> str:
-        """What the session cookie carries: the person and the epoch of their sessions."""
-        return f"{self.actor.id}.{self._epoch}"
+        """What the session cookie carries: the token of the session."""
+        return self._token
 
 
 def runtime() -> Runtime:
@@ -76,6 +84,13 @@ def transaction() -> Iterator[Session]:
         yield session
 
 
+@contextmanager
+def reading() -> Iterator[Session]:
+    """For a list: a few reads that need not fit each other to the instant, without a transaction around them."""
+    with runtime().database.reading() as session:
+        yield session
+
+
 def now() -> datetime:
     """The time of this request: read once."""
     if "now" not in g:
@@ -84,23 +99,40 @@ def now() -> datetime:
 
 
 def actor() -> Actor:
-    """Who acts: the station that signed the request, the person who signed in, or nobody."""
-    station = g.get("station_actor")
-    if station is not None:
-        return cast(Actor, station)
+    """Who acts: the program that calls the API (a station, a token’s person), the person who signed in, or nobody."""
+    program = g.get("program")  # Set by the API, where cookies count for nothing.
+    if program is not None:
+        return cast(Actor, program)
     return cast(Actor, current_user.actor) if current_user.is_authenticated else ANONYMOUS
 
 
-def require_account() -> flask.typing.ResponseReturnValue | None:
-    """For `before_request` of pages that need an account: to the sign-in page and back. None when somebody signed in.
+def half() -> SignedIn | None:
+    """Who gave a password here, but not yet the second factor that the account needs; None when it lacks nothing."""
+    return None if current_user.is_authenticated else cast("SignedIn | None", g.get("half"))
 
-    A form is not sent twice by a redirect, so its page is shown again after the sign-in where there is one.
+
+def require_account() -> flask.typing.ResponseReturnValue | None:
+    """For `before_request` of pages that need an account: to the sign-in and back. None when somebody signed in.
+
+    What a form sent is kept until then, so that nothing typed is lost.
     """
     if current_user.is_authenticated:
         return None
     if request.method in ("GET", "HEAD"):
-        return flask.redirect(flask.url_for("accounts.sign_in", next=request.full_path.rstrip("?")), 303)
-    raise refusals.NotAllowed("Sign in first. What you sent was not taken.")
+        onward = request.full_path.rstrip("?")
+        waits = half()
+        if waits is None:
+            return flask.redirect(flask.url_for("accounts.sign_in", next=onward), 303)
+        return flask.redirect(second_step(waits, onward), 303)
+    from ewaste.web import resend  # It stands on this module.
+
+    return resend.signed_out()
+
+
+def second_step(waits: SignedIn, onward: str | None) -> str:
+    """Where somebody who gave the password goes next: to show the second factor, or to set one up."""
+    endpoint = "second_factor.prove" if waits.missing is Missing.PROVE else "second_factor.overview"
+    return flask.url_for(endpoint, next=onward)
 
 
 def local_path(text: str | None) -> str | None:
@@ -166,13 +198,3 @@ def uuid_or_none(text: str) -> UUID | None:
         return UUID(text)
     except ValueError:
         return None
-
-
-def ready(database: Database) -> dict[str, str]:
-    """The parts of the site and how they are: "ok" or what is wrong."""
-    try:
-        with database.transaction() as session:
-            session.execute(sa.text("select 1 from installation"))
-        return {"database": "ok"}
-    except sa.exc.SQLAlchemyError as error:
-        return {"database": type(error).__name__}

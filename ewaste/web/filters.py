@@ -15,6 +15,8 @@ from jinja2 import Environment
 from jinja2.runtime import Undefined
 from markupsafe import Markup
 
+from ewaste.web import charts
+
 MINUS = "\u2212"
 NO_BREAK = "\u00a0"
 
@@ -121,12 +123,15 @@ HOLDS: Mapping[str, str] = {
     "litigation": "Kept for a legal matter",
     "seal": "Seal does not match",
     "weight": "Weight does not match",
+    "validation": "Doubted by a second person",
 }
 ROLES: Mapping[str, str] = {
     "consumer": "Private person",
     "centre": "Test centre",
     "operator": "Test centre",
     "recycler": "Recycler or refurbisher",
+    "company": "Company",
+    "collector": "Collector or workshop",
     "staff": "Staff",
     "auditor": "Auditor",
 }
@@ -408,3 +413,4 @@ def install(env: Environment) -> None:
         )
     }  # fmt: skip
     env.filters.update(filters)
+    env.filters.update(charts.FILTERS)

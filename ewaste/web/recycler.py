@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import flask
 from flask import Blueprint, redirect, request, url_for
 from flask_login import current_user
 
-from ewaste.core.refusals import Invalid, NotFound, Refusal
+from ewaste.core.refusals import Invalid, NotAllowed, NotFound, Refusal
 from ewaste.journey import sale, settlement
+from ewaste.market.models import SecondOffer, SecondOfferState
 from ewaste.processing.outcomes import FRACTIONS
 from ewaste.views import recycler
-from ewaste.web import public
+from ewaste.web import lists, market
+from ewaste.web.codes import qr
 from ewaste.web.edge import actor, errors_of, keep, minor_units, now, page, require_account, transaction, whole_number
 from ewaste.web.forms import FREE_TEXT, refused, typed
 
 pages = Blueprint("recycler", __name__)
 
 MOST_GRAMS = 1_000_000
+# The columns of the file of results, in this order for good: new ones are added at the end.
+RESULT_COLUMNS = (
+    "code", "title", "device_class", "grade_cosmetic", "grade_function", "mass_in_g", "state", "outcome",
+    "reported_at", "mass_out_g", *(f"{name}_g" for name in FRACTIONS), "remark",
+)  # fmt: skip
 
 
 @pages.before_request
@@ -50,7 +58,7 @@ def bid(code: str) -> flask.typing.ResponseReturnValue:
         else f"Bid {placed.seq} is placed, but another bidder’s maximum is as high or higher.",
         "ok" if placed.leading else "note",
     )
-    return redirect(url_for("public.lot", code=code), 303)
+    return redirect(url_for("market.lot", code=code), 303)
 
 
 @pages.get("/my-lots")
@@ -58,7 +66,28 @@ def my_lots() -> flask.Response:
     """What to pay, collect or report first; then what is being bid on."""
     with transaction() as session:
         told = recycler.my_lots(session, actor(), now=now())
-    return page("market/my_lots.html", **told)
+    return page("market/my_lots.html", **told, errors={})
+
+
+@pages.post("/my-lots/<code>/second-offer/accept")
+def accept_second_offer(code: str) -> flask.typing.ResponseReturnValue:
+    """Take a lot whose winner did not pay, at one's own highest bid."""
+    return _answer(code, sale.accept_second_offer)
+
+
+@pages.post("/my-lots/<code>/second-offer/decline")
+def decline_second_offer(code: str) -> flask.typing.ResponseReturnValue:
+    """Leave a lot whose winner did not pay."""
+    return _answer(code, sale.decline_second_offer)
+
+
+@pages.get("/my-lots/<code>/results.csv")
+def results(code: str) -> flask.Response:
+    """What became of each device of a lot that was won, as a file for a spreadsheet."""
+    with transaction() as session:
+        lot, rows = recycler.results(session, actor(), code)
+    text = lists.csv_text(RESULT_COLUMNS, rows)
+    return lists.file(text.encode(), f"results-{lot.code}.csv", "text/csv; charset=utf-8")
 
 
 @pages.get("/my-lots/<code>")
@@ -95,20 +124,40 @@ def report(code: str, device_code: str) -> flask.typing.ResponseReturnValue:
     return redirect(url_for(".my_lot", code=code), 303)
 
 
+def _answer(code: str, step: Callable[..., SecondOffer]) -> flask.typing.ResponseReturnValue:
+    try:
+        with transaction() as session:
+            state = step(session, actor(), code, now=now()).state
+    except (NotFound, NotAllowed):
+        raise
+    except Refusal as refusal:
+        with transaction() as session:
+            told = recycler.my_lots(session, actor(), now=now())
+        return page("market/my_lots.html", keep(refusal), **told, errors=errors_of(refusal))
+    if state is SecondOfferState.ACCEPTED:
+        flask.flash("The lot is yours. Pay it to get the code to collect with.", "ok")
+        return redirect(url_for(".my_lot", code=code), 303)
+    if state is SecondOfferState.WITHDRAWN:
+        flask.flash("A device left this lot meanwhile, so we withdrew the offer. You owe nothing.", "refusal")
+    else:
+        flask.flash("You left the lot. You owe nothing.", "note")
+    return redirect(url_for(".my_lots"), 303)
+
+
 def _bid_refused(refusal: Refusal, code: str) -> flask.typing.ResponseReturnValue:
     if isinstance(refusal, NotFound):
         if not _wants_json():
             raise refusal
     elif not _wants_json() and not current_user.is_authenticated:
         keep(refusal)
-        return redirect(url_for("accounts.sign_in", next=url_for("public.lot", code=code)), 303)
+        return redirect(url_for("accounts.sign_in", next=url_for("market.lot", code=code)), 303)
     status = keep(refusal)
     if _wants_json():
         error = {"kind": refusal.kind, "message": refusal.message, "field": refusal.field}
         return flask.make_response({"error": error}, status)
     # The page says above the reason that the bid was not placed.
     errors = {field: said.removesuffix(" Your bid was not placed.") for field, said in errors_of(refusal).items()}
-    return public.lot_page(code, status=status, form=request.form, errors=errors)
+    return market.lot_page(code, status=status, form=request.form, errors=errors)
 
 
 def _wants_json() -> bool:
@@ -128,7 +177,16 @@ def _my_lot(
 ) -> flask.Response:
     with transaction() as session:
         told = recycler.my_lot(session, actor(), code, now=now())
-    return page("market/my_lot.html", status, form=form or {}, errors=errors or {}, open_form=open_form, **told)
+    code_to_collect = told["order"]["collection_code"]
+    return page(
+        "market/my_lot.html",
+        status,
+        form=form or {},
+        errors=errors or {},
+        open_form=open_form,
+        qr_svg=qr(code_to_collect) if code_to_collect else None,
+        **told,
+    )
 
 
 def _grams(name: str) -> int | None:

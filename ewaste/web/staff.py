@@ -1,4 +1,7 @@
-"""The desk: devices, lots, orders, centres, recyclers, the ledger and refusals. An auditor reads; staff act."""
+"""The desk: its start page, devices, lots and orders. An auditor reads; staff act.
+
+The other rooms of the desk are beside this module: partners, money, rules, and what went wrong.
+"""
 
 from __future__ import annotations
 
@@ -8,57 +11,102 @@ from typing import Any
 from uuid import UUID
 
 import flask
-from flask import Blueprint, redirect, request, url_for
+from flask import redirect, request, url_for
 from sqlalchemy.orm import Session
 
 from ewaste.certificates.models import Certificate
 from ewaste.core.refusals import Invalid, NotFound, Refusal
 from ewaste.devices.models import Device
-from ewaste.journey import accrediting, bench, clearing, sale, settlement
-from ewaste.views import books, desk, partners, shapes
-from ewaste.web import filters
-from ewaste.web.edge import actor, minor_units, now, page, require_account, runtime, transaction, uuid_or_none
-from ewaste.web.forms import FREE_TEXT, end_of_day, moment, options, refused, typed
+from ewaste.journey import bench, clearing, sale, settlement
+from ewaste.views import desk, sold, stock
+from ewaste.web import filters, holds, staff_money, staff_partners, staff_rules, staff_watch
+from ewaste.web.edge import actor, minor_units, now, page, transaction, uuid_or_none
+from ewaste.web.forms import FREE_TEXT, moment, options, refused, typed
+from ewaste.web.staff_base import address, as_csv, number, pages, paging, stepped, word
 
-pages = Blueprint("staff", __name__)
-pages.before_request(require_account)
+__all__ = ["pages", "staff_money", "staff_partners", "staff_rules", "staff_watch"]
 
-MOST_DEVICES = 500
+MOST_CODES = 5_000
+DEVICE_COLUMNS = (
+    "code", "title", "device_class", "state", "serial", "centre_name", "owner", "cycle", "holds", "announced_at",
+    "since",
+)  # fmt: skip
 
 
 @pages.get("/staff", endpoint="desk")
 def the_desk() -> flask.Response:
-    """What needs a person."""
+    """What waits for a person."""
     with transaction() as session:
         told = desk.desk(session, actor(), now=now())
-    addresses = {
-        "held": url_for(".devices", state=desk.HELD),
-        "listable": url_for(".new_lot") if "form_lot" in told["may"] else url_for(".devices"),
-        "uncleared": url_for(".devices", state=desk.UNCLEARED),
-        "certificates": url_for(".refusals", kind=books.CERTIFICATE),
-        "unpaid": url_for(".orders", state="awaiting-payment"),
-        "paid": url_for(".orders", state="paid"),
-        "payments": url_for(".ledger", _anchor="failed"),
-        "centres": url_for(".centres"),
-        "recyclers": url_for(".recyclers"),
-        "lost": url_for(".devices", state="lost"),
-    }
-    for queue in told["queues"]:
+    addresses = _queue_addresses("form_lot" in told["may"])
+    for queue in (*told["queues"], *told["idle"]):
         queue["url"] = addresses[queue["name"]]
     return page("staff/desk.html", **told)
 
 
+def _queue_addresses(may_form: bool) -> dict[str, str]:
+    devices = {name: url_for(".devices", state=name) for name in (stock.HELD, stock.UNCLEARED, stock.OVERDUE, "lost")}
+    return {
+        **devices,
+        "unsold": url_for(".devices", state=stock.UNSOLD),
+        "listable": url_for(".new_lot") if may_form else url_for(".devices", state="for_resale"),
+        "offers": url_for(".devices", state="inspected"),
+        "certificates": url_for(".refused_certificates"),
+        "payments": url_for(".payments", state="trouble"),
+        "slow": url_for(".payments", state="sent"),
+        "unpaid": url_for(".orders", state="awaiting-payment"),
+        "paid": url_for(".orders", state="paid"),
+        "disputes": url_for("disputes.queue"),
+        "applications": url_for("staff_applications.listed"),
+        "incidents": url_for(".incidents"),
+        "jobs": url_for(".jobs"),
+        "prices": url_for(".prices"),
+        "centres": url_for(".centres"),
+        "ending": url_for(".centres"),
+        "licences": url_for(".recyclers"),
+    }
+
+
+def _device_filters() -> stock.Filters:
+    return stock.Filters(
+        q=word("q"),
+        state=word("state", 40),
+        centre=uuid_or_none(word("centre", 40)),
+        device_class=word("device_class", 40),
+        hold=word("hold", 40),
+        way=word("way", 40),
+    )
+
+
 @pages.get("/staff/devices")
 def devices() -> flask.Response:
-    """Every device."""
-    number, state = shapes.page_number(request.args.get("page")), request.args.get("state", "")[:40] or None
-    q = request.args.get("q", "")[:100].replace("\x00", "")
+    """Every device, by filters and by search; the address keeps both."""
     with transaction() as session:
-        told = desk.device_list(session, actor(), q=q, state=state, page=number)
-    paging = shapes.paging(
-        told["total"], number, lambda to: url_for("staff.devices", q=q or None, state=told["state"], page=to)
-    )
-    return page("staff/devices.html", paging=paging, **told)
+        told = stock.device_list(session, actor(), _device_filters(), page=number(), now=now())
+    chosen = told["chosen"]
+    kept = {
+        "q": chosen.q,
+        "state": chosen.state,
+        "centre": chosen.centre,
+        "device_class": chosen.device_class,
+        "hold": chosen.hold,
+        "way": chosen.way,
+    }
+    told["classes"] = options(told["classes"], filters.classes_word)
+    told["holds"] = options(told["holds"], filters.hold_word)
+    told["ways"] = options(told["ways"], filters.way_word)
+    kept = {name: value or None for name, value in kept.items()}
+    return page("staff/devices.html", paging=paging(told["total"], ".devices", **kept), kept=kept, **told)
+
+
+@pages.get("/staff/devices.csv")
+def devices_file() -> flask.Response:
+    """The same devices as a file."""
+    with transaction() as session:
+        rows = stock.device_rows(session, actor(), _device_filters(), now=now())
+    for row in rows:
+        row["since"], row["announced_at"] = row["since"].isoformat(), row["announced_at"].isoformat()
+    return as_csv("devices", rows, DEVICE_COLUMNS)
 
 
 @pages.get("/staff/devices/<code>")
@@ -96,7 +144,7 @@ def mark_lost(code: str) -> flask.typing.ResponseReturnValue:
 
     def step(session: Session, device_id: UUID) -> str:
         bench.report_lost(session, actor(), device_id, reason=typed("reason", FREE_TEXT), now=now())
-        return "Reported lost. If its data was not cleared, a data incident begins now: 72 hours to notify."
+        return "Reported lost. If its data was not cleared, a data incident is open now: 72 hours to notify."
 
     return _step(code, "lost", step)
 
@@ -106,8 +154,7 @@ def hold(code: str) -> flask.typing.ResponseReturnValue:
     """Stop a device; it leaves every open sale."""
 
     def step(session: Session, device_id: UUID) -> str:
-        bench.place_hold(session, actor(), device_id, kind=typed("kind"), reason=typed("reason", FREE_TEXT), now=now())
-        return "On hold. It is out of every open sale."
+        return holds.place(session, device_id)
 
     return _step(code, "hold", step)
 
@@ -117,8 +164,7 @@ def lift_hold(code: str, hold_id: UUID) -> flask.typing.ResponseReturnValue:
     """Let a device go on."""
 
     def step(session: Session, device_id: UUID) -> str:
-        bench.lift_hold(session, actor(), device_id, hold_id, reason=typed("reason", FREE_TEXT), now=now())
-        return "The hold is lifted."
+        return holds.lift(session, device_id, hold_id)
 
     return _step(code, f"lift-{hold_id}", step)
 
@@ -142,13 +188,21 @@ def new_lot() -> flask.Response:
     return _new_lot()
 
 
+@pages.post("/staff/lots/preview")
+def preview_lot() -> flask.typing.ResponseReturnValue:
+    """What the chosen devices come to, before anything is formed."""
+    try:
+        stock.require_choice(_chosen())
+    except Refusal as refusal:
+        return refused(refusal, _new_lot)
+    return _new_lot(form=request.form)
+
+
 @pages.post("/staff/lots")
 def create_lot() -> flask.typing.ResponseReturnValue:
     """Form the lot."""
     try:
-        codes = request.form.getlist("devices")
-        if len(codes) > MOST_DEVICES or any(len(code) > 40 for code in codes):
-            raise Invalid(f"Choose 1 to {MOST_DEVICES} devices from the list.", field="devices")
+        codes = _chosen()
         with transaction() as session:
             lot = sale.form_lot(
                 session,
@@ -164,17 +218,15 @@ def create_lot() -> flask.typing.ResponseReturnValue:
     except Refusal as refusal:
         return refused(refusal, _new_lot)
     flask.flash(f"Lot {lot.code} is formed. It takes bids from {lot.opens_at:%d %B %Y, %H:%M} UTC.", "ok")
-    return redirect(url_for("public.lot", code=lot.code), 303)
+    return redirect(url_for("market.lot", code=lot.code), 303)
 
 
 @pages.get("/staff/orders")
 def orders() -> flask.Response:
     """Every order."""
-    number, state = shapes.page_number(request.args.get("page")), request.args.get("state", "")[:40] or None
     with transaction() as session:
-        told = desk.order_list(session, actor(), state=state, page=number)
-    paging = shapes.paging(told["total"], number, lambda to: url_for("staff.orders", state=told["state"], page=to))
-    return page("staff/orders.html", paging=paging, **told)
+        told = sold.order_list(session, actor(), state=word("state", 40) or None, page=number())
+    return page("staff/orders.html", paging=paging(told["total"], ".orders", state=told["state"]), **told)
 
 
 @pages.get("/staff/orders/<code>")
@@ -186,164 +238,34 @@ def order(code: str) -> flask.Response:
 @pages.post("/staff/orders/<code>/refund")
 def refund_order(code: str) -> flask.typing.ResponseReturnValue:
     """The buyer gets the money back; the devices go back to their ways."""
-    try:
-        with transaction() as session:
-            settlement.refund_order(session, actor(), code, reason=typed("reason", FREE_TEXT), now=now())
-    except Refusal as refusal:
-
-        def show(**context: Any) -> flask.Response:
-            return _order(code, **context)
-
-        return refused(refusal, show)
-    flask.flash("The refund is instructed, and the devices are back on their ways.", "ok")
-    return redirect(url_for(".order", code=code), 303)
-
-
-@pages.get("/staff/centres")
-def centres() -> flask.Response:
-    """Test centres and what they are accredited for."""
-    return _centres()
-
-
-@pages.post("/staff/centres/<uuid:id>/accredit")
-def accredit(id: UUID) -> flask.typing.ResponseReturnValue:  # noqa: A002 - the address says id
-    """Sign an accreditation."""
 
     def step(session: Session) -> str:
-        accrediting.accredit(
-            session,
-            actor(),
-            id,
-            methods=[method[:40] for method in request.form.getlist("methods")[:20]],
-            media_kinds=[kind[:40] for kind in request.form.getlist("media_kinds")[:40]],
-            valid_until=end_of_day(typed("valid_until"), "valid_until"),
-            issuers=runtime().issuers,
-            now=now(),
-        )
-        return "The accreditation is signed. Stations get it with their next orders."
+        settlement.refund_order(session, actor(), code, reason=typed("reason", FREE_TEXT), now=now())
+        return "The refund is instructed, and the devices are back on their ways."
 
-    return _partner(step, _centres, id, ".centres")
+    def show(**context: Any) -> flask.Response:
+        return _order(code, **context)
+
+    return stepped(step, show, lambda: url_for(".order", code=code))
 
 
-@pages.post("/staff/centres/<uuid:id>/suspend")
-def suspend(id: UUID) -> flask.typing.ResponseReturnValue:  # noqa: A002 - the address says id
-    """Nothing of this centre clears a device from now on."""
-
-    def step(session: Session) -> str:
-        accrediting.suspend(session, actor(), id, reason=typed("reason", FREE_TEXT), now=now())
-        return "Suspended. Nothing it certifies from now on clears a device."
-
-    return _partner(step, _centres, id, ".centres")
-
-
-@pages.post("/staff/centres/<uuid:id>/reinstate")
-def reinstate(id: UUID) -> flask.typing.ResponseReturnValue:  # noqa: A002 - the address says id
-    """The suspension ends."""
-
-    def step(session: Session) -> str:
-        accrediting.reinstate(session, actor(), id, reason=typed("reason", FREE_TEXT))
-        return "Reinstated. Its certificates count again."
-
-    return _partner(step, _centres, id, ".centres")
-
-
-@pages.get("/staff/recyclers")
-def recyclers() -> flask.Response:
-    """Recyclers and their licences."""
-    return _recyclers()
-
-
-@pages.post("/staff/recyclers/<uuid:id>/verify")
-def verify_recycler(id: UUID) -> flask.typing.ResponseReturnValue:  # noqa: A002 - the address says id
-    """The papers were seen."""
-
-    def step(session: Session) -> str:
-        firm = accrediting.verify_recycler(
-            session,
-            actor(),
-            id,
-            licences=[licence[:40] for licence in request.form.getlist("licences")[:10]],
-            group_name=typed("group_name"),
-        )
-        return f"{firm.name} is verified for {', '.join(firm.licences)}."
-
-    return _partner(step, _recyclers, id, ".recyclers")
-
-
-@pages.post("/staff/recyclers/<uuid:id>/suspend")
-def suspend_recycler(id: UUID) -> flask.typing.ResponseReturnValue:  # noqa: A002 - the address says id
-    """It places no bid from now on."""
-
-    def step(session: Session) -> str:
-        firm = accrediting.suspend_recycler(session, actor(), id)
-        return f"{firm.name} is suspended. What it bid before still binds it."
-
-    return _partner(step, _recyclers, id, ".recyclers")
-
-
-@pages.get("/staff/ledger", endpoint="ledger")
-def the_ledger() -> flask.Response:
-    """Balances, the sum that must be zero, postings."""
-    return _ledger()
-
-
-def _ledger(status: int = 200, *, form: Any = None, errors: dict[str, str] | None = None) -> flask.Response:
-    number, account = shapes.page_number(request.args.get("page")), request.args.get("account", "")[:60] or None
-    with transaction() as session:
-        told = books.the_ledger(session, actor(), account=account, page=number)
-    for row in (*told["postings"], *told["failed"]):
-        row["url"] = _address(row.get("reference") if "entry" in row else row.get("subject"))
-    paging = shapes.paging(told["total"], number, lambda to: url_for("staff.ledger", account=told["account"], page=to))
-    return page("staff/ledger.html", status, paging=paging, form=form or {}, errors=errors or {}, **told)
-
-
-@pages.post("/staff/payouts/<uuid:id>/again")
-def pay_again(id: UUID) -> flask.typing.ResponseReturnValue:  # noqa: A002 - the address says id
-    """A payout or refund that failed is written anew."""
-    try:
-        with transaction() as session:
-            anew = settlement.pay_again(session, actor(), id, now=now())
-            what = f"{books.PAYMENT_WORDS[anew.kind].lower()}, {anew.description}"
-    except Refusal as refusal:
-        return refused(refusal, _ledger)
-    flask.flash(f"Written anew: {what}. It goes out in a moment.", "ok")
-    return redirect(url_for(".ledger"), 303)
-
-
-@pages.get("/staff/refusals")
-def refusals() -> flask.Response:
-    """Everything that was refused, with its reason."""
-    number, kind = shapes.page_number(request.args.get("page")), request.args.get("kind", "")[:40] or None
-    with transaction() as session:
-        rows, total, chosen = books.refusals(session, actor(), kind=kind, page=number)
-    for row in rows:
-        row["subject_url"] = _address(row["code"])
-    paging = shapes.paging(total, number, lambda to: url_for("staff.refusals", kind=chosen, page=to))
-    return page("staff/refusals.html", refusals=rows, kind=chosen, kinds=books.REFUSAL_KINDS, paging=paging)
+def _chosen() -> list[str]:
+    """The codes of the ticked devices. Raises `Invalid`."""
+    codes = request.form.getlist("devices")
+    if len(codes) > MOST_CODES or any(len(code) > 40 for code in codes):
+        raise Invalid(f"Choose 1 to {stock.MOST_LISTABLE} devices from the list.", field="devices")
+    if len(codes) > stock.MOST_LISTABLE:
+        stock.require_choice(codes)
+    return codes
 
 
 def _step(code: str, form: str, step: Callable[[Session, UUID], str]) -> flask.typing.ResponseReturnValue:
     """One step on one device: whole or not at all, then the page again."""
-    try:
-        with transaction() as session:
-            said = step(session, desk.find(session, actor(), code).id)
-    except Refusal as refusal:
-        return refused(refusal, _shower(code), open_form=form)
-    flask.flash(said, "ok")
-    return redirect(url_for(".device", code=code), 303)
 
+    def on_device(session: Session) -> str:
+        return step(session, stock.find(session, actor(), code).id)
 
-def _partner(
-    step: Callable[[Session], str], show: Callable[..., flask.Response], partner_id: UUID, listed: str
-) -> flask.typing.ResponseReturnValue:
-    """One step on a centre or a recycler."""
-    try:
-        with transaction() as session:
-            said = step(session)
-    except Refusal as refusal:
-        return refused(refusal, show, open_form=str(partner_id))
-    flask.flash(said, "ok")
-    return redirect(url_for(listed), 303)
+    return stepped(on_device, _shower(code), lambda: url_for(".device", code=code), open_form=form)
 
 
 def _shower(code: str) -> Callable[..., flask.Response]:
@@ -362,19 +284,30 @@ def _device(
     open_form: str | None = None,
 ) -> flask.Response:
     with transaction() as session:
-        told = desk.device(session, actor(), code)
-    told["hold_kinds"] = options(told["hold_kinds"], filters.hold_word)
-    return page("staff/device.html", status, form=form or {}, errors=errors or {}, open_form=open_form, **told)
+        told = stock.device(session, actor(), code)
+    told["hold_kinds"] = holds.kinds()
+    return page(
+        "staff/device.html",
+        status,
+        form=form or {},
+        errors=errors or {},
+        open_form=open_form,
+        **told,
+    )
 
 
 def _new_lot(status: int = 200, *, form: Any = None, errors: dict[str, str] | None = None) -> flask.Response:
+    where = request.form if request.method == "POST" else request.args
     with transaction() as session:
-        told = desk.listable(
+        told = stock.listable(
             session,
             actor(),
-            way=request.args.get("way", "")[:40] or None,
-            centre=uuid_or_none(request.args.get("centre", "")[:40]),
+            way=where.get("way", "")[:40] or None,
+            centre=uuid_or_none(where.get("centre", "")[:40]),
+            device_class=where.get("device_class", "")[:40],
+            codes=[code[:40] for code in request.form.getlist("devices")[: stock.MOST_LISTABLE]],
         )
+    told["classes"] = options(told["classes"], filters.classes_word)
     start = now().replace(second=0, microsecond=0)
     defaults = {"starts_at": f"{start:%Y-%m-%dT%H:%M}", "ends_at": f"{start + timedelta(days=3):%Y-%m-%dT%H:%M}"}
     return page("staff/lot_new.html", status, form=form or {}, errors=errors or {}, defaults=defaults, **told)
@@ -382,25 +315,8 @@ def _new_lot(status: int = 200, *, form: Any = None, errors: dict[str, str] | No
 
 def _order(code: str, status: int = 200, *, form: Any = None, errors: dict[str, str] | None = None) -> flask.Response:
     with transaction() as session:
-        told = desk.order(session, actor(), code)
-    return page("staff/order.html", status, form=form or {}, errors=errors or {}, **told)
-
-
-def _centres(
-    status: int = 200, *, form: Any = None, errors: dict[str, str] | None = None, open_form: str | None = None
-) -> flask.Response:
-    with transaction() as session:
-        told = partners.centres(session, actor(), now=now())
-    told["media_kinds"] = options(told["media_kinds"], filters.medium_word)
-    return page("staff/centres.html", status, form=form or {}, errors=errors or {}, open_form=open_form, **told)
-
-
-def _recyclers(
-    status: int = 200, *, form: Any = None, errors: dict[str, str] | None = None, open_form: str | None = None
-) -> flask.Response:
-    with transaction() as session:
-        told = partners.recyclers(session, actor())
-    return page("staff/recyclers.html", status, form=form or {}, errors=errors or {}, open_form=open_form, **told)
+        told = sold.order(session, actor(), code)
+    return page("staff/order.html", status, form=form or {}, errors=errors or {}, address=address, **told)
 
 
 def _code_of_certificate(certificate_id: UUID) -> str:
@@ -409,9 +325,3 @@ def _code_of_certificate(certificate_id: UUID) -> str:
         if certificate is None:
             raise NotFound("There is no such certificate.")
         return session.get_one(Device, certificate.device_id).code
-
-
-def _address(code: str | None) -> str | None:
-    """The page of what a code names."""
-    page_of = {"D": "staff.device", "B": "staff.order", "L": "public.lot"}.get(code[:1]) if code else None
-    return url_for(page_of, code=code) if page_of else None

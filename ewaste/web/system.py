@@ -5,11 +5,15 @@ from __future__ import annotations
 import flask
 from flask import Blueprint
 
-from ewaste.accounts.models import Person
+from ewaste.accounts import policy
+from ewaste.accounts.models import WORKER, Person
+from ewaste.accounts.policy import Action
 from ewaste.centres import credentials
 from ewaste.core.refusals import NotAllowed, NotFound
 from ewaste.journey import clearing
-from ewaste.web.edge import actor, ready, runtime, transaction
+from ewaste.views import vitals
+from ewaste.web import metrics
+from ewaste.web.edge import actor, runtime, transaction
 
 pages = Blueprint("system", __name__)
 
@@ -22,10 +26,23 @@ def livez() -> flask.Response:
 
 @pages.get("/readyz")
 def readyz() -> flask.Response:
-    """Whether every part that pages need answers; 503 names the one that does not."""
-    parts = ready(runtime().database)
-    ok = all(state == "ok" for state in parts.values())
-    return flask.make_response({"status": "ok" if ok else "not ready", "parts": parts}, 200 if ok else 503)
+    """How each part is: 200 while pages can work, with the degraded parts named; 503 when they cannot."""
+    parts = vitals.readiness(runtime().database, runtime().config)
+    state = vitals.overall(parts)
+    named = {name: {"state": part.state, "words": part.words} for name, part in parts.items()}
+    return flask.make_response({"status": state, "parts": named}, 503 if state == "down" else 200)
+
+
+@pages.get("/metrics")
+def market_metrics() -> flask.Response:
+    """For a monitor: from this machine, or with the token. Whoever may not is not told more than that."""
+    if not metrics.may_read(runtime().config):
+        raise NotAllowed("Metrics are read on the site's own machine, or with the token of EWASTE_METRICS_TOKEN.")
+    with transaction() as session:
+        # The monitor is no person; it acts for the house, as the worker does.
+        policy.require(WORKER, Action.SEE_METRICS)
+        counted = vitals.counts(session)
+    return flask.Response(metrics.text(counted), content_type=metrics.CONTENT_TYPE)
 
 
 @pages.get("/trust.json")

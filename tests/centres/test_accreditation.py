@@ -78,7 +78,7 @@ def test_only_staff_accredit_suspend_and_reinstate(world: World) -> None:
         with world.nothing_changes(), pytest.raises(NotAllowed), world.transaction() as session:
             accrediting.suspend(session, world.actor(who), centre_id, reason="Because.", now=world.now)
         with world.nothing_changes(), pytest.raises(NotAllowed), world.transaction() as session:
-            accrediting.reinstate(session, world.actor(who), centre_id, reason="Because.")
+            accrediting.reinstate(session, world.actor(who), centre_id, reason="Because.", now=world.now)
 
 
 def test_a_suspension_has_a_reason_and_ends_by_a_reinstatement_only(world: World) -> None:
@@ -87,7 +87,7 @@ def test_a_suspension_has_a_reason_and_ends_by_a_reinstatement_only(world: World
         accrediting.suspend(session, world.stefan, centre_id, reason=" ", now=world.now)
     assert refused.value.field == "reason"
     with world.nothing_changes(), pytest.raises(Conflict, match="not suspended"), world.transaction() as session:
-        accrediting.reinstate(session, world.stefan, centre_id, reason="Because.")
+        accrediting.reinstate(session, world.stefan, centre_id, reason="Because.", now=world.now)
     with world.transaction() as session:
         accrediting.suspend(session, world.stefan, centre_id, reason="An audit is due.", now=world.now)
     suspended = centre(world)
@@ -101,7 +101,7 @@ def test_a_suspension_has_a_reason_and_ends_by_a_reinstatement_only(world: World
     with world.nothing_changes(), pytest.raises(Conflict), world.transaction() as session:
         accrediting.suspend(session, world.stefan, centre_id, reason="Again.", now=world.now)
     with world.transaction() as session:
-        accrediting.reinstate(session, world.stefan, centre_id, reason="The audit was passed.")
+        accrediting.reinstate(session, world.stefan, centre_id, reason="The audit was passed.", now=world.now)
     assert (centre(world).standing, centre(world).suspension_reason) == (Standing.ACCREDITED, None)
 
 

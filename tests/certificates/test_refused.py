@@ -224,7 +224,7 @@ def test_a_suspended_centre_clears_nothing_until_it_is_reinstated(world: World) 
     assert world.refuse(files).startswith("Your centre is suspended: An audit is due.")
     assert world.device(device_id).state is State.CLEARING
     with world.transaction() as session:
-        accrediting.reinstate(session, world.stefan, centre_id, reason="The audit was passed.")
+        accrediting.reinstate(session, world.stefan, centre_id, reason="The audit was passed.", now=world.now)
     assert world.submit(files).outcome == "accepted"
 
 

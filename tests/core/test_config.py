@@ -17,6 +17,7 @@ LIVE = {
     "EWASTE_MODE": "live",
     "EWASTE_PUBLIC_URL": "https://market.example",
     "STRIPE_API_KEY": "sk_live_abc",
+    "EWASTE_SMTP_URL": "smtps://user:word@mail.example",
     "STRIPE_WEBHOOK_SECRET": "whsec_abc",
 }
 
@@ -70,6 +71,15 @@ def test_a_live_site_takes_live_money_under_https() -> None:
         ({"PORT": "0"}, "PORT", "from 1 to 65535"),
         ({"PORT": "70000"}, "PORT", "from 1 to 65535"),
         ({"PORT": "²"}, "PORT", "from 1 to 65535"),
+        ({"EWASTE_HOST": "market.example"}, "EWASTE_HOST", "an IP address"),
+        ({"EWASTE_TRUSTED_PROXIES": "6"}, "EWASTE_TRUSTED_PROXIES", "from 0 to 5"),
+        ({"EWASTE_TRUSTED_PROXIES": "-1"}, "EWASTE_TRUSTED_PROXIES", "from 0 to 5"),
+        ({"EWASTE_TRUSTED_PROXIES": "all"}, "EWASTE_TRUSTED_PROXIES", "from 0 to 5"),
+        ({"EWASTE_TRUSTED_HOSTS": "https://market.example"}, "EWASTE_TRUSTED_HOSTS", "without scheme and port"),
+        ({"EWASTE_TRUSTED_HOSTS": "*"}, "EWASTE_TRUSTED_HOSTS", "without scheme and port"),
+        ({"EWASTE_LOG": "xml"}, "EWASTE_LOG", "text or to json"),
+        ({"EWASTE_METRICS_TOKEN": "short"}, "EWASTE_METRICS_TOKEN", "longer random text"),
+        (LIVE | {"PRACTICE_URL": "http://127.0.0.1:8020"}, "PRACTICE_URL", "practice is for training only"),
         ({"PRACTICE_PORT": "8000"}, "PRACTICE_PORT", "another number"),
         ({"EWASTE_MODE": "production"}, "EWASTE_MODE", "training or to live"),
         ({"EWASTE_PUBLIC_URL": "market.example"}, "EWASTE_PUBLIC_URL", "https://market.example"),

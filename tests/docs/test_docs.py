@@ -27,7 +27,7 @@ from wipe_agent.cli.words import parser
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 ADRS = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
-LEGS = ("trade_in", "bench", "clearing", "sale", "settlement", "accrediting")
+LEGS = ("trade_in", "bench", "clearing", "sale", "settlement", "aftersales", "accrediting")
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 
 

@@ -220,8 +220,10 @@ def test_a_quote_is_accepted_once_by_whom_it_was_made_for_and_in_time(world: Wor
         accept(world.cora)
     world.now = began
     accept(world.cora)
-    with world.nothing_changes(), pytest.raises(Conflict, match="accepted already"):
+    with world.nothing_changes():  # The form was sent twice: it is the same device.
         accept(world.cora)
+    with world.nothing_changes(), pytest.raises(Conflict, match="accepted already"):
+        accept(world.cora, serial="PF1OTHER")
 
 
 def test_the_price_stays_when_a_wipe_fails_after_the_confirmation(world: World) -> None:

@@ -352,8 +352,10 @@ def test_a_listed_device_is_bought_by_one_of_many(world: World) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(one, range(4)))
-    assert sum(answer.startswith("B-") for answer in answers) == 1
-    assert sum(answer.startswith("Somebody else bought this device") for answer in answers) == 3
+    # Who pressed twice has one order; who sold us the device gets none, whoever came first.
+    assert len({answer for answer in answers if answer.startswith("B-")}) == 1
+    assert sum(answer.startswith("B-") for answer in answers) == 2
+    assert sum(answer.startswith(("Somebody else bought", "You sold this device to us")) for answer in answers) == 2
     assert world.device(device_id).state is State.SOLD
     assert world.raw("select count(*) from orders") == 1
 

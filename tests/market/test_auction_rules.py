@@ -283,3 +283,23 @@ def test_a_bid_of_the_named_minimum_is_taken_and_one_cent_less_is_not(offers):
         assert place(book, Bid(bidder, least, EARLY))[1].accepted
         book, _ = place(book, Bid(bidder, maximum, EARLY))
     assert replace(book) == book
+
+
+@given(
+    reserve=st.just(0) | st.integers(1, 150_000),
+    offers=st.lists(st.tuples(st.sampled_from("abcd"), st.integers(1, 200_000)), max_size=20),
+)
+def test_whoever_is_asked_second_named_that_price_and_never_pays_more_than_the_winner_would_have(reserve, offers):
+    book, taken = Book(10_00, END, reserve), []
+    for bidder, maximum in offers:
+        book, outcome = place(book, Bid(bidder, maximum, EARLY))
+        if outcome.accepted:
+            taken.append((bidder, maximum))
+    second = runner_up(book)
+    others = [maximum for bidder, maximum in taken if bidder != book.leader]
+    if second is None:
+        assert not others or max(others) < reserve
+        return
+    assert second.bidder != book.leader
+    assert second.price_minor == max(maximum for bidder, maximum in taken if bidder == second.bidder) == max(others)
+    assert max(reserve, 1) <= second.price_minor <= book.price_minor <= book.leader_max_minor

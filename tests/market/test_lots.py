@@ -163,18 +163,20 @@ def test_a_firm_without_the_licence_for_the_way_does_not_bid(world: World) -> No
     others = sorted({"resale", "remanufacture", "dismantling"} - {way})
     firm = world.organisation("Werk Zwei")
     with world.transaction() as session:
-        accrediting.verify_recycler(session, world.stefan, firm, licences=others, group_name="")
+        accrediting.verify_recycler(session, world.stefan, firm, licences=others, group_name="", now=world.now)
     with world.nothing_changes(), pytest.raises(NotAllowed, match="no verified licence"):
         world.bid("rita", code, 40)
     with world.transaction() as session:
-        accrediting.verify_recycler(session, world.stefan, firm, licences=[way], group_name="")
+        accrediting.verify_recycler(session, world.stefan, firm, licences=[way], group_name="", now=world.now)
     assert world.bid("rita", code, 40).seq == 1
 
 
 def test_a_firm_that_is_not_verified_does_not_bid(world: World) -> None:
     code, _ = world.listed_lot()
     with world.transaction() as session:
-        accrediting.suspend_recycler(session, world.stefan, world.organisation("Werk Zwei"))
+        accrediting.suspend_recycler(
+            session, world.stefan, world.organisation("Werk Zwei"), reason="Its permit ended.", now=world.now
+        )
     with world.nothing_changes(), pytest.raises(NotAllowed, match="not verified"):
         world.bid("rita", code, 40)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 import stripe
 
@@ -11,6 +9,7 @@ from ewaste.practice import checkout, payments
 from ewaste.practice.api import perform_once
 from ewaste.practice.params import Params
 from ewaste.practice.store import Store
+from tests.browser.chromium import chromium
 from tests.practice.conftest import Clock
 from tests.practice.tools import (
     SALE,
@@ -124,14 +123,9 @@ def test_a_name_that_only_resolves_to_this_machine_is_not_answered(provider: Run
 
 @pytest.mark.browser
 def test_a_browser_pays_and_is_led_back_to_the_shop(provider: Running, sdk: stripe.StripeClient):
-    playwright = pytest.importorskip("playwright.sync_api")
-    chromium = next((found for name in ("chromium", "chromium-browser") if (found := shutil.which(name))), None)
-    if chromium is None:
-        pytest.skip("no Chromium here")
-    with Inbox() as shop, playwright.sync_playwright() as tools:
+    with Inbox() as shop, chromium() as browser:
         back = shop.url
         made = session(sdk, success_url=f"{back}?paid", cancel_url=f"{back}?left")
-        browser = tools.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         # Without scripts, and the policy of the page applies to the redirect as well.
         page = browser.new_context(java_script_enabled=False).new_page()
         page.goto(made.url)
@@ -139,5 +133,4 @@ def test_a_browser_pays_and_is_led_back_to_the_shop(provider: Running, sdk: stri
         assert "Your card was declined." in page.get_by_role("alert").inner_text()
         page.get_by_role("button", name="Pay with practice card").click()
         page.wait_for_url(f"{back}?paid")
-        browser.close()
     assert sdk.v1.checkout.sessions.retrieve(made.id).payment_status == "paid"

@@ -61,11 +61,17 @@ def test_practice_payments_come_up_first_and_the_worker_last(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     "settings",
     [
-        {"STRIPE_API_KEY": "sk_test_a", "STRIPE_WEBHOOK_SECRET": "whsec_a"},
+        {
+            "STRIPE_API_KEY": "sk_test_a",
+            "STRIPE_WEBHOOK_SECRET": "whsec_a",
+            "EWASTE_SMTP_URL": "smtp://mail.example",
+        },
         {"PRACTICE_URL": "http://127.0.0.1:9999"},
     ],
 )
-def test_no_practice_server_is_started_where_payments_go_elsewhere(tmp_path: Path, settings: dict[str, str]) -> None:
+def test_no_practice_server_is_started_where_payments_and_mail_go_elsewhere(
+    tmp_path: Path, settings: dict[str, str]
+) -> None:
     names = [program.name for program in run.programs(config_for(tmp_path, **settings))]
     assert names == ["web", "worker"]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import re
 import signal
@@ -15,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from ewaste.core import processes
+from ewaste.core.supervisor import Supervisor
 
 # What runs the stand-ins: `programs` and `then` are filled in by each test.
 SCRIPT = """
@@ -145,6 +148,26 @@ def test_a_program_that_ends_is_started_again_after_a_growing_wait(session: Sess
     assert not is_running(last)
 
 
+ERRAND = """
+code = "import os, pathlib, sys; tries = pathlib.Path(sys.argv[1]); n = len(list(tries.iterdir())); "
+code += "(tries / str(n)).touch(); print('try', n); sys.exit(n < 1)"
+(folder / "tries").mkdir()
+supervisor.start(program("web", FOREVER))
+supervisor.start(Program("errand", [python, "-uc", code, str(folder / "tries")], ends=True))
+"""
+
+
+@pytest.mark.parametrize("session", [ERRAND], indirect=True)
+def test_a_program_whose_work_is_over_is_started_again_only_if_it_failed(session: Session) -> None:
+    session.wait_for("errand .* try 0")
+    session.wait_for(r"errand ended \(exit code 1\); starting it again")
+    session.wait_for("errand .* try 1")
+    os.kill(session.pid_of("web"), signal.SIGKILL)  # Long after it, the supervisor still watches the others.
+    session.wait_for("starting it again in 0.05 s")
+    assert session.end(signal.SIGTERM) == 0
+    assert not [line for line in session.said if "try 2" in line]
+
+
 HELPERS = """
 code = "import os, subprocess, sys, signal; "
 code += "h = subprocess.Popen([sys.executable, '-c', 'import signal; signal.pause()']);"
@@ -229,3 +252,14 @@ def test_a_loud_program_loses_no_line(session: Session) -> None:
 def test_a_program_that_is_not_there_is_named(session: Session) -> None:
     session.wait_for("failed: web cannot be started: .*does/not/exist")
     assert session.process.wait() == 1
+
+
+def test_with_json_lines_every_line_is_an_object_and_one_that_is_stays_as_it_is() -> None:
+    output = io.StringIO()
+    supervisor = Supervisor(environment={}, output=output, json_lines=True)
+    supervisor.say('{"level": "info", "event": "request"}', name="web")
+    supervisor.say("The database is at revision 0008.", name="migrate")
+    assert [json.loads(line) for line in output.getvalue().splitlines()] == [
+        {"level": "info", "event": "request"},
+        {"logger": "migrate", "event": "The database is at revision 0008."},
+    ]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from ewaste.core import clock
 from ewaste.core.config import Config
@@ -33,14 +36,23 @@ class Browser(FlaskClient):
     """A browser whose cookie says who signed in."""
 
     world: World
+    who: str | None = None
+    since: datetime
 
     def sign_in(self, who: str) -> Browser:
         """As this sample person, by the part of the address before the @."""
         with self.session_transaction() as cookie:
             cookie.clear()
-            cookie["_user_id"] = f"{self.world.actor(who).id}.0"
+            cookie["_user_id"] = self.world.session_of(who)
             cookie["_fresh"] = True
+        self.who, self.since = who, self.world.now
         return self
+
+    def open(self, *args: Any, **kwargs: Any) -> TestResponse:
+        """One request. When the test has moved the clock past a session's end, the person signs in again first."""
+        if self.who is not None and self.world.now - self.since > timedelta(hours=1):
+            self.sign_in(self.who)
+        return super().open(*args, **kwargs)
 
 
 @pytest.fixture

@@ -50,6 +50,12 @@ POST /quotes/<code>/accept (nobody's)                    sign-in in     in     n
 # sale off for a seller who asks for it.
 GET  /devices/<code>                                     sign-in in     hidden in     hidden no     no     in     in
 GET  /devices/<code>/prepare                             sign-in in     hidden in     hidden no     no     in     in
+POST /devices/<code>/photographs                         sign-in in     hidden hidden hidden no     no     no     no
+# A photograph for a sale is everybody's; any other is the seller's, the centre's and the desk's.
+GET  /photographs/<uuid:id>                              hidden  in     hidden in     hidden hidden hidden in     in
+GET  /photographs/<uuid:id>/small                        hidden  in     hidden in     hidden hidden hidden in     in
+GET  /photographs/<uuid:id> (for sale)                   in      in     in     in     in     in     in     in     in
+POST /photographs/<uuid:id>/hide                         sign-in in     hidden in     hidden no     no     in     no
 POST /devices/<code>/cancel                              sign-in in     hidden no     hidden no     no     in     no
 POST /offers/<uuid:id>/confirm                           sign-in in     hidden no     hidden no     no     no     no
 POST /offers/<uuid:id>/decline                           sign-in in     hidden no     hidden no     no     no     no
@@ -59,12 +65,44 @@ GET  /orders/<code> (of a lot)                           sign-in hidden hidden n
 GET  /orders/<code> (from the shop)                      sign-in in     hidden no     no     hidden hidden in     in
 POST /orders/<code>/pay (of a lot)                       sign-in hidden hidden no     no     in     hidden no     no
 POST /orders/<code>/pay (from the shop)                  sign-in in     hidden no     no     hidden hidden no     no
+GET  /orders/<code>/invoice                              sign-in hidden hidden no     no     in     hidden in     in
+POST /orders/<code>/withdraw                             sign-in in     hidden no     no     hidden hidden no     no
+
+# Disputes: the buyer opens them, the centre that graded and the desk answer, the desk decides, an auditor reads.
+POST /orders/<code>/disputes                             sign-in hidden hidden no     no     in     hidden no     no
+GET  /disputes/<code>                                    sign-in hidden hidden in     hidden in     hidden in     in
+POST /disputes/<code>/answer                             sign-in hidden hidden in     hidden in     hidden in     no
+POST /staff/disputes/<code>/decide                       sign-in no     no     no     no     no     no     in     no
+POST /staff/disputes/<code>/lapse                        sign-in no     no     no     no     no     no     in     no
+
+# A token for a program is its person's alone; the desk has none.
+# An account and its sessions are its person's; a firm's people and papers are the firm's, and the desk reads papers.
+POST /account/sessions/<uuid:id>/end                     sign-in in     hidden hidden hidden hidden hidden hidden hidden
+POST /account/passkeys/<uuid:id>/remove                  sign-in in     hidden hidden hidden hidden hidden hidden hidden
+GET  /send-again/<uuid:id>                               sign-in in     hidden hidden hidden hidden hidden hidden hidden
+POST /account/firms/<uuid:id>/documents                  sign-in hidden hidden in     hidden hidden hidden no     no
+POST /account/firm/invitations/<uuid:id>/withdraw        sign-in no     no     in     hidden hidden hidden hidden hidden
+POST /account/firm/people/<uuid:id>/rank                 sign-in no     no     in     hidden hidden hidden hidden hidden
+POST /account/firm/people/<uuid:id>/remove               sign-in no     no     in     hidden hidden hidden hidden hidden
+GET  /documents/<uuid:id>                                sign-in no     no     in     hidden hidden hidden in     in
+GET  /staff/applications/<uuid:id>                       sign-in no     no     no     no     no     no     in     in
+POST /staff/applications/<uuid:id>/decide                sign-in no     no     no     no     no     no     in     no
+POST /account/tokens/<uuid:id>/revoke                    sign-in in     hidden hidden hidden hidden hidden no     no
+# Programs: a session counts for nothing. A quote that a person made is read with that person's token.
+GET  /api/v1/quotes/<code>                               hidden  hidden hidden hidden hidden hidden hidden hidden hidden
+GET  /api/v1/quotes/<code> (nobody's)                    in      in     in     in     in     in     in     in     in
 
 # The shop and the lots: consumers buy in the one, firms bid on the other.
 POST /shop/<code>/buy                                    sign-in in     in     no     no     no     no     no     no
 POST /lots/<code>/bids                                   sign-in no     no     no     no     in     in     no     no
+POST /lots/<code>/watch                                  sign-in no     no     no     no     in     in     no     no
+POST /lots/<code>/unwatch                                sign-in no     no     no     no     in     in     no     no
 # A lot that was won is its buyer's; whoever may see orders at all reads that there is none of theirs.
 GET  /my-lots/<code>                                     sign-in hidden hidden no     no     in     hidden hidden hidden
+GET  /my-lots/<code>/results.csv                         sign-in hidden hidden no     no     in     hidden hidden hidden
+# A lot whose winner did not pay: the runner-up alone answers.
+POST /my-lots/<code>/second-offer/accept                 sign-in no     no     no     no     in     hidden no     no
+POST /my-lots/<code>/second-offer/decline                sign-in no     no     no     no     in     hidden no     no
 POST /my-lots/<code>/devices/<device_code>/outcome       sign-in no     no     no     no     in     hidden no     no
 
 # The bench: operators, with what lies at their own centre.
@@ -76,6 +114,11 @@ POST /bench/devices/<code>/media                         sign-in no     no     i
 POST /bench/devices/<code>/media/<uuid:medium_id>/failed sign-in no     no     in     hidden no     no     no     no
 POST /bench/devices/<code>/media/<uuid:medium_id>/apart  sign-in no     no     in     hidden no     no     no     no
 POST /bench/devices/<code>/inspect                       sign-in no     no     in     hidden no     no     no     no
+POST /bench/devices/<code>/reinspect                     sign-in no     no     in     hidden no     no     no     no
+POST /bench/devices/<code>/media/<uuid:medium_id>/validate sign-in no   no     in     hidden no     no     no     no
+POST /bench/devices/<code>/correct                       sign-in no     no     in     hidden no     no     no     no
+POST /bench/devices/<code>/photographs                   sign-in no     no     in     hidden no     no     no     no
+GET  /bench/devices/<code>/live                          sign-in no     no     in     hidden no     no     no     no
 POST /bench/devices/<code>/work-order                    sign-in no     no     in     hidden no     no     no     no
 POST /bench/devices/<code>/certificate                   sign-in no     no     in     hidden no     no     no     no
 POST /bench/devices/<code>/clear-again                   sign-in no     no     in     hidden no     no     no     no
@@ -108,8 +151,10 @@ POST /staff/recyclers/<uuid:id>/suspend                  sign-in no     no     n
 # What proves something, or is for sale, is for everybody.
 GET  /certificates/<uuid:id>                             in      in     in     in     in     in     in     in     in
 GET  /certificates/<uuid:id>/bundle.zip                  in      in     in     in     in     in     in     in     in
+GET  /certificates/<uuid:id>/code                        in      in     in     in     in     in     in     in     in
 GET  /lots/<code>                                        in      in     in     in     in     in     in     in     in
 GET  /lots/<code>/manifest.csv                           in      in     in     in     in     in     in     in     in
+GET  /lots/<code>/live                                   in      in     in     in     in     in     in     in     in
 GET  /shop/<code>                                        in      in     in     in     in     in     in     in     in
 GET  /centres/<slug>/did.json                            in      in     in     in     in     in     in     in     in
 """
@@ -120,6 +165,18 @@ GET  /                                                   in       in       in   
 GET  /quote                                              in       in       in       in       in       in
 GET  /quote/<model_code>                                 in       in       in       in       in       in
 POST /quote/<model_code>                                 in       in       in       in       in       no
+GET  /search                                             in       in       in       in       in       in
+GET  /prices                                             in       in       in       in       in       in
+GET  /prices.csv                                         in       in       in       in       in       in
+GET  /prices/tables.json                                 in       in       in       in       in       in
+GET  /open                                               in       in       in       in       in       in
+GET  /open.csv                                           in       in       in       in       in       in
+GET  /open.json                                          in       in       in       in       in       in
+GET  /help                                               in       in       in       in       in       in
+GET  /privacy                                            in       in       in       in       in       in
+GET  /terms                                              in       in       in       in       in       in
+GET  /imprint                                            in       in       in       in       in       in
+GET  /accessibility                                      in       in       in       in       in       in
 GET  /verify                                             in       in       in       in       in       in
 POST /verify                                             in       in       in       in       in       in
 GET  /lots                                               in       in       in       in       in       in
@@ -132,32 +189,140 @@ GET  /sign-up                                            in       in       in   
 POST /sign-up                                            in       in       in       in       in       in
 POST /sign-out                                           in       in       in       in       in       in
 GET  /account                                            sign-in  in       in       in       in       in
+GET  /sign-up/firm                                       in       in       in       in       in       in
+GET  /sign-up/firm/<kind>                                in       in       in       in       in       in
+POST /sign-up/firm/<kind>                                in       in       in       in       no       no
+GET  /confirm/<token>                                    in       in       in       in       in       in
+POST /confirm/<token>                                    in       in       in       in       in       in
+GET  /reset                                              in       in       in       in       in       in
+POST /reset                                              in       in       in       in       in       in
+GET  /reset/<token>                                      in       in       in       in       in       in
+POST /reset/<token>                                      in       in       in       in       in       in
+GET  /invitations/<token>                                in       in       in       in       in       in
+POST /invitations/<token>                                in       in       in       in       in       in
+# Who has not given a password has no second step to take.
+GET  /sign-in/second                                     sign-in  in       in       in       in       in
+POST /sign-in/second                                     sign-in  in       in       in       in       in
+POST /sign-in/passkey/options                            in       in       in       in       in       in
+POST /sign-in/passkey                                    in       in       in       in       in       in
+GET  /account/security                                   sign-in  in       in       in       in       in
+GET  /account/second-factor                              sign-in  in       in       in       in       in
+GET  /account/second-factor/app                          sign-in  in       in       in       in       in
+POST /account/second-factor/app                          sign-in  in       in       in       in       in
+POST /account/second-factor/app/remove                   sign-in  in       in       in       in       in
+POST /account/second-factor/codes                        sign-in  in       in       in       in       in
+POST /account/passkeys/options                           sign-in  in       in       in       in       in
+POST /account/passkeys                                   sign-in  in       in       in       in       in
+POST /account/confirm                                    sign-in  in       in       in       in       in
+GET  /account/address                                    sign-in  in       in       in       in       in
+POST /account/address                                    sign-in  in       in       in       in       in
+GET  /account/password                                   sign-in  in       in       in       in       in
+POST /account/password                                   sign-in  in       in       in       in       in
+GET  /account/again                                      sign-in  in       in       in       in       in
+POST /account/again                                      sign-in  in       in       in       in       in
+POST /account/name                                       sign-in  in       in       in       in       in
+GET  /account/what-we-hold.json                          sign-in  in       in       in       in       in
+GET  /account/close                                      sign-in  in       in       in       in       in
+POST /account/close                                      sign-in  in       in       in       in       in
+GET  /account/firms                                      sign-in  in       in       in       in       in
+# Who works for a centre, for us or for an auditor does not act for themselves here.
+POST /account/act-for                                    sign-in  in       no       in       no       no
+GET  /account/firm                                       sign-in  no       in       in       in       in
+POST /account/firm/invitations                           sign-in  no       in       in       in       in
+GET  /staff/applications                                 sign-in  no       no       no       in       in
+GET  /account/tokens                                     sign-in  in       in       in       in       in
+POST /account/tokens                                     sign-in  in       in       in       no       no
 POST /account/sign-out-everywhere                        sign-in  in       in       in       in       in
 POST /account/payout                                     sign-in  in       no       no       no       no
 GET  /whoami                                             sign-in  in       in       in       in       in
 
 # Each role's own rooms. "My devices" of the desk and the auditor is an empty list.
 GET  /devices                                            sign-in  in       hidden   no       in       in
+GET  /devices.csv                                        sign-in  in       hidden   no       in       in
 GET  /bench                                              sign-in  no       in       no       no       no
+GET  /bench/queue.csv                                    sign-in  no       in       no       no       no
+GET  /bench/labels                                       sign-in  no       in       no       no       no
 GET  /bench/stations                                     sign-in  no       in       no       no       no
 POST /bench/stations/codes                               sign-in  no       in       no       no       no
 GET  /my-lots                                            sign-in  no       no       in       no       no
+GET  /watch-list                                         sign-in  no       no       in       no       no
 GET  /staff                                              sign-in  no       no       no       in       in
 GET  /staff/devices                                      sign-in  no       no       no       in       in
 GET  /staff/lots/new                                     sign-in  no       no       no       in       no
 GET  /staff/orders                                       sign-in  no       no       no       in       in
+GET  /bench/disputes                                     sign-in  no       in       no       no       no
+GET  /staff/disputes                                     sign-in  no       no       no       in       in
 GET  /staff/centres                                      sign-in  no       no       no       in       in
 GET  /staff/recyclers                                    sign-in  no       no       no       in       in
 GET  /staff/ledger                                       sign-in  no       no       no       in       in
 GET  /staff/refusals                                     sign-in  no       no       no       in       in
 
+# What the desk keeps: staff act, an auditor reads all of it, and nobody else sees it.
+GET  /staff/devices.csv                                  sign-in  no       no       no       in       in
+POST /staff/lots/preview                                 sign-in  no       no       no       in       no
+GET  /staff/ledger.csv                                   sign-in  no       no       no       in       in
+GET  /staff/ledger/<uuid:id>                             sign-in  no       no       no       in       in
+GET  /staff/payments                                     sign-in  no       no       no       in       in
+GET  /staff/centres/<uuid:id>                            sign-in  no       no       no       in       in
+POST /staff/centres/<uuid:id>/stations/<uuid:station_id>/retire sign-in no no      no       in       no
+GET  /staff/recyclers/<uuid:id>                          sign-in  no       no       no       in       in
+GET  /staff/prices                                       sign-in  no       no       no       in       in
+GET  /staff/prices/propose                               sign-in  no       no       no       in       no
+POST /staff/prices                                       sign-in  no       no       no       in       no
+GET  /staff/prices/<version>                             sign-in  no       no       no       in       in
+GET  /staff/prices/<version>/lines.csv                   sign-in  no       no       no       in       in
+POST /staff/prices/<version>/publish                     sign-in  no       no       no       in       no
+POST /staff/prices/<version>/withdraw                    sign-in  no       no       no       in       no
+GET  /staff/rules                                        sign-in  no       no       no       in       in
+GET  /staff/rules/<name>                                 sign-in  no       no       no       in       in
+GET  /staff/jobs                                         sign-in  no       no       no       in       in
+POST /staff/jobs/<int:id>/again                          sign-in  no       no       no       in       no
+GET  /staff/refusals/<key>                               sign-in  no       no       no       in       in
+GET  /staff/certificates/refused                         sign-in  no       no       no       in       in
+GET  /staff/certificates/refused/<uuid:id>               sign-in  no       no       no       in       in
+GET  /staff/certificates/refused/<uuid:id>/bundle.zip    sign-in  no       no       no       in       in
+GET  /staff/incidents                                    sign-in  no       no       no       in       in
+POST /staff/incidents                                    sign-in  no       no       no       in       no
+GET  /staff/incidents/<code>                             sign-in  no       no       no       in       in
+POST /staff/incidents/<code>/notes                       sign-in  no       no       no       in       no
+POST /staff/incidents/<code>/close                       sign-in  no       no       no       in       no
+GET  /staff/trail                                        sign-in  no       no       no       in       in
+GET  /staff/trail.csv                                    sign-in  no       no       no       in       in
+
 # What programs ask.
 GET  /livez                                              in       in       in       in       in       in
 GET  /readyz                                             in       in       in       in       in       in
+# From the machine itself, as these visits are; from elsewhere a token decides, and no role (tests/operate).
+GET  /metrics                                            in       in       in       in       in       in
 GET  /trust.json                                         in       in       in       in       in       in
 GET  /.well-known/did.json                               in       in       in       in       in       in
 GET  /accreditation/did.json                             in       in       in       in       in       in
 GET  /favicon.ico                                        in       in       in       in       in       in
+
+# The API: what is everybody's is there for programs too, and for the rest a session counts for nothing
+# (tests/api/test_scopes.py comes with tokens).
+GET  /api                                                in       in       in       in       in       in
+GET  /api/openapi.json                                   in       in       in       in       in       in
+GET  /api/v1/catalogue                                   in       in       in       in       in       in
+GET  /api/v1/catalogue/<model>                           in       in       in       in       in       in
+POST /api/v1/quotes                                      in       in       in       in       in       in
+GET  /api/v1/lots                                        in       in       in       in       in       in
+GET  /api/v1/lots/<code>                                 in       in       in       in       in       in
+GET  /api/v1/shop                                        in       in       in       in       in       in
+GET  /api/v1/shop/<code>                                 in       in       in       in       in       in
+GET  /api/v1/certificates/<uuid:id>                      in       in       in       in       in       in
+POST /api/v1/verify                                      in       in       in       in       in       in
+POST /api/v1/lots/<code>/bids                            sign-in  no       no       no       no       no
+POST /api/v1/shop/<code>/orders                          sign-in  no       no       no       no       no
+GET  /api/v1/orders                                      sign-in  no       no       no       no       no
+GET  /api/v1/orders/<code>                               sign-in  no       no       no       no       no
+POST /api/v1/orders/<code>/devices/<device>/outcome      sign-in  no       no       no       no       no
+GET  /api/v1/devices                                     sign-in  no       no       no       no       no
+GET  /api/v1/devices/<code>                              sign-in  no       no       no       no       no
+GET  /api/v1/my-lots                                     sign-in  no       no       no       no       no
+GET  /api/v1/my-lots/<code>                              sign-in  no       no       no       no       no
+GET  /api/v1/bench/queue                                 sign-in  no       no       no       no       no
+GET  /api/v1/bench/devices/<code>                        sign-in  no       no       no       no       no
 
 # Signed by their senders: a person's session is worth nothing here. The enrolment code is its own permission.
 POST /api/agent/enrol                                    in       in       in       in       in       in
@@ -175,6 +340,7 @@ class Sent:
     form: dict[str, str | list[str]] = field(default_factory=dict)
     query: dict[str, str] = field(default_factory=dict)
     file: str | None = None
+    uploads: dict[str, str] = field(default_factory=dict)
     json: dict[str, str] | None = None
 
 
@@ -200,12 +366,34 @@ SENT = {
     "GET /devices/<code>": _sent(code="$inspected"),
     "GET /devices/<code>/prepare": _sent(code="$expected"),
     "POST /devices/<code>/cancel": _sent(code="$expected"),
+    "POST /devices/<code>/photographs": Sent(path={"code": "$expected"}, uploads={"photographs": "$jpeg"}),
+    "GET /photographs/<uuid:id>": _sent(id="$photograph"),
+    "GET /photographs/<uuid:id>/small": _sent(id="$photograph"),
+    "GET /photographs/<uuid:id> (for sale)": _sent(id="$listing_photograph"),
+    "POST /photographs/<uuid:id>/hide": _sent(id="$photograph"),
     "POST /offers/<uuid:id>/confirm": _sent(id="$offer"),
     "POST /offers/<uuid:id>/decline": _sent(id="$offer"),
     "GET /orders/<code> (of a lot)": _sent(code="$order_due"),
     "GET /orders/<code> (from the shop)": _sent(code="$shop_order"),
     "POST /orders/<code>/pay (of a lot)": _sent(code="$order_due"),
     "POST /orders/<code>/pay (from the shop)": _sent(code="$shop_order"),
+    "GET /orders/<code>/invoice": _sent(code="$order_paid"),
+    "POST /orders/<code>/withdraw": _sent(code="$shop_order"),
+    "POST /orders/<code>/disputes": _sent(
+        code="$order_won", form={"device": "$won", "reason": "does-not-work", "text": "It does not start at all."}
+    ),
+    "GET /disputes/<code>": _sent(code="$dispute"),
+    "POST /disputes/<code>/answer": _sent(code="$dispute", form={"text": "We looked into it."}),
+    "POST /staff/disputes/<code>/decide": _sent(
+        code="$dispute", form={"outcome": "partial", "amount": "5", "reason": "One key is missing, as the photo shows."}
+    ),
+    "POST /staff/disputes/<code>/lapse": _sent(code="$overdue_dispute", form={"reason": "It never came back to us."}),
+    "POST /lots/<code>/watch": _sent(code="$lot"),
+    "POST /lots/<code>/unwatch": _sent(code="$lot"),
+    "GET /my-lots/<code>/results.csv": _sent(code="$won_lot"),
+    "POST /my-lots/<code>/second-offer/accept": _sent(code="$offered_lot"),
+    "POST /my-lots/<code>/second-offer/decline": _sent(code="$offered_lot"),
+    "GET /lots/<code>/live": _sent(code="$lot"),
     "POST /shop/<code>/buy": _sent(code="$listing"),
     "POST /lots/<code>/bids": _sent(code="$lot", form={"maximum": "40", "key": "a-key-of-one-form"}),
     "GET /my-lots/<code>": _sent(code="$won_lot"),
@@ -228,6 +416,17 @@ SENT = {
     "POST /bench/devices/<code>/inspect": _sent(
         code="$received", form={"observed_serial": "PF1ABC", "mass_g": "1500", "*": "$findings"}
     ),
+    "POST /bench/devices/<code>/reinspect": _sent(code="$received", form={"mass_g": "1500", "*": "$findings"}),
+    "POST /bench/devices/<code>/media/<uuid:medium_id>/validate": _sent(
+        code="$clearing", medium_id="$medium", form={"result": "confirmed"}
+    ),
+    "POST /bench/devices/<code>/correct": _sent(
+        code="$received", form={"entry": "1", "correction": "The other centre was meant."}
+    ),
+    "POST /bench/devices/<code>/photographs": Sent(
+        path={"code": "$received"}, form={"photograph_kind": "receipt"}, uploads={"photographs": "$jpeg"}
+    ),
+    "GET /bench/devices/<code>/live": _sent(code="$clearing"),
     "POST /bench/devices/<code>/work-order": _sent(code="$clearing"),
     "POST /bench/devices/<code>/certificate": _sent(code="$ordered", file="$bundle"),
     "POST /bench/devices/<code>/clear-again": _sent(code="$uncleared"),
@@ -254,9 +453,31 @@ SENT = {
     "POST /staff/centres/<uuid:id>/suspend": _sent(id="$centre", form=_WHY),
     "POST /staff/centres/<uuid:id>/reinstate": _sent(id="$centre", form=_WHY),
     "POST /staff/recyclers/<uuid:id>/verify": _sent(id="$recycler", form={"licences": ["resale"]}),
-    "POST /staff/recyclers/<uuid:id>/suspend": _sent(id="$recycler"),
+    "POST /staff/recyclers/<uuid:id>/suspend": _sent(id="$recycler", form=_WHY),
+    "POST /staff/lots/preview": _sent(form={"devices": ["$for_sale"]}),
+    "GET /staff/ledger/<uuid:id>": _sent(id="$posting"),
+    "GET /staff/centres/<uuid:id>": _sent(id="$centre"),
+    "POST /staff/centres/<uuid:id>/stations/<uuid:station_id>/retire": _sent(
+        id="$centre", station_id="$station", form=_WHY
+    ),
+    "GET /staff/recyclers/<uuid:id>": _sent(id="$recycler"),
+    "POST /staff/prices": _sent(form={"valid_from": "2099-01-01", "lines": "$price_lines", **_WHY}),
+    "GET /staff/prices/<version>": _sent(version="$price_table"),
+    "GET /staff/prices/<version>/lines.csv": _sent(version="$price_table"),
+    "POST /staff/prices/<version>/publish": _sent(version="$price_table"),
+    "POST /staff/prices/<version>/withdraw": _sent(version="$price_table"),
+    "GET /staff/rules/<name>": _sent(name="routing"),
+    "POST /staff/jobs/<int:id>/again": _sent(id="$failed_job"),
+    "GET /staff/refusals/<key>": _sent(key="$refusal_key"),
+    "GET /staff/certificates/refused/<uuid:id>": _sent(id="$refused_certificate"),
+    "GET /staff/certificates/refused/<uuid:id>/bundle.zip": _sent(id="$refused_certificate"),
+    "POST /staff/incidents": _sent(form={"kind": "other", "title": "A door was open", "text": "Nobody was inside."}),
+    "GET /staff/incidents/<code>": _sent(code="$incident"),
+    "POST /staff/incidents/<code>/notes": _sent(code="$incident", form={"kind": "note", "text": "It is looked into."}),
+    "POST /staff/incidents/<code>/close": _sent(code="$incident", form=_WHY),
     "GET /certificates/<uuid:id>": _sent(id="$certificate"),
     "GET /certificates/<uuid:id>/bundle.zip": _sent(id="$certificate"),
+    "GET /certificates/<uuid:id>/code": _sent(id="$certificate"),
     "GET /lots/<code>": _sent(code="$lot"),
     "GET /lots/<code>/manifest.csv": _sent(code="$lot"),
     "GET /shop/<code>": _sent(code="$listing"),
@@ -264,22 +485,107 @@ SENT = {
     "GET /quote/<model_code>": _sent(model_code="$model"),
     "POST /quote/<model_code>": _sent(model_code="$model", form={"storage_gb": "256", "*": "$answers"}),
     "POST /verify": _sent(file="$bundle"),
-    "POST /sign-in": _sent(form={"email": "ben@example.org", "password": "practice-makes-perfect"}),
-    "POST /sign-up": _sent(
-        form={"name": "Nina New", "email": "nina@example.org", "password": "long enough 1", "adult": "yes"}
-    ),
+    "POST /sign-in": _sent(form={"email": "ravi@kreis.example", "password": "practice-makes-perfect"}),
+    "POST /sign-up": _sent(form={"name": "Nina New", "email": "nina@example.org", "password": "long enough 1"}),
     "POST /account/payout": _sent(form={"country": "DE"}),
+    "POST /account/sessions/<uuid:id>/end": _sent(id="$session"),
+    "POST /account/passkeys/<uuid:id>/remove": _sent(id="$passkey"),
+    "GET /send-again/<uuid:id>": _sent(id="$kept_form"),
+    "POST /account/firms/<uuid:id>/documents": _sent(id="$centre"),
+    "POST /account/firm/invitations/<uuid:id>/withdraw": _sent(id="$invitation"),
+    "POST /account/firm/people/<uuid:id>/rank": _sent(id="$colleague", form={"rank": "owner"}),
+    "POST /account/firm/people/<uuid:id>/remove": _sent(id="$colleague"),
+    "GET /documents/<uuid:id>": _sent(id="$document"),
+    "GET /staff/applications/<uuid:id>": _sent(id="$application"),
+    "POST /staff/applications/<uuid:id>/decide": _sent(
+        id="$application", form={"outcome": "declined", "reason": "The register knows no such firm."}
+    ),
+    "GET /sign-up/firm/<kind>": _sent(kind="company"),
+    "POST /sign-up/firm/<kind>": _sent(
+        kind="company",
+        form={
+            "name": "Nina New",
+            "email": "nina@example.org",
+            "password": "long enough 1",
+            "organisation": "Neue Werke",
+            "country": "DE",
+            "city": "Ulm",
+            "registration_number": "HRB 77",
+        },
+    ),
+    "GET /confirm/<token>": _sent(token="$confirm_token"),
+    "POST /confirm/<token>": _sent(token="$confirm_token"),
+    "POST /reset": _sent(form={"email": "ben@example.org"}),
+    "GET /reset/<token>": _sent(token="$reset_token"),
+    "POST /reset/<token>": _sent(token="$reset_token", form={"password": "long enough 2"}),
+    "GET /invitations/<token>": _sent(token="$invitation_token"),
+    "POST /invitations/<token>": _sent(
+        token="$invitation_token", form={"name": "Ines Invited", "password": "long enough 3"}
+    ),
+    "POST /account/second-factor/app": _sent(form={"code": "000000"}),
+    "POST /account/address": _sent(form={"email": "elsewhere@example.org"}),
+    "POST /account/password": _sent(form={"old_password": "practice-makes-perfect", "password": "long enough 4"}),
+    "POST /account/again": _sent(form={"password": "practice-makes-perfect"}),
+    "POST /account/name": _sent(form={"name": "Another Name"}),
+    "POST /account/close": _sent(form={"password": "practice-makes-perfect"}),
+    "POST /account/act-for": _sent(form={"organisation_id": ""}),
+    "POST /account/firm/invitations": _sent(form={"name": "Ida Invited", "email": "ida@example.org", "rank": "member"}),
+    "POST /account/tokens": _sent(form={"name": "stock system", "scopes": ["read"], "days": "30"}),
+    "POST /account/tokens/<uuid:id>/revoke": _sent(id="$token"),
+    "GET /api/v1/quotes/<code>": _sent(code="$quote"),
+    "GET /api/v1/quotes/<code> (nobody's)": _sent(code="$free_quote"),
+    "GET /api/v1/catalogue/<model>": _sent(model="$model"),
+    "POST /api/v1/quotes": Sent(json={"*": "$quote_asked"}),
+    "GET /api/v1/lots/<code>": _sent(code="$lot"),
+    "GET /api/v1/shop/<code>": _sent(code="$listing"),
+    "GET /api/v1/certificates/<uuid:id>": _sent(id="$certificate"),
+    "POST /api/v1/verify": Sent(json={"files": "$files"}),
+    "POST /api/v1/lots/<code>/bids": Sent(path={"code": "$lot"}, json={}),
+    "POST /api/v1/shop/<code>/orders": Sent(path={"code": "$listing"}, json={}),
+    "GET /api/v1/orders/<code>": _sent(code="$shop_order"),
+    "POST /api/v1/orders/<code>/devices/<device>/outcome": Sent(path={"code": "$order_won", "device": "$won"}, json={}),
+    "GET /api/v1/devices/<code>": _sent(code="$inspected"),
+    "GET /api/v1/my-lots/<code>": _sent(code="$won_lot"),
+    "GET /api/v1/bench/devices/<code>": _sent(code="$received"),
     "POST /api/agent/enrol": Sent(json={"*": "$enrolment"}),
     "POST /api/agent/certificates": Sent(json={"files": "$files"}),
 }
 # What must have happened before, where the market as it stands is not enough: a method of the stage.
-FIRST = {"POST /staff/centres/<uuid:id>/reinstate": "suspend_centre"}
+FIRST = {
+    "POST /staff/centres/<uuid:id>/reinstate": "suspend_centre",
+    "POST /staff/prices": "withdraw_table",
+}
 
 # Where even the right person gets no further here, and why.
 NEVER_DONE = {
+    "POST /sign-in/passkey": "no browser made a passkey here; `test_entering_factors.py` brings one",
+    "POST /account/passkeys": "no browser made a passkey here; `test_entering_factors.py` brings one",
+    "POST /account/second-factor/app": "the code is not the app's; `test_entering_factors.py` has one",
+    "POST /account/confirm": "everybody here is confirmed",
+    "POST /account/firms/<uuid:id>/documents": "no file is sent; `test_entering_firms.py` sends some",
+    "POST /bench/devices/<code>/reinspect": "nothing waits for a second inspection; `test_bench.py` brings one there",
+    "POST /bench/devices/<code>/media/<uuid:medium_id>/validate": "who visits has worked on the device themselves",
     "POST /orders/<code>/pay (of a lot)": "no payment provider answers in this test",
     "POST /orders/<code>/pay (from the shop)": "no payment provider answers in this test",
+    "POST /orders/<code>/withdraw": "the order of this market is not paid; `test_aftersales.py` withdraws from one",
     "POST /account/payout": "no payment provider answers in this test",
+    **dict.fromkeys(
+        (
+            "GET /api/v1/quotes/<code>",
+            "POST /api/v1/lots/<code>/bids",
+            "POST /api/v1/shop/<code>/orders",
+            "GET /api/v1/orders",
+            "GET /api/v1/orders/<code>",
+            "POST /api/v1/orders/<code>/devices/<device>/outcome",
+            "GET /api/v1/devices",
+            "GET /api/v1/devices/<code>",
+            "GET /api/v1/my-lots",
+            "GET /api/v1/my-lots/<code>",
+            "GET /api/v1/bench/queue",
+            "GET /api/v1/bench/devices/<code>",
+        ),
+        "a session counts for nothing here; `tests/api/test_scopes.py` comes with tokens",
+    ),
     "GET /api/agent/orders": "a person is no station; `test_matrix.py` signs as one",
     "POST /api/agent/certificates": "a person is no station; `test_matrix.py` signs as one",
     "POST /webhooks/stripe": "the provider's signature is tested with the payments",

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import hashlib
 import io
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
@@ -25,25 +26,32 @@ from flask import Flask
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
+from ewaste.accounts import tokens
 from ewaste.accounts.models import ANONYMOUS, WORKER, Actor
 from ewaste.centres.models import Centre
-from ewaste.certificates.models import Certificate
+from ewaste.certificates.models import Certificate, CertificateRefusal
 from ewaste.core import clock
 from ewaste.core.config import Config
-from ewaste.core.database import Base, Database
+from ewaste.core.database import Database
 from ewaste.core.embedded import APP_ROLE
+from ewaste.core.refusals import RefusalNote
+from ewaste.devices import photographs
 from ewaste.devices.models import Device
-from ewaste.journey import accrediting, bench, clearing, sale, settlement, trade_in
+from ewaste.journey import accrediting, aftersales, attending, bench, clearing, publishing, sale, settlement, trade_in
 from ewaste.market.models import Order
+from ewaste.migrations.models import Base
 from ewaste.payments.gateway import PaymentState, Unreachable
-from ewaste.payments.models import PaymentInstruction
+from ewaste.payments.models import PaymentInstruction, Posting
+from ewaste.tradein import price_changes
 from ewaste.tradein.models import Offer
 from ewaste.web import create_app
 from ewaste.web.limits import limiter
 from tests.conftest import NOW
-from tests.world import GOOD_ANSWERS, LAPTOP, World, good_findings
+from tests.web import entering_stage
+from tests.world import GOOD_ANSWERS, LAPTOP, World, good_findings, jpeg
 from wipe_agent import certificate as wipe
 
+JPEG = jpeg()
 PEOPLE = ("cora", "ben", "olga", "omar", "rita", "ravi", "rosa", "stefan", "ada")
 TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 
@@ -121,22 +129,35 @@ class Rehearsal:
             session.execute(sa.text("set constraints all immediate"))
             session.execute(sa.text("set constraints all deferred"))
 
+    reading = transaction  # What is only read is read inside the rehearsal, too.
+
     def fingerprint(self) -> dict[str, str]:
         """A digest of the whole content of each table as the visit left it."""
+        return self._digests(TABLES)
+
+    def touched(self) -> dict[str, str]:
+        """The same, of the tables alone in which anything was written since the rehearsal began, taken back or not."""
         assert self._connection is not None
-        return {row[0]: row[1] for row in self._connection.execute(_DIGESTS)}
+        written = self._connection.scalars(_WRITTEN).all()
+        return self._digests([table for table in TABLES if table in set(written)])
+
+    def _digests(self, tables: Sequence[str]) -> dict[str, str]:
+        assert self._connection is not None
+        if not tables:
+            return {}
+        each = (
+            f"select '{table}', md5(coalesce(string_agg(t::text, '|' order by t::text), '')) from {table} t"
+            for table in tables
+        )
+        return {row[0]: row[1] for row in self._connection.execute(sa.text(" union all ".join(each)))}
 
     def close(self) -> None:
         """Give the connections back."""
         self.engine.dispose()
 
 
-_DIGESTS = sa.text(
-    " union all ".join(
-        f"select '{table}', md5(coalesce(string_agg(t::text, '|' order by t::text), '')) from {table} t"
-        for table in sorted({*Base.metadata.tables, "procrastinate_jobs"})
-    )
-)
+TABLES = sorted({*Base.metadata.tables, "procrastinate_jobs"})
+_WRITTEN = sa.text("select relname from pg_stat_xact_user_tables where n_tup_ins + n_tup_upd + n_tup_del > 0")
 
 
 class Stage:
@@ -155,7 +176,7 @@ class Stage:
             with self.rehearse():
                 if who is not None:
                     with client.session_transaction() as cookie:
-                        cookie["_user_id"] = f"{self.world.actor(who).id}.0"
+                        cookie["_user_id"] = self.world.session_of(who)
                         cookie["_fresh"] = True
                 found = TOKEN.search(client.get("/sign-up").text)
             assert found
@@ -191,7 +212,7 @@ class Stage:
 
     def changed(self, before: Mapping[str, str] | None = None) -> set[str]:
         """The tables that the visit changed."""
-        before, after = before or self.before, self.rehearse.fingerprint()
+        before, after = before or self.before, self.rehearse.touched()
         return {table for table in after if after[table] != before[table]}
 
     def suspend_centre(self) -> dict[str, str]:
@@ -200,6 +221,12 @@ class Stage:
             accrediting.suspend(
                 session, self.world.stefan, self.things["own"]["centre"], reason="A test.", now=self.world.now
             )
+        return self.rehearse.fingerprint()
+
+    def withdraw_table(self) -> dict[str, str]:
+        """Inside a rehearsal: the proposed price table is withdrawn. Returns how the tables look then."""
+        with self.rehearse.transaction() as session:
+            publishing.withdraw_table(session, self.world.stefan, self.things["own"]["price_table"], now=self.world.now)
         return self.rehearse.fingerprint()
 
 
@@ -215,7 +242,7 @@ def archive(files: Mapping[str, str]) -> bytes:
 @pytest.fixture(scope="session")
 def stage(cluster: Any, template: str, issuers: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """Built once for all who rehearse on it."""
-    name = f"stage_{template}"
+    name = f"stage_{uuid4().hex[:8]}_{template}"  # One for the pages and one for the browser.
     cluster.create_database(name, template=template)
     url = cluster.url(name, APP_ROLE)
     with ExitStack() as last:
@@ -234,7 +261,10 @@ def stage(cluster: Any, template: str, issuers: Any, tmp_path_factory: pytest.Te
         stage = Stage(site, rehearsal, provider, here)
         pasts = [(world, buyer, *_past(world, buyer)) for world, buyer in ((here, "rita"), (there, "rosa"))]
         here.now = there.now = max(here.now, there.now)
-        stage.things = dict(zip(("own", "other"), (_present(*past) for past in pasts), strict=True))
+        bought = [devices["bought"] for *_, devices in pasts]  # Nobody buys back what they sold: each buys the other's.
+        presents = [_present(*past, shelf) for past, shelf in zip(pasts, reversed(bought), strict=True)]
+        stage.things = dict(zip(("own", "other"), presents, strict=True))
+        stage.things["own"] |= _desk(here)
         site.extensions["ewaste"] = dataclasses.replace(runtime, issuers=issuers, gateway=provider, database=rehearsal)
         stage.settle()
         yield stage
@@ -246,10 +276,15 @@ def _past(world: World, buyer: str) -> tuple[dict[str, Any], dict[str, UUID]]:
         name: world.cleared(serial=f"PF{number:05d}{buyer[:2].upper()}", serials=(f"DRIVE-{buyer}-{number}",))
         for number, name in enumerate(("due", "paid", "won", "for_sale", "listed", "bought", "lot", "uncleared"))
     }
+    for number, name in enumerate(("disputed", "overdue", "offered"), start=20):
+        made[name] = world.cleared(serial=f"PF{number:05d}{buyer[:2].upper()}", serials=(f"DRIVE-{buyer}-{number}",))
     ordered, order = world.ordered(serial=f"PF5{buyer[:2].upper()}", serials=(f"DRIVE-5-{buyer}",))
-    codes = {name: world.lot_of([made[name]]) for name in ("due", "paid", "won")}
+    codes = {name: world.lot_of([made[name]]) for name in ("due", "disputed", "overdue", "paid", "won")}
     for code in codes.values():
         world.bid(buyer, code, 60)
+    offered = world.lot_of([made["offered"]])
+    world.bid("rosa" if buyer == "rita" else "rita", offered, 80)
+    world.bid(buyer, offered, 70)
     world.later(days=2)
     things: dict[str, Any] = {"won_lot": codes["won"], "paid_lot": codes["paid"], "files": world.bundle(order)}
     for name, code in codes.items():
@@ -259,7 +294,65 @@ def _past(world: World, buyer: str) -> tuple[dict[str, Any], dict[str, UUID]]:
         if name != "due":
             things["collection_code"] = order.collection_code
             _pay(world, buyer, order)
+    unpaid = world.close(offered)
+    assert unpaid is not None
+    with world.transaction() as session:
+        settlement.expire_order(session, WORKER, unpaid.id, now=unpaid.pay_by)
+    things["offered_lot"] = offered
     return things, {**made, "ordered": ordered}
+
+
+PRICE_LINES = (
+    "kind,device_class,name,value,source\r\ngrade,laptop,damaged,0.8,a study of our own\r\n"  # one factor of one class
+)
+
+
+def _desk(world: World) -> dict[str, Any]:
+    """What the desk keeps: a proposed table, an incident, a job and a certificate that failed, a posting."""
+    now = world.now
+    with world.transaction() as session:
+        table = publishing.propose_table(
+            session,
+            world.actor("sara"),
+            read=lambda lines: price_changes.read_csv(PRICE_LINES, lines),
+            valid_from=now.date(),
+            reason="Damaged laptops sell for less.",
+            now=now,
+        )
+        incident = attending.open_incident(
+            session, world.stefan, kind="other", title="A door stood open", text="Over night.", exposed=False, now=now
+        )
+        refused = CertificateRefusal(
+            digest="zStage",
+            credential_id=None,
+            station_id=world.station().station.id,
+            centre_id=world.organisation("Rhein Datenpark"),
+            device_code=None,
+            reason="This is no certificate.",
+            checks=[],
+            bundle={"certificate.json": "{}"},
+            at=now,
+        )
+        note = RefusalNote(
+            at=now, kind="conflict", action="bench.weigh", actor_id=None, subject=None, field=None, message="Not now."
+        )
+        session.add_all([refused, note])
+        session.flush()
+        job = session.scalar(
+            sa.text(
+                "insert into procrastinate_jobs (queue_name, task_name, args, status)"
+                " values ('default', 'market.close_lot', '{}', 'failed') returning id"
+            )
+        )
+        return {
+            "price_table": table.version,
+            "price_lines": PRICE_LINES,
+            "incident": incident.code,
+            "refused_certificate": refused.id,
+            "refusal_key": hashlib.md5(b"conflict|bench.weigh|Not now.", usedforsecurity=False).hexdigest(),
+            "failed_job": str(job),
+            "posting": session.scalars(sa.select(Posting.id).limit(1)).one(),
+        }
 
 
 def _pay(world: World, buyer: str, order: Order) -> None:
@@ -271,7 +364,21 @@ def _pay(world: World, buyer: str, order: Order) -> None:
         )
 
 
-def _present(world: World, buyer: str, things: dict[str, Any], devices: dict[str, UUID]) -> dict[str, Any]:
+def _disputed(world: World, buyer: str, order_code: str, device_id: UUID, *, at: datetime) -> str:
+    """A dispute about the device of this order, which was handed over just before."""
+    with world.transaction() as session:
+        found = session.scalars(sa.select(Order).where(Order.code == order_code)).one()
+        settlement.hand_over(session, world.olga, found.collection_code, now=at)
+        code = session.get_one(Device, device_id).code
+    with world.transaction() as session:
+        return aftersales.open_dispute(
+            session, world.actor(buyer), order_code, code, reason="not-as-graded", text="The lid has a crack.", now=at
+        ).code
+
+
+def _present(
+    world: World, buyer: str, things: dict[str, Any], devices: dict[str, UUID], bought: UUID
+) -> dict[str, Any]:
     """What is under way now, and the names under which the table speaks of it all."""
     side = buyer[:2].upper()
     now = world.now
@@ -281,10 +388,18 @@ def _present(world: World, buyer: str, things: dict[str, Any], devices: dict[str
         things["collection_code"] = session.scalars(
             sa.select(Order.collection_code).where(Order.code == things["order_paid"])
         ).one()
+    things["dispute"] = _disputed(world, buyer, things["order_disputed"], devices["disputed"], at=now)
+    long_ago = now - timedelta(days=40)
+    things["overdue_dispute"] = _disputed(world, buyer, things["order_overdue"], devices["overdue"], at=long_ago)
+    with world.transaction() as session:
+        aftersales.decide_dispute(
+            session, world.stefan, things["overdue_dispute"], outcome="return", amount_minor=None,
+            text="It may well be so. Bring it back.", practice=True, now=long_ago,
+        )  # fmt: skip
     things["lot"] = world.lot_of([devices["lot"]])
     with world.transaction() as session:
         things["listing"] = sale.list_device(session, world.stefan, devices["listed"], price_minor=12_000, now=now).code
-        shelf = sale.list_device(session, world.stefan, devices["bought"], price_minor=12_500, now=now).code
+        shelf = sale.list_device(session, world.stefan, bought, price_minor=12_500, now=now).code
     with world.transaction() as session:
         things["shop_order"] = sale.buy(session, world.cora, shelf, now=now).code
     with world.transaction() as session:
@@ -309,6 +424,8 @@ def _present(world: World, buyer: str, things: dict[str, Any], devices: dict[str
         hold = bench.place_hold(session, world.olga, held, kind="ownership", reason="Whose is it?", now=now)
         things["hold"] = hold.id
         enrolment = bench.new_enrolment_code(session, world.olga, now=now)
+        made, _ = tokens.make(session, world.cora, name="stock system", scopes=["read"], days=9, now=now)
+        things["token"] = made.id
         for name, actor in (("quote", world.cora), ("free_quote", None)):
             things[name] = trade_in.quote(
                 session, actor or ANONYMOUS, model_code=LAPTOP, storage_gb=256, answers=GOOD_ANSWERS, now=now
@@ -328,20 +445,31 @@ def _present(world: World, buyer: str, things: dict[str, Any], devices: dict[str
             ).one(),
             "slug": session.get_one(Centre, centre).did.rpartition(":")[2],
         }
-    return things | {
-        "station": world.station().station.id,
-        "station_key": world.station(),
-        "centre": centre,
-        "recycler": world.organisation({"rita": "Werk Zwei", "rosa": "Neu & Gut"}[buyer]),
-        "bundle": archive(things["files"]),
-        "findings": {name: str(value) for name, value in {**good_findings(), "identity": "differs"}.items()},
-        "answers": GOOD_ANSWERS,
-        "model": LAPTOP,
-        "enrolment": _enrolment(enrolment),
-        "starts_at": f"{now:%Y-%m-%dT%H:%M}",
-        "ends_at": f"{now + timedelta(days=2):%Y-%m-%dT%H:%M}",
-        "next_year": f"{now + timedelta(days=365):%Y-%m-%d}",
-    }
+        picture = [photographs.encode(JPEG)]
+        own = trade_in.add_photographs(session, world.cora, expected, pictures=picture, now=now)
+        shelf_photos = bench.add_photographs(
+            session, world.olga, devices["listed"], kind="listing", pictures=picture, now=now
+        )
+        things |= {"photograph": own[0].id, "listing_photograph": shelf_photos[0].id, "jpeg": JPEG}
+    return (
+        things
+        | entering_stage.things(world, side)
+        | {
+            "station": world.station().station.id,
+            "station_key": world.station(),
+            "centre": centre,
+            "recycler": world.organisation({"rita": "Werk Zwei", "rosa": "Neu & Gut"}[buyer]),
+            "bundle": archive(things["files"]),
+            "findings": {name: str(value) for name, value in {**good_findings(), "identity": "differs"}.items()},
+            "answers": GOOD_ANSWERS,
+            "model": LAPTOP,
+            "quote_asked": {"model": LAPTOP, "storage_gb": 256, "answers": GOOD_ANSWERS},
+            "enrolment": _enrolment(enrolment),
+            "starts_at": f"{now:%Y-%m-%dT%H:%M}",
+            "ends_at": f"{now + timedelta(days=2):%Y-%m-%dT%H:%M}",
+            "next_year": f"{now + timedelta(days=365):%Y-%m-%d}",
+        }
+    )
 
 
 def _enrolment(code: str) -> dict[str, str]:

@@ -40,13 +40,14 @@ FEW = {how: NONSENSE[how] for how in ("missing", "a word")}
 # No form may take these, whatever the field.
 NEVER_TAKEN = {"long", "NUL", "reversed", "twice"}
 # Ticked or not: what a tick says does not matter, so only leaving it out, or ticking twice, is spoiled.
-TICKS = {"owner", "adult"}
+TICKS = {"owner"}
 # Of these several are sent; one more that does not exist is still refused.
-LISTS = {"devices", "methods", "media_kinds", "licences"}
+LISTS = {"devices", "methods", "media_kinds", "licences", "scopes"}
 # Free text of people: takes any text that is text.
 FREE = {
     *("reason", "note", "name", "password", "title", "group_name", "model", "manufacturer", "seal", "serial"),
-    *("observed_serial", "collection_code", "key"),
+    *("observed_serial", "collection_code", "key", "organisation", "city", "registration_number"),
+    *("text", "correction"),
 }
 ONE_OF_TWO = {"POST /sign-in": "password"}  # Whether the address or the password is wrong is not told.
 # May be left out; what that means, its form says.
@@ -55,12 +56,20 @@ OPTIONAL = {
     "POST /bench/devices/<code>/inspect": {"battery_soh"},
     "POST /bench/devices/<code>/return": {"seal"},
     "POST /bench/stations/<uuid:id>/retire": {"reason"},
+    "POST /staff/centres/<uuid:id>/stations/<uuid:station_id>/retire": {"reason"},
     "POST /account/payout": {"country"},
+    "POST /account/act-for": {"organisation_id"},
 }
+# Changes nothing whatever is sent: it shows what a lot would be, or what is wrong with it.
+SHOWS = {"POST /staff/lots/preview"}
 FORMS = [
     row
     for row in rows()
-    if row.method == "POST" and row.sent.form and "(nobody's)" not in row.name and not row.rule.startswith("/api/")
+    if row.method == "POST"
+    and row.sent.form
+    and "(nobody's)" not in row.name
+    and not row.sent.uploads
+    and not row.rule.startswith("/api/")
 ]
 
 
@@ -109,9 +118,9 @@ def test_a_spoiled_form_is_refused_by_field_and_changes_nothing(stage: Stage, ro
             answer = stage.visit(column.who, "POST", at, data=body, content_type=kind)
             changed = stage.changed(before)
             status = answer.status_code
-            if status < 400 and may_be_taken(row, field, how):
+            if status < 400 and (may_be_taken(row, field, how) or (row.name in SHOWS and not changed)):
                 continue
-            if status not in (404, 409, 422) or changed != {"refusals"}:
+            if status not in (404, 409, 422) or changed - {"tries"} != {"refusals"}:  # A wrong try is counted, too.
                 wrong.append(f"{field} {how}: {status}, {changed or 'nothing'} changed")
             elif status == 422 and not names(answer, field) and not names(answer, ONE_OF_TWO.get(row.name, "")):
                 wrong.append(f"{field} {how}: refused, and the field is not named")
@@ -164,8 +173,11 @@ IN_PATHS = {
     "markup": "%3Cscript%3E%0A",
 }  # fmt: skip
 BY_PATH = [
-    row for row in rows() if row.sent.path and "(nobody's)" not in row.name and "(from the shop)" not in row.name
-]
+    row
+    for row in rows()
+    if row.sent.path and "in" in row.expected.values()  # The API's other rows ask for a token: tests/api.
+    and "(nobody's)" not in row.name and "(from the shop)" not in row.name
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("row", BY_PATH, ids=lambda row: row.name)
@@ -188,7 +200,9 @@ def test_an_address_that_names_nothing_is_not_found(stage: Stage, row: Row) -> N
 READ = [
     row
     for row in rows()
-    if row.method == "GET" and re.search(r"bench|staff|lots|quote|shop|verify|devices|sign", row.rule)
+    if row.method == "GET"
+    and re.search(r"bench|staff|lots|quote|shop|verify|devices|sign", row.rule)
+    and not row.rule.startswith("/api/")  # There it is refused by name: tests/api.
 ]
 
 
@@ -203,7 +217,7 @@ def test_what_stands_behind_the_question_mark_breaks_nothing(stage: Stage, row: 
             answer = stage.visit(column.who, "GET", f"{at}?{'&'.join(f'{name}={value}' for name in names_)}")
             if answer.status_code not in (200, 303, 404, 422) or stage.changed() - {"refusals"}:
                 wrong.append(f"{how}: {answer.status_code}, {stage.changed()} changed")
-            if "<script>" in answer.text:
+            if b"<script>" in answer.get_data():
                 wrong.append(f"{how}: markup came back as markup")
     assert not wrong, "\n".join(wrong)
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from itertools import product
 from pathlib import Path
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from jinja2 import Environment, FileSystemLoader
 
 from ewaste.devices.lifecycle import State
 from ewaste.web import filters
+from tests.world import LAPTOP
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
@@ -120,6 +123,54 @@ def test_every_sheet_that_a_page_asks_for_exists() -> None:
     assert [name for name in sorted(asked) if not (ROOT / "static" / name).is_file()] == []
 
 
-def test_the_first_view_of_a_public_page_is_small() -> None:
-    sizes = [path.stat().st_size for path in (ROOT / "static").rglob("*") if path.suffix in (".css", ".svg")]
-    assert sum(sizes) < 110_000, "with the page itself this stays under 150 KB, even uncompressed"
+@pytest.mark.parametrize(
+    "address",
+    ["/", "/quote", f"/quote/{LAPTOP}", "/verify", "/lots", "/shop", "/prices", "/open", "/help", "/search?q=thinkpad"],
+)
+def test_the_first_view_of_a_public_page_is_small(browser: FlaskClient, address: str) -> None:
+    page = browser.get(address, headers={"Accept-Encoding": "gzip"})
+    assert page.status_code == 200
+    text = gzip.decompress(page.data).decode() if page.headers.get("Content-Encoding") == "gzip" else page.text
+    asked = set(re.findall(r'(?:href|src)="(/static/[^"#]+)', text))
+    assert any("tokens.css" in each for each in asked)
+    sizes = [len(browser.get(each, headers={"Accept-Encoding": "gzip, br"}).data) for each in asked]
+    assert len(page.data) + sum(sizes) <= 150_000
+
+
+def test_a_static_file_is_kept_for_a_year_under_the_address_of_its_content(browser: FlaskClient) -> None:
+    address = re.findall(r'href="(/static/core/tokens.css[^"]*)"', browser.get("/help").text)[0]
+    answer = browser.get(address, headers={"Accept-Encoding": "gzip"})
+    assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert "Accept-Encoding" in answer.headers["Vary"]
+    assert gzip.decompress(answer.data) == (ROOT / "static/core/tokens.css").read_bytes()
+    plain = browser.get("/static/core/tokens.css?v=another")
+    assert plain.headers["Cache-Control"] == "no-cache"
+    assert "Content-Encoding" not in plain.headers
+    assert plain.data == (ROOT / "static/core/tokens.css").read_bytes()
+    again = browser.get(address, headers={"If-None-Match": answer.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+    for each in (answer, plain, again):
+        each.close()
+
+
+def test_no_page_is_compressed_because_it_shows_what_was_typed_beside_a_token(browser: FlaskClient) -> None:
+    assert "Content-Encoding" not in browser.get("/verify", headers={"Accept-Encoding": "gzip"}).headers
+
+
+def test_only_a_page_with_a_live_part_brings_the_script() -> None:
+    base = (ROOT / "templates/base.html").read_text()
+    before, _, after = base.partition("{% if live %}")
+    assert "htmx" not in before.partition("<!doctype html>")[2]
+    assert (
+        '"includeIndicatorStyles":false,"allowEval":false,"selfRequestsOnly":true' in after.partition("{% endif %}")[0]
+    )
+
+
+def test_the_menu_of_a_phone_holds_what_the_header_of_a_wide_screen_holds(browser: FlaskClient) -> None:
+    page = browser.get("/help").text
+    wide = re.search(r'<nav class="nav".*?</nav>', page, re.DOTALL)
+    menu = re.search(r'<details class="menu">.*?</details>', page, re.DOTALL)
+    assert wide
+    assert menu
+    assert set(re.findall(r'href="([^"]+)"', wide[0])) <= set(re.findall(r'href="([^"]+)"', menu[0]))

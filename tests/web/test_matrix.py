@@ -64,6 +64,8 @@ def send(
     form = fields_of(row.sent.form, things)
     if row.sent.file:
         form["bundle"] = (io.BytesIO(thing_of(row.sent.file, things)), "bundle.zip")
+    for name, file in row.sent.uploads.items():
+        form[name] = (io.BytesIO(thing_of(file, things)), "photograph.jpg")
     return stage.visit(column.who, row.method, at, form=form, token=token, **more)
 
 

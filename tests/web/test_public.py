@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 import zipfile
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from ewaste.centres.models import Centre, Standing
 from ewaste.journey import clearing, sale
 from ewaste.tradein.questions import QUESTIONS
 from ewaste.web import public as public_pages
-from ewaste.web.public import csv_text
+from ewaste.web.lists import csv_text
 from tests.web.visitors import Visitor, words
 from tests.world import GOOD_ANSWERS, LAPTOP, World
 
@@ -72,6 +73,40 @@ def test_a_question_left_open_keeps_what_was_answered(stranger: Visitor) -> None
     assert re.search(r'name="cosmetic" value="light_marks" checked', answer.text)
 
 
+def test_every_question_that_is_open_is_told_at_once(stranger: Visitor) -> None:
+    answers = {name: value for name, value in GOOD_ANSWERS.items() if name not in ("screen", "battery")}
+    answer = stranger.post(f"/quote/{LAPTOP}", {**answers, "cosmetic": "gold"})
+    assert answer.status_code == 422
+    told = set(re.findall(r'href="#f-(\w+)"', answer.text))
+    assert told == {"storage_gb", "screen", "battery", "cosmetic"}
+
+
+def test_a_device_that_does_not_turn_on_leaves_open_what_only_a_running_one_shows(stranger: Visitor) -> None:
+    dead = {name: value for name, value in GOOD_ANSWERS.items() if name not in ("display", "battery", "keyboard")}
+    assert stranger.post(f"/quote/{LAPTOP}", {**dead, "power": "no", "storage_gb": "256"}).status_code == 303
+
+
+def test_changing_a_quote_keeps_its_answers(stranger: Visitor, cora: Visitor) -> None:
+    page = stranger.get(make_quote(stranger, cosmetic="visible_wear")).text
+    change = re.search(r'href="(/quote/[^"]+from=[^"]+)">Change', page)
+    assert change
+    form = stranger.get(change[1].replace("&amp;", "&")).text
+    assert re.search(r'name="cosmetic" value="visible_wear" checked', form)
+    assert re.search(r'name="storage_gb" value="256" checked', form)
+    others = make_quote(cora).rpartition("/")[2]
+    assert "checked" not in stranger.get(f"/quote/{LAPTOP}?from={others}").text
+    assert "checked" not in stranger.get(f"/quote/{LAPTOP}?from=nonsense").text
+
+
+def test_the_columns_of_a_quote_lead_from_the_market_price_to_what_we_pay(stranger: Visitor) -> None:
+    page = stranger.get(make_quote(stranger)).text
+    kinds = re.findall(r'<rect class="chart-(\w+)"', page)
+    assert (kinds[0], kinds[-1]) == ("base", "total")
+    total = re.search(r"In the end: (€[\d.,]+)\.", page)
+    assert total
+    assert f"Accept {total[1]}" in page
+
+
 def test_a_quote_needs_the_storage(stranger: Visitor) -> None:
     answer = stranger.post(f"/quote/{LAPTOP}", GOOD_ANSWERS)
     assert answer.status_code == 422
@@ -110,7 +145,8 @@ def test_a_certificate_is_checked_by_device_code_and_by_number(world: World, str
         text = stranger.text(f"/verify?code={asked}")
         assert "The data on this laptop is gone." in text
         assert "1 storage medium covered" in text
-        assert "This is a training certificate" in text
+        assert "This is a training certificate. It proves nothing." in text
+    assert "tone-safe" not in stranger.get(f"/verify?code={code}").text.split("<h1>")[0].rsplit("verdict", 1)[1]
     page = stranger.text(f"/certificates/{number}")
     assert "The data on this laptop is gone." in page
     assert "DRIVE-1" in page
@@ -130,17 +166,57 @@ def test_the_bundle_can_be_taken_home_and_checked_as_a_file(world: World, strang
     assert archive.headers["Content-Type"] == "application/zip"
     assert "certificate.json" in zipfile.ZipFile(io.BytesIO(archive.data)).namelist()
     answer = stranger.post(
-        "/verify",
-        {"bundle": (io.BytesIO(archive.data), "bundle.zip"), "training": "yes"},
-        content_type="multipart/form-data",
+        "/verify", {"bundle": (io.BytesIO(archive.data), "bundle.zip")}, content_type="multipart/form-data"
     )
     text = words(answer.text)
     assert answer.status_code == 200
+    assert "This is a training certificate. It proves nothing." in text
     assert "The data on this device is gone." in text
-    without = stranger.post(
-        "/verify", {"bundle": (io.BytesIO(archive.data), "bundle.zip")}, content_type="multipart/form-data"
+
+
+def bundle_of(world: World, stranger: Visitor) -> dict[str, str]:
+    """The files of a cleared device's certificate."""
+    code = world.device(world.cleared()).code
+    archive = stranger.get(f"/certificates/{certificate_of(world, code)}/bundle.zip").data
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        return {name: opened.read(name).decode() for name in opened.namelist()}
+
+
+def test_a_bundle_can_be_checked_file_by_file_and_as_text(world: World, stranger: Visitor) -> None:
+    files = bundle_of(world, stranger)
+    answer = stranger.post(
+        "/verify",
+        {"bundle": [(io.BytesIO(text.encode()), name) for name, text in files.items()]},
+        content_type="multipart/form-data",
     )
-    assert "This certificate does not verify." in words(without.text)
+    assert "It proves nothing." in words(answer.text)
+    documents = {name: json.loads(text) for name, text in files.items()}
+    for pasted in (documents, {"files": files}):
+        answer = stranger.post("/verify", {"text": json.dumps(pasted)})
+        assert "It proves nothing." in words(answer.text), words(answer.text)[:400]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "Choose the .zip of the certificate, or paste its text."),
+        ("{not json", "it is not JSON from beginning to end"),
+        ('{"@context": []}', "This is one document of a bundle."),
+        ("[1]", "This is one document of a bundle."),
+        ("[" * 50_000, "it is not JSON from beginning to end"),
+    ],
+)
+def test_text_that_is_no_bundle_is_refused_in_words_and_kept(text: str, sentence: str, stranger: Visitor) -> None:
+    answer = stranger.post("/verify", {"text": text})
+    assert answer.status_code == 422
+    assert sentence in words(answer.text)
+
+
+def test_the_code_of_a_certificate_can_be_printed(world: World, stranger: Visitor) -> None:
+    code = world.device(world.cleared()).code
+    page = stranger.get(f"/certificates/{certificate_of(world, code)}/code").text
+    assert '<svg xmlns="http://www.w3.org/2000/svg"' in page or "<svg" in page.split("code-sheet", 1)[1]
+    assert code in page
 
 
 def test_a_changed_bundle_does_not_verify_and_the_reason_is_named(world: World, stranger: Visitor) -> None:
@@ -152,11 +228,12 @@ def test_a_changed_bundle_does_not_verify_and_the_reason_is_named(world: World, 
             target.writestr(name, source.read(name).replace(b"DRIVE-1", b"DRIVE-9"))
     answer = stranger.post(
         "/verify",
-        {"bundle": (io.BytesIO(forged.getvalue()), "b.zip"), "training": "yes"},
+        {"bundle": (io.BytesIO(forged.getvalue()), "b.zip")},
         content_type="multipart/form-data",
     )
     text = words(answer.text)
     assert "This certificate does not verify." in text
+    assert "Ask whoever gave it to you" in text
     assert "none of this can be relied on" in text
 
 
@@ -190,9 +267,7 @@ def test_a_revoked_certificate_says_so_everywhere(world: World, stranger: Visito
     text = stranger.text(f"/verify?code={code}")
     assert "This certificate has been revoked." in text
     assert "The station was broken." in text
-    answer = stranger.post(
-        "/verify", {"bundle": (io.BytesIO(archive), "b.zip"), "training": "yes"}, content_type="multipart/form-data"
-    )
+    answer = stranger.post("/verify", {"bundle": (io.BytesIO(archive), "b.zip")}, content_type="multipart/form-data")
     assert "This certificate has been revoked." in words(answer.text)
 
 
@@ -212,9 +287,7 @@ def test_a_refused_certificate_verifies_as_a_document_and_is_not_shown_as_good(w
         for name, content in files.items():
             target.writestr(name, content)
     archive.seek(0)
-    answer = stranger.post(
-        "/verify", {"bundle": (archive, "b.zip"), "training": "yes"}, content_type="multipart/form-data"
-    )
+    answer = stranger.post("/verify", {"bundle": (archive, "b.zip")}, content_type="multipart/form-data")
     page = words(answer.text)
     assert "We refused this certificate." in page
     assert "It verifies as a document" in page
@@ -284,7 +357,7 @@ def test_lots_and_shop_show_what_there_is(world: World, stranger: Visitor) -> No
     with world.transaction() as session:
         listing = sale.list_device(session, world.stefan, device_id, price_minor=19_900, now=world.now).code
     assert "€199.00" in stranger.text("/shop?q=think+t480&device_class=laptop")
-    assert "Nothing for sale that fits" in stranger.text("/shop?q=%25")
+    assert "Nothing for sale fits all of this" in stranger.text("/shop?q=%25")
     text = stranger.text(f"/shop/{listing}")
     assert "No earlier owner's data is on it" in text
     assert "Battery 86 %" in text
@@ -305,7 +378,9 @@ def test_a_list_costs_the_same_number_of_statements_however_long(
         return len(counted)
 
     world.listed_lot(1)
+    stranger.get("/lots")  # What a process reads once, it has read.
     one = cost("/lots")
     for number in range(2):
         world.lot_of([world.cleared(serial=f"QF{number:05d}", serials=(f"D-{number}",))])
+    cost("/lots")
     assert cost("/lots") == one

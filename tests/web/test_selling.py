@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable
 from uuid import UUID
@@ -10,11 +11,12 @@ import pytest
 from flask import Flask
 
 from ewaste.accounts.samples import PASSWORD
+from ewaste.devices import photographs
 from ewaste.devices.lifecycle import State
 from ewaste.journey import bench, sale
 from tests.web.test_public import make_quote
 from tests.web.visitors import Visitor, words
-from tests.world import World, good_findings
+from tests.world import World, good_findings, jpeg
 
 
 def accepted(who: Visitor, world: World, **changes: str) -> str:
@@ -41,7 +43,6 @@ def test_a_new_person_opens_an_account_and_is_signed_in(stranger: Visitor) -> No
         "name": "Nina Neu",
         "email": "Nina@Example.org",
         "password": "four words are easy",
-        "adult": "yes",
         "next": "/account",
     }
     answer = stranger.post("/sign-up", form)
@@ -55,7 +56,6 @@ def test_a_new_person_opens_an_account_and_is_signed_in(stranger: Visitor) -> No
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"adult": None}, "18 or older"),
         ({"password": "short"}, "Choose a password of 10 to 200 characters."),
         ({"email": "cora@example.org"}, "There is an account with this address already."),
         ({"email": "nobody"}, "This is no e-mail address."),
@@ -65,7 +65,7 @@ def test_a_new_person_opens_an_account_and_is_signed_in(stranger: Visitor) -> No
 def test_an_account_is_refused_with_the_reason(
     changes: dict[str, str | None], sentence: str, stranger: Visitor
 ) -> None:
-    form = {"name": "Nina", "email": "nina@example.org", "password": "four words are easy", "adult": "yes"} | changes
+    form = {"name": "Nina", "email": "nina@example.org", "password": "four words are easy"} | changes
     answer = stranger.post("/sign-up", {name: value for name, value in form.items() if value is not None})
     assert answer.status_code in (409, 422)
     assert sentence in words(answer.text)
@@ -126,12 +126,17 @@ def test_signing_out_ends_the_session(cora: Visitor) -> None:
     assert answer.headers["Location"] == "/sign-in?next=/devices"
 
 
-def test_a_stranger_who_accepts_signs_in_and_comes_back_to_the_quote(stranger: Visitor, world: World) -> None:
+def test_a_stranger_who_accepts_signs_in_and_sends_the_form_again(stranger: Visitor, world: World) -> None:
     address = make_quote(stranger)
     answer = stranger.post(address + "/accept", {"serial": "PF1ABCDE"})
-    assert answer.headers["Location"] == f"/sign-in?next={address}"
-    stranger.sign_in("cora")
-    assert "Sell it at this price" in stranger.text(address)
+    assert answer.status_code == 403
+    assert "Sign in; what you typed is kept" in words(answer.text)
+    kept = re.search(r'name="kept" value="([^"]+)"', answer.text)
+    assert kept
+    answer = stranger.post("/sign-in", {"email": "cora@example.org", "password": PASSWORD, "kept": kept[1]})
+    page = stranger.get(answer.headers["Location"]).text
+    assert f'action="{address}/accept"' in page
+    assert 'name="serial" value="PF1ABCDE"' in page
 
 
 def test_accepting_leads_to_the_parcel_and_its_code(cora: Visitor, world: World) -> None:
@@ -371,3 +376,98 @@ def test_when_the_provider_is_silent_nothing_is_lost(world: World, visitor: Call
     assert bank.status_code == 409
     assert "does not answer" in words(bank.text)
     assert "Choose the country" in words(ben.post("/account/payout", {"country": "XX"}).text)
+
+
+def test_accepting_twice_makes_one_device(cora: Visitor, world: World) -> None:
+    address = make_quote(cora)
+    form = {
+        "serial": "PF1TWICE",
+        "owner": "yes",
+        "centre_id": str(world.organisation("Rhein Datenpark")),
+        "silence": "send-back",
+    }
+    first = cora.post(address + "/accept", form)
+    world.later(seconds=1)
+    second = cora.post(address + "/accept", form | {"serial": " pf1 twice"})
+    assert first.status_code == second.status_code == 303
+    assert first.headers["Location"] == second.headers["Location"]
+    assert "It is one device" in cora.text(second.headers["Location"])
+    other = cora.post(address + "/accept", form | {"serial": "PF1ELSE"})
+    assert other.status_code == 409
+    assert "This quote was accepted already." in words(other.text)
+    assert world.raw("select count(*) from devices") == 1
+
+
+def test_two_quotes_in_two_tabs_are_one_device_still(cora: Visitor, world: World) -> None:
+    code = accepted(cora, world).split("/")[2]
+    form = {
+        "serial": "PF1ABCDE",
+        "owner": "yes",
+        "centre_id": str(world.organisation("Rhein Datenpark")),
+        "silence": "send-back",
+    }
+    answer = cora.post(make_quote(cora) + "/accept", form)
+    assert answer.status_code == 409
+    assert f"You announced a device with this serial number already: {code}." in words(answer.text)
+
+
+def test_an_imei_whose_last_digit_does_not_fit_is_asked_again(cora: Visitor, world: World) -> None:
+    quote = cora.post("/quote/apple-iphone-12", phone_answers(cora)).headers["Location"]
+    form = {"owner": "yes", "centre_id": str(world.organisation("Rhein Datenpark")), "silence": "send-back"}
+    wrong = cora.post(quote + "/accept", form | {"serial": "356938035643808"})
+    assert wrong.status_code == 422
+    assert "its last digit does not fit the others" in words(wrong.text)
+    assert 'value="356938035643808"' in wrong.text
+    assert cora.post(quote + "/accept", form | {"serial": "35 693803 564380-9"}).status_code == 303
+
+
+def phone_answers(who: Visitor) -> dict[str, str]:
+    """The first answer to each question about a phone."""
+    page = who.get("/quote/apple-iphone-12").text
+    found: dict[str, str] = {}
+    for name, value in re.findall(r'type="radio" name="(\w+)" value="([^"]+)"', page):
+        found.setdefault(name, value)
+    return found
+
+
+def test_my_devices_are_found_filtered_and_taken_along(world: World, cora: Visitor) -> None:
+    waiting = code_of(world, world.inspected(serial="PF-WAITS"))
+    away = code_of(world, world.expected(serial="PF-SENDS"))
+    page = cora.text("/devices?show=to-send")
+    assert away in page
+    assert waiting not in page
+    found = cora.text("/devices?q=waits")
+    assert waiting in found
+    assert away not in found
+    assert "None of your devices fits" in cora.text("/devices?q=nothing-like-it")
+    file = cora.get("/devices.csv?show=to-send")
+    assert file.headers["Content-Type"] == "text/csv; charset=utf-8"
+    lines = file.text.splitlines()
+    assert lines[0].startswith("code,device,serial,state,next_step,amount,currency")
+    assert [line.split(",")[0] for line in lines[1:]] == [away]
+
+
+def test_a_seller_photographs_the_device_and_sees_what_the_centre_saw(world: World, cora: Visitor) -> None:
+    code = code_of(world, world.expected())
+    with cora.get(f"/devices/{code}/prepare") as page:
+        assert "Photograph it, if you like" in words(page.text)
+    sent = cora.post(f"/devices/{code}/photographs", {"photographs": (io.BytesIO(jpeg()), "mine.jpg")})
+    assert sent.headers["Location"] == f"/devices/{code}/prepare#photographs"
+    wrong = cora.post(f"/devices/{code}/photographs", {"photographs": (io.BytesIO(b"GIF89a"), "cat.gif")})
+    assert wrong.status_code == 422
+    assert "“cat.gif” is a GIF" in words(wrong.text)
+    device_id = world.inspected(serial="PF2", serials=("D2",))
+    with world.transaction() as session:
+        pictures = [photographs.encode(jpeg(colour="red"))]
+        bench.add_photographs(session, world.olga, device_id, kind="inspection", pictures=pictures, now=world.now)
+    page = cora.get(f"/devices/{code_of(world, device_id)}")
+    assert 'alt="Lenovo ThinkPad T480, as the test centre found it"' in page.text
+    assert "It was photographed at the inspection" in words(page.text)
+
+
+def test_the_way_of_a_device_is_told_with_what_each_way_would_have_brought(world: World, cora: Visitor) -> None:
+    page = cora.get(f"/devices/{code_of(world, world.cleared())}")
+    table = page.text.split("What each way was expected to bring")[1].split("</table>")[0]
+    assert [word in words(table) for word in ("Resale", "Remanufacture", "Dismantling", "chosen")] == [True] * 4
+    assert "bundle.zip" in page.text
+    assert "None of them changes what you are paid." in words(page.text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,12 @@ class Visitor:
 
     def __init__(self, client: FlaskClient) -> None:
         self.client = client
+        self._who: str | None = None
+        self._since = clock.now()
 
     def get(self, address: str, **more: Any) -> TestResponse:
         """Read a page."""
+        self._still_here()
         return self.client.get(address, **more)
 
     def text(self, address: str, status: int = 200) -> str:
@@ -40,6 +44,7 @@ class Visitor:
 
     def post(self, address: str, form: dict[str, Any] | None = None, **more: Any) -> TestResponse:
         """Send a form with its token, as the page it stands on would."""
+        self._still_here()
         token = re.search(r'name="csrf_token" value="([^"]+)"', self.client.get("/sign-up").text)
         assert token
         return self.client.post(address, data={"csrf_token": token[1], **(form or {})}, **more)
@@ -49,7 +54,14 @@ class Visitor:
         email = next(sample.email for sample in SAMPLES if sample.email.split("@")[0] == who)
         answer = self.post("/sign-in", {"email": email, "password": PASSWORD})
         assert answer.status_code == 303, words(answer.text)
+        self._who, self._since = who, clock.now()
         return self
+
+    def _still_here(self) -> None:
+        """When the test has moved the clock past a session's end, the person signs in again first."""
+        if self._who is not None and clock.now() - self._since > timedelta(hours=1):
+            who, self._who = self._who, None
+            self.sign_in(who)
 
 
 def words(html: str) -> str:

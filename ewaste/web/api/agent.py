@@ -59,7 +59,7 @@ def _who_signed() -> None:
     with transaction() as session:
         station = stations.by_method(session, key_id)
         stations.use_nonce(session, station, results[0].nonce, created, now=now())
-        g.station, g.station_actor = station, clearing.station_actor(station)
+        g.station, g.program = station, clearing.station_actor(station)
 
 
 @pages.post("/enrol")

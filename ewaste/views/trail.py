@@ -1,0 +1,128 @@
+"""The audit trail: who did what, when, across all histories that are kept. Reads only, newest first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from ewaste.accounts import policy
+from ewaste.accounts.models import Actor
+from ewaste.accounts.policy import Action
+from ewaste.views import shapes
+
+MOST_ROWS = 50_000
+KINDS = {
+    "custody": "Custody",
+    "hold": "Holds",
+    "standing": "Accreditations",
+    "certificate": "Revocations",
+    "payment": "Refunds",
+    "dispute": "Disputes",
+    "prices": "Price tables",
+    "incident": "Incidents",
+}
+
+
+@dataclass(frozen=True)
+class Narrowed:
+    """What the trail is narrowed to: words in the name of who did it, a kind, words in the action, days in UTC."""
+
+    who: str = ""
+    kind: str = ""
+    action: str = ""
+    first: date | None = None
+    last: date | None = None
+
+
+def trail(session: Session, actor: Actor, chosen: Narrowed, *, page: int) -> dict[str, Any]:
+    """What was done, 50 a page."""
+    policy.require(actor, Action.SEE_DESK)
+    chosen = _clean(chosen)
+    bound = _bound(chosen)
+    found = session.execute(_ROWS, bound | {"most": shapes.PAGE_SIZE, "skip": (page - 1) * shapes.PAGE_SIZE})
+    return {
+        "rows": [_row(row) for row in found],
+        "kinds": KINDS,
+        "chosen": chosen,
+        "total": int(session.scalar(_COUNT, bound) or 0),
+    }
+
+
+def rows(session: Session, actor: Actor, chosen: Narrowed) -> list[dict[str, Any]]:
+    """All of it for a file, newest first; at most 50,000 rows."""
+    policy.require(actor, Action.SEE_DESK)
+    return [_row(row) for row in session.execute(_ROWS, _bound(_clean(chosen)) | {"most": MOST_ROWS, "skip": 0})]
+
+
+def _row(row: Any) -> dict[str, Any]:
+    return {
+        "at": row.at,
+        "kind": row.kind,
+        "action": row.action.replace(".", " ").replace("-", " "),
+        "who": row.who,
+        "about": row.about,
+        "text": row.text,
+    }
+
+
+def _clean(chosen: Narrowed) -> Narrowed:
+    return Narrowed(
+        " ".join(chosen.who.split()),
+        chosen.kind if chosen.kind in KINDS else "",
+        " ".join(chosen.action.split()),
+        chosen.first,
+        chosen.last,
+    )
+
+
+def _bound(chosen: Narrowed) -> dict[str, Any]:
+    last = chosen.last + timedelta(days=1) if chosen.last is not None and chosen.last < date.max else None
+    return {
+        "kind": chosen.kind,
+        "who": shapes.like(chosen.who),
+        "action": shapes.like(chosen.action).replace(" ", "_"),
+        "first": datetime.combine(chosen.first, time(), UTC) if chosen.first else None,
+        "last": datetime.combine(last, time(), UTC) if last else None,
+    }
+
+
+# Each history as (at, kind, action, who, about, text). Holds and revocations stand in the chain of custody.
+_HISTORIES = """
+    select e.at, case when e.kind like 'hold.%' then 'hold' when e.kind like 'certificate.%' then 'certificate'
+           else 'custody' end as kind, e.kind as action, e.actor_name as who, d.code as about,
+           coalesce(e.evidence ->> 'reason', e.evidence ->> 'note', e.evidence ->> 'because', '') as text
+      from custody_events e join devices d on d.id = e.device_id
+    union all
+    select s.at, 'standing', s.kind, s.by_name, o.name, coalesce(s.reason, '')
+      from standing_changes s join organisations o on o.id = s.organisation_id
+    union all
+    select p.written_at, 'payment', 'refund.written', 'not noted', coalesce(b.code, d.code, ''), p.description
+      from payment_instructions p left join orders b on b.id = p.subject_id left join devices d on d.id = p.subject_id
+     where p.kind = 'refund'
+    union all
+    select t.proposed_at, 'prices', 'table.proposed', m.name, t.version, t.reason
+      from price_tables t join people m on m.id = t.proposed_by
+    union all
+    select c.at, 'prices', case when c.published then 'table.published' else 'table.withdrawn' end, m.name,
+           c.version, ''
+      from price_table_decisions c join people m on m.id = c.decided_by
+    union all
+    select n.at, 'incident', 'incident.' || n.kind, n.by_name, i.code, n.text
+      from incident_notes n join incidents i on i.id = n.incident_id
+    union all
+    select v.at, 'dispute', 'dispute.' || v.step, coalesce(m.name, 'the program'), r.code, v.text
+      from dispute_events v join disputes r on r.id = v.dispute_id left join people m on m.id = v.by
+"""
+_FITTING = f"""
+    from ({_HISTORIES}) h
+    where (:kind = '' or h.kind = :kind) and h.who ilike :who
+      and (replace(replace(h.action, '.', ' '), '-', ' ') ilike :action or h.about ilike :action)
+      and (cast(:first as timestamptz) is null or h.at >= :first)
+      and (cast(:last as timestamptz) is null or h.at < :last)
+"""
+_ROWS = sa.text(f"select h.* {_FITTING} order by h.at desc, h.about, h.action limit :most offset :skip")
+_COUNT = sa.text(f"select count(*) {_FITTING}")

@@ -1,0 +1,132 @@
+"""The agent's calls as models, for the document. `agent` itself checks what comes in, and answers as it always did."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+
+class EnrolmentSent(BaseModel):
+    """A station's request to be enrolled."""
+
+    code: str = Field(min_length=1, max_length=60, examples=["K7P2M-9QXA4-0TBCD-RW5HN"])
+    station_name: str = Field(min_length=1, max_length=80, examples=["bench 1"])
+    public_key_multibase: str = Field(min_length=1, max_length=100, examples=["z6Mk…"])
+    proof: str = Field(
+        min_length=1,
+        max_length=200,
+        description="Base64 of the Ed25519 signature over “ewaste-enrol-v1”, newline, the code, newline, the key.",
+        examples=["…"],
+    )
+
+
+class EnrolledCentre(BaseModel):
+    """The station's centre."""
+
+    id: str
+    name: str
+
+
+class Enrolled(BaseModel):
+    """The station is enrolled; the trust document is pinned by the agent and never replaced."""
+
+    station_id: UUID
+    verification_method: str
+    centre: EnrolledCentre
+    trust: dict[str, object]
+    mode: Literal["training", "live"]
+    server_time: datetime
+
+
+class OpenOrder(BaseModel):
+    """A work order; `document` is the signed credential, as text."""
+
+    code: str
+    device_code: str
+    document: str
+
+
+class WorkOrders(BaseModel):
+    """The open work orders of the station's centre."""
+
+    orders: list[OpenOrder]
+    accreditation: str
+    dids: str
+    server_time: datetime
+
+
+class CertificateSent(BaseModel):
+    """A certificate bundle: file name → text."""
+
+    files: dict[str, str] = Field(min_length=1, max_length=16, examples=[{"certificate.json": "{}"}])
+
+
+class ReceiptTold(BaseModel):
+    """What became of a certificate."""
+
+    certificate_id: str | None
+    digest: str
+    outcome: Literal["accepted", "refused"]
+    reason: str | None
+    device_code: str | None
+    received_at: datetime
+
+
+class Receipt(BaseModel):
+    """A refused certificate is a receipt, too: it was received, judged and kept."""
+
+    receipt: ReceiptTold
+
+
+class AgentProblem(BaseModel):
+    """What went wrong."""
+
+    kind: str
+    message: str
+    field: str | None
+
+
+class AgentError(BaseModel):
+    """The agent's own shape of errors, older than the problem details of `/api/v1`."""
+
+    error: AgentProblem
+
+
+@dataclass(frozen=True)
+class AgentCall:
+    """One of the agent's calls, as the document describes it."""
+
+    method: str
+    path: str
+    name: str
+    summary: str
+    text: str
+    sent: type[BaseModel] | None
+    answer: type[BaseModel]
+    status: int
+    signed: bool
+    refuses: tuple[int, ...]
+
+
+CALLS = (
+    AgentCall(
+        "POST", "/enrol", "agent_enrol", "Trade a one-time code for an enrolment",
+        "Not signed: the station is not known yet, and `proof` shows that it holds its key. The same key under the "
+        "same code gets the same answer again.",
+        EnrolmentSent, Enrolled, 201, False, (409, 413, 422, 429, 500),
+    ),
+    AgentCall(
+        "GET", "/orders", "agent_orders", "The open work orders of the station’s centre",
+        "Each with what a bundle needs beside it. The documents are JSON texts: they go into the bundle byte for byte.",
+        None, WorkOrders, 200, True, (403, 500),
+    ),
+    AgentCall(
+        "POST", "/certificates", "agent_certificates", "Hand in a certificate bundle",
+        "Answered with a receipt, whether it was accepted or refused. The call is idempotent by the digest.",
+        CertificateSent, Receipt, 200, True, (403, 413, 422, 500),
+    ),
+)  # fmt: skip

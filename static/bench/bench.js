@@ -1,0 +1,30 @@
+// The scanner types like a keyboard. A key pressed outside every field goes to the scanner's field; a link to a folded
+// part opens it. Without this file the field is focused when the page opens, and folds are opened by hand.
+(function () {
+  "use strict";
+  var scan = document.getElementById("scan");
+
+  function typing(element) {
+    return element && (element.isContentEditable || /^(INPUT|TEXTAREA|SELECT|BUTTON|A|SUMMARY)$/.test(element.tagName));
+  }
+
+  if (scan) {
+    document.addEventListener("keydown", function (event) {
+      if (event.key.length === 1 && event.key !== " " && !event.ctrlKey && !event.altKey && !event.metaKey &&
+          !typing(document.activeElement)) {
+        scan.focus();
+      }
+    });
+  }
+
+  function open() {
+    var target = location.hash.length > 1 ? document.getElementById(decodeURIComponent(location.hash.slice(1))) : null;
+    if (target && target.tagName === "DETAILS") {
+      target.open = true;
+      target.querySelector("summary").focus();
+    }
+  }
+
+  window.addEventListener("hashchange", open);
+  open();
+})();
