@@ -1,4 +1,4 @@
-"""One browser for each process of the test run."""
+"""A browser for each module: while Playwright runs, nothing else in the process can run an event loop."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.browser.chromium import chromium
 from tests.web.stage import stage  # noqa: F401 - a fixture
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Chromium."""
     with chromium() as running:

@@ -40,8 +40,8 @@ class Town:
         with self.database.transaction() as session:
             found = installation(session)
         issuers = Issuers.load(stage.folder / "keys", did_host=found.did_host, training=True, founded=found.founded_at)
-        self.world = World(self.database, issuers, clock.now() - timedelta(days=2))
-        # Devices that were cleared two days ago: their wipe takes hours of the world's own clock.
+        self.world = World(self.database, issuers, clock.now() - timedelta(days=10))
+        # Devices that were cleared days ago: their wipe takes hours of the world's own clock.
         self._cleared = [
             (number, self.world.cleared(serial=number, serials=(f"{number}-D",)))
             for number in (f"PF{name}" for name in "ABCDEF")
@@ -78,7 +78,7 @@ class Town:
     def take_cleared(self) -> tuple[str, UUID]:
         """A device that was cleared before the test began: its serial and its id."""
         self.world.now = clock.now()
-        return self._cleared.pop()
+        return self._cleared.pop(0)
 
     def bring_in(self, person: Person, email: str) -> None:
         """Sign somebody in: through the form the first time, then with the cookie that it gave them.
