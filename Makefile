@@ -1,6 +1,6 @@
 # `make` lists the targets; the work is in bin/.
 .DEFAULT_GOAL := help
-.PHONY: help run test api-fuzz check story drill bench reset pictures setup format lint types contracts templates lock
+.PHONY: help run test fuzz check story drill bench reset pictures setup format lint types contracts templates lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -11,7 +11,7 @@ run: ## the marketplace with sample data and practice payments, on http://127.0.
 test: ## all tests with coverage; T='tests/market -k bids' runs some of them quickly
 	@exec bin/test $(T)
 
-api-fuzz: ## schemathesis against the API, long and otherwise each time (N=examples for each operation)
+fuzz: ## schemathesis against the API, long and otherwise each time (N=examples for each operation)
 	@API_FUZZ_EXAMPLES=$(or $(N),100) exec bin/test tests/api/test_fuzz.py
 
 check: ## what the build runs: format, lint, types, contracts, templates, the agent alone, tests

@@ -1,6 +1,6 @@
 """schemathesis over the API: whatever it thinks of is sent, and every answer is held against the document.
 
-The tests run it short and always the same (`test_fuzz.py`); `make api-fuzz` runs it long and differently each time.
+The tests run it short and always the same (`test_fuzz.py`); `make fuzz` runs it long and differently each time.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from tests.api.conftest import token_for
 from tests.api.fuzz import Found, run
 from tests.world import GOOD_ANSWERS, LAPTOP, World
 
-# `make api-fuzz` asks for more examples, and for other ones each time.
+# `make fuzz` asks for more examples, and for other ones each time.
 EXAMPLES = int(os.environ.get("API_FUZZ_EXAMPLES", "4"))
 SEED = None if "API_FUZZ_EXAMPLES" in os.environ else 20261121
 WHO = {"bid": "rita", "buy": "ben", "report": "rita", "bench": "olga", "read": "cora"}
