@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from argon2 import PasswordHasher
 from hypothesis import settings
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
+from ewaste.accounts import people
 from ewaste.centres.credentials import Issuers
 from ewaste.core import embedded
 from ewaste.core.database import Database
@@ -28,6 +30,11 @@ from tests.world import DID_HOST, World
 # The same examples on every run, however busy the machine: a build that fails fails for everybody.
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")
+
+# Hashing a password is slow on purpose; here a thousand of them are checked whose slowness proves nothing.
+SLOW_HASHER = people._hasher
+people._hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+people._NOBODY = people._hasher.hash("nobody has this password")
 
 NOW = datetime(2026, 11, 20, 9, 0, 0, tzinfo=UTC)
 _number = itertools.count()

@@ -10,6 +10,7 @@ from ewaste.accounts.models import Person, Role
 from ewaste.accounts.samples import PASSWORD, SAMPLES
 from ewaste.core.refusals import Conflict, Invalid
 from ewaste.journey import founding
+from tests.conftest import SLOW_HASHER
 from tests.world import World
 
 
@@ -94,3 +95,9 @@ def test_who_somebody_is_cannot_be_rewritten_by_the_app_role(world: World) -> No
     assert "an address changes by a link that was sent to it" in said
     with world.transaction() as session:
         assert session.scalar(sa.select(sa.func.count()).select_from(Person)) == len(SAMPLES)
+
+
+def test_passwords_are_hashed_as_slowly_as_rfc_9106_recommends_for_little_memory() -> None:
+    """Argon2id with three passes over 64 MiB in four lanes (RFC 9106, section 4, second recommended option)."""
+    hasher = SLOW_HASHER
+    assert (hasher.type.name, hasher.time_cost, hasher.memory_cost, hasher.parallelism) == ("ID", 3, 65_536, 4)
