@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,6 @@ from playwright.sync_api import Browser
 
 from ewaste.certificates import registry
 from ewaste.certificates.models import Certificate
-from ewaste.core import clock
 from ewaste.devices.models import Device
 from ewaste.tradein.questions import QUESTIONS
 from story.stage import Agent
@@ -126,7 +126,7 @@ def test_a_centre_receives_finds_a_second_medium_inspects_wipes_and_certifies(
     place: Town, arrive: Arrive, scripts: bool
 ) -> None:
     number = serial("2ND", scripts)
-    place.world.now = clock.now()
+    place.world.now = datetime.now(UTC)
     place.world.expected(serial=number)
     code = device_of(place, number)
     olga, cora = arrive(OLGA), arrive(CORA)
@@ -161,7 +161,7 @@ def test_a_centre_receives_finds_a_second_medium_inspects_wipes_and_certifies(
 
 def test_a_consumer_declines_a_revised_offer(place: Town, arrive: Arrive, scripts: bool) -> None:
     number = serial("NOO", scripts)
-    place.world.now = clock.now()
+    place.world.now = datetime.now(UTC)
     place.world.inspected(serial=number, serials=(f"{number}-D",), findings=good_findings() | {"body_wear": "heavy"})
     code = device_of(place, number)
     cora = arrive(CORA, phone=True)
@@ -181,7 +181,7 @@ def test_a_consumer_declines_a_revised_offer(place: Town, arrive: Arrive, script
 
 def test_a_suspended_centres_new_certificate_is_refused(place: Town, arrive: Arrive, scripts: bool) -> None:
     number = serial("SUS", scripts)
-    place.world.now = clock.now()
+    place.world.now = datetime.now(UTC)
     place.world.clearing(serial=number, serials=(f"{number}-D",))
     code = device_of(place, number)
     olga, stefan = arrive(OLGA), arrive(STEFAN)

@@ -6,7 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -16,7 +16,6 @@ from playwright.sync_api import Browser, Locator, Page
 
 from ewaste.accounts.samples import PASSWORD
 from ewaste.centres.credentials import Issuers
-from ewaste.core import clock
 from ewaste.core.database import Database
 from ewaste.core.installation import installation
 from story.stage import Agent, Market, market
@@ -40,7 +39,8 @@ class Town:
         with self.database.transaction() as session:
             found = installation(session)
         issuers = Issuers.load(stage.folder / "keys", did_host=found.did_host, training=True, founded=found.founded_at)
-        self.world = World(self.database, issuers, clock.now() - timedelta(days=10))
+        self.world = World(self.database, issuers, datetime.now(UTC) - timedelta(days=10))
+        # The clock of this world is the real one, whatever other tests make of `ewaste.core.clock` in this process.
         # Devices that were cleared days ago: their wipe takes hours of the world's own clock.
         self._cleared = [
             (number, self.world.cleared(serial=number, serials=(f"{number}-D",)))
@@ -77,7 +77,7 @@ class Town:
 
     def take_cleared(self) -> tuple[str, UUID]:
         """A device that was cleared before the test began: its serial and its id."""
-        self.world.now = clock.now()
+        self.world.now = datetime.now(UTC)
         return self._cleared.pop(0)
 
     def bring_in(self, person: Person, email: str) -> None:

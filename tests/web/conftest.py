@@ -25,7 +25,9 @@ from tests.world import World
 def site(world: World, app_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
     """The site. Its clock is the world's; forms carry no token here, as tokens have a test of their own."""
     monkeypatch.setattr(clock, "now", lambda: world.now)
-    app = create_app(Config.from_env({"DATABASE_URL": app_url, "EWASTE_DATA": str(tmp_path)}))
+    app = create_app(
+        Config.from_env({"DATABASE_URL": app_url, "EWASTE_DATA": str(tmp_path), "EWASTE_SAMPLE": "accounts"})
+    )
     app.extensions["ewaste"] = dataclasses.replace(app.extensions["ewaste"], issuers=world.issuers)
     app.config.update(TESTING=True, WTF_CSRF_ENABLED=False, RATELIMIT_ENABLED=False, PROPAGATE_EXCEPTIONS=False)
     yield app

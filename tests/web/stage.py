@@ -252,7 +252,11 @@ def stage(cluster: Any, template: str, issuers: Any, tmp_path_factory: pytest.Te
         here, there = World(database, issuers, NOW), Elsewhere(database, issuers, NOW)
         patch = last.enter_context(pytest.MonkeyPatch.context())
         patch.setattr(clock, "now", lambda: here.now)
-        site = create_app(Config.from_env({"DATABASE_URL": url, "EWASTE_DATA": str(tmp_path_factory.mktemp("stage"))}))
+        site = create_app(
+            Config.from_env(
+                {"DATABASE_URL": url, "EWASTE_SAMPLE": "accounts", "EWASTE_DATA": str(tmp_path_factory.mktemp("stage"))}
+            )
+        )
         site.config.update(TESTING=True, PROPAGATE_EXCEPTIONS=False)
         runtime = site.extensions["ewaste"]
         last.callback(runtime.database.close)

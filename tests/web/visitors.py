@@ -82,7 +82,12 @@ def real_site(
 ) -> Iterator[Flask]:
     """The site on the test's database with everything switched on; its clock is the world's."""
     monkeypatch.setattr(clock, "now", lambda: world.now)
-    env = {"DATABASE_URL": app_url, "EWASTE_DATA": str(tmp_path / "data"), "PRACTICE_URL": provider_url}
+    env = {
+        "DATABASE_URL": app_url,
+        "EWASTE_SAMPLE": "accounts",
+        "EWASTE_DATA": str(tmp_path / "data"),
+        "PRACTICE_URL": provider_url,
+    }
     app = create_app(Config.from_env(env))
     app.extensions["ewaste"] = dataclasses.replace(app.extensions["ewaste"], issuers=world.issuers)
     limiter.enabled = True
