@@ -184,7 +184,11 @@ def _events(session: Session, ids: Sequence[UUID]) -> dict[UUID, list[dict[str, 
         .order_by(DisputeEvent.dispute_id, DisputeEvent.seq)
     )
     told: dict[UUID, list[dict[str, Any]]] = {}
+    seen: set[UUID] = set()
     for event, role in rows:
+        if event.id in seen:  # Somebody of two firms stands in two rows.
+            continue
+        seen.add(event.id)
         told.setdefault(event.dispute_id, []).append(
             {
                 "at": event.at,
