@@ -12,7 +12,7 @@ test: ## all tests with coverage; T='tests/market -k bids' runs some of them qui
 	@exec bin/test $(T)
 
 fuzz: ## schemathesis against the API, long and otherwise each time (N=examples for each operation)
-	@API_FUZZ_EXAMPLES=$(or $(N),100) exec bin/test tests/api/test_fuzz.py
+	@exec bin/fuzz $(N)
 
 check: ## what the build runs: format, lint, types, contracts, templates, the agent alone, tests
 	@exec bin/check
