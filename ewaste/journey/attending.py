@@ -11,8 +11,9 @@ from sqlalchemy.orm import Session
 from ewaste.accounts import policy
 from ewaste.accounts.models import Actor, Organisation, OrganisationKind
 from ewaste.accounts.policy import Action
+from ewaste.core import jobs
 from ewaste.core.ids import DEVICE, read_code
-from ewaste.core.refusals import Conflict, Invalid, NotFound
+from ewaste.core.refusals import Conflict, Invalid
 from ewaste.devices import incidents
 from ewaste.devices.incidents import Incident, IncidentKind
 from ewaste.devices.models import Device
@@ -82,29 +83,4 @@ def run_again(session: Session, actor: Actor, job_id: int) -> str:
     Raises `NotFound`, or `Conflict` for one that did not fail or whose like waits already.
     """
     policy.require(actor, Action.RETRY_JOB)
-    job = session.execute(
-        sa.text(
-            "select task_name, cast(status as text) as status, queueing_lock from procrastinate_jobs"
-            " where id = :id for update"
-        ),
-        {"id": job_id},
-    ).one_or_none()
-    if job is None:
-        raise NotFound("There is no such job. One that went well is not kept.")
-    if job.status not in ("failed", "aborted"):
-        raise Conflict("This job did not fail, or was started again already. Nothing changed.")
-    waits = session.scalar(
-        sa.text("select 1 from procrastinate_jobs where queueing_lock = :key and status = 'todo'"),
-        {"key": job.queueing_lock},
-    )
-    if waits:
-        raise Conflict("Another job of the same kind for the same thing waits already. Nothing changed.")
-    session.execute(
-        sa.text(
-            "update procrastinate_jobs set status = 'todo', attempts = 0, scheduled_at = null, worker_id = null,"
-            " abort_requested = false where id = :id"
-        ),
-        {"id": job_id},
-    )
-    session.execute(sa.text("insert into procrastinate_events (job_id, type) values (:id, 'retried')"), {"id": job_id})
-    return str(job.task_name)
+    return jobs.again(session, job_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -23,7 +23,7 @@ WITHIN_HOURS = (6, 24, 72)
 
 
 @dataclass(frozen=True)
-class Filters:
+class Filters(shapes.Choices):
     """What a reader chose; empty or 0 means everything. `price_to` is in euros."""
 
     state: str = "open"
@@ -35,19 +35,6 @@ class Filters:
     price_to: int = 0
     q: str = ""
     sort: str = "closing"
-
-    def chosen(self) -> dict[str, Any]:
-        """What differs from the plain list, as an address says it."""
-        plain = Filters()
-        return {
-            field.name: getattr(self, field.name)
-            for field in fields(self)
-            if getattr(self, field.name) != getattr(plain, field.name)
-        }
-
-    def without(self, name: str) -> Filters:
-        """The same filters with this one taken off."""
-        return replace(self, **{name: getattr(Filters(), name)})
 
 
 # The order and the state are chosen, not filtered by: they never stand in the way of a result alone.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -19,6 +20,24 @@ COUNTRIES = {
     "LT": "Lithuania", "LU": "Luxembourg", "MT": "Malta", "NL": "Netherlands", "PT": "Portugal", "SK": "Slovakia",
     "SI": "Slovenia", "ES": "Spain",
 }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a reader of a list chose, as fields whose defaults are the plain list."""
+
+    def chosen(self) -> dict[str, Any]:
+        """What differs from the plain list, as an address says it."""
+        plain = type(self)()
+        return {
+            field.name: getattr(self, field.name)
+            for field in fields(self)
+            if getattr(self, field.name) != getattr(plain, field.name)
+        }
+
+    def without(self, name: str) -> Self:
+        """The same choices with this one taken off."""
+        return replace(self, **{name: getattr(type(self)(), name)})
 
 
 def title(brand: str, model: str) -> str:

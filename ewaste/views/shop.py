@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,7 +20,7 @@ GRADES = ("C7", "C6", "C5", "C4", "C3", "C2")
 
 
 @dataclass(frozen=True)
-class Filters:
+class Filters(shapes.Choices):
     """What a buyer chose; empty or 0 means everything. `price_to` is in euros, `storage` in gigabytes at least."""
 
     q: str = ""
@@ -31,19 +31,6 @@ class Filters:
     price_to: int = 0
     city: str = ""
     sort: str = "newest"
-
-    def chosen(self) -> dict[str, Any]:
-        """What differs from the plain list, as an address says it."""
-        plain = Filters()
-        return {
-            field.name: getattr(self, field.name)
-            for field in fields(self)
-            if getattr(self, field.name) != getattr(plain, field.name)
-        }
-
-    def without(self, name: str) -> Filters:
-        """The same filters with this one taken off."""
-        return replace(self, **{name: getattr(Filters(), name)})
 
 
 NARROWING = ("q", "device_class", "brand", "grade", "storage", "price_to", "city")

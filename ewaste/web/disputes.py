@@ -7,14 +7,14 @@ from collections.abc import Mapping
 import flask
 from flask import Blueprint, flash, redirect, request, url_for
 
-from ewaste.core.refusals import NotAllowed, NotFound, Refusal
+from ewaste.core.refusals import Refusal
 from ewaste.journey import aftersales
 from ewaste.market.disputes import LONGEST_TEXT
 from ewaste.market.models import DisputeOutcome
 from ewaste.views import disputes, shapes
 from ewaste.web import market
-from ewaste.web.edge import actor, errors_of, keep, minor_units, now, page, require_account, runtime, transaction
-from ewaste.web.forms import typed
+from ewaste.web.edge import actor, minor_units, now, page, require_account, runtime, transaction
+from ewaste.web.forms import refused, typed
 
 pages = Blueprint("disputes", __name__)
 pages.before_request(require_account)
@@ -41,10 +41,8 @@ def open_dispute(code: str) -> flask.typing.ResponseReturnValue:
                 text=typed("text", LONGEST_TEXT),
                 now=now(),
             ).code
-    except (NotFound, NotAllowed):
-        raise
     except Refusal as refusal:
-        return market.order_page(code, status=keep(refusal), errors=errors_of(refusal), form=request.form)
+        return refused(refusal, market.order_page, code=code)
     flash("We have it. What happens next stands here.", "ok")
     return redirect(url_for(".dispute", code=opened), 303)
 
@@ -61,10 +59,8 @@ def answer(code: str) -> flask.typing.ResponseReturnValue:
     try:
         with transaction() as session:
             aftersales.answer_dispute(session, actor(), code, text=typed("text", LONGEST_TEXT), now=now())
-    except (NotFound, NotAllowed):
-        raise
     except Refusal as refusal:
-        return _page(code, status=keep(refusal), errors=errors_of(refusal), form=request.form)
+        return refused(refusal, _page, code=code)
     flash("It is added, and the other side can read it.", "ok")
     return redirect(url_for(".dispute", code=code), 303)
 
@@ -86,10 +82,8 @@ def decide(code: str) -> flask.typing.ResponseReturnValue:
                 practice=runtime().config.training,
                 now=now(),
             )
-    except (NotFound, NotAllowed):
-        raise
     except Refusal as refusal:
-        return _page(code, status=keep(refusal), errors=_named(refusal), form=request.form)
+        return refused(_of_the_reason(refusal), _page, code=code)
     flash("It is decided, and the buyer is told.", "ok")
     return redirect(url_for(".dispute", code=code), 303)
 
@@ -100,10 +94,8 @@ def lapse(code: str) -> flask.typing.ResponseReturnValue:
     try:
         with transaction() as session:
             aftersales.lapse_dispute(session, actor(), code, text=typed("reason", LONGEST_TEXT), now=now())
-    except (NotFound, NotAllowed):
-        raise
     except Refusal as refusal:
-        return _page(code, status=keep(refusal), errors=_named(refusal), form=request.form)
+        return refused(_of_the_reason(refusal), _page, code=code)
     flash("It is closed without a refund, and the buyer is told.", "ok")
     return redirect(url_for(".dispute", code=code), 303)
 
@@ -152,6 +144,8 @@ def _page(
     )
 
 
-def _named(refusal: Refusal) -> dict[str, str]:
+def _of_the_reason(refusal: Refusal) -> Refusal:
     """What the journey calls a text is the reason on the form of a decision."""
-    return {"reason" if name == "text" else name: said for name, said in errors_of(refusal).items()}
+    if refusal.field == "text":
+        refusal.field = "reason"
+    return refusal

@@ -268,6 +268,8 @@ def test_a_buyer_buys_and_pays_in_the_shop(place: Town, arrive: Arrive) -> None:
         ben.page.locator('button[value="pay"]').click()
     place.until("select state from orders where code = :order", "paid", order=order)
     ben.open(f"/orders/{order}").sees("149.00")
+    paid = place.row("select state, amount_minor, currency from orders where code = :order", order=order)
+    assert paid == {"state": "paid", "amount_minor": 14_900, "currency": "EUR"}
 
 
 def test_anyone_verifies_a_certificate_and_sees_that_a_tampered_one_fails(place: Town, arrive: Arrive) -> None:
