@@ -41,7 +41,7 @@ class UTCDateTime(sa.TypeDecorator[datetime]):
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Out of the database: always UTC."""
-        return None if value is None else value.astimezone(UTC)
+        return value if value is None or value.tzinfo is UTC else value.astimezone(UTC)
 
 
 def by_value(kind: type[enum.StrEnum], *, constrained: bool = True) -> sa.Enum:

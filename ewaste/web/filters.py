@@ -20,6 +20,13 @@ from ewaste.web import charts
 MINUS = "\u2212"
 NO_BREAK = "\u00a0"
 
+# Not strftime's: that follows the machine's language, and takes five times as long.
+MONTHS = (
+    "",
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 SYMBOLS: Mapping[str, str] = {"EUR": "€", "USD": "$", "GBP": "£"}
 # ISO 4217 minor units that differ from two.
 MINOR_DIGITS: Mapping[str, int] = {
@@ -205,7 +212,7 @@ def date(value: datetime | None) -> str:
     if not value:
         return ""
     at = _utc(value)
-    return f"{at.day}{NO_BREAK}{at:%B %Y}"
+    return f"{at.day}{NO_BREAK}{MONTHS[at.month]} {at.year}"
 
 
 def day(value: datetime | None) -> str:
@@ -213,7 +220,7 @@ def day(value: datetime | None) -> str:
     if not value:
         return ""
     at = _utc(value)
-    return f"{at:%A} {at.day}{NO_BREAK}{at:%B}"
+    return f"{WEEKDAYS[at.weekday()]} {at.day}{NO_BREAK}{MONTHS[at.month]}"
 
 
 def moment(value: datetime | None) -> str:
@@ -221,7 +228,7 @@ def moment(value: datetime | None) -> str:
     if not value:
         return ""
     at = _utc(value)
-    return f"{at.day}{NO_BREAK}{at:%b %Y, %H:%M}{NO_BREAK}UTC"
+    return f"{at.day}{NO_BREAK}{MONTHS[at.month][:3]} {at.year}, {at.hour:02}:{at.minute:02}{NO_BREAK}UTC"
 
 
 def second(value: datetime | None) -> str:
@@ -231,7 +238,7 @@ def second(value: datetime | None) -> str:
 
 def iso(value: datetime | None) -> str:
     """2026-11-20T14:05:00Z for <time datetime> and machines."""
-    return "" if not value else f"{_utc(value):%Y-%m-%dT%H:%M:%SZ}"
+    return "" if not value else f"{_utc(value).isoformat()[:19]}Z"
 
 
 def time_tag(value: datetime | None, shape: str = "moment") -> Markup:
@@ -239,7 +246,13 @@ def time_tag(value: datetime | None, shape: str = "moment") -> Markup:
     if not value:
         return Markup("")
     words = {"moment": moment, "date": date, "day": day, "second": second}[shape](value)
-    return Markup('<time datetime="{}">{}</time>').format(iso(value), words)
+    return Markup(f'<time datetime="{iso(value)}">{words}</time>')  # noqa: S704 - words of ours, nothing that was typed
+
+
+def age_tag(since: datetime, age: timedelta) -> Markup:
+    """A <time> element that says how long something has lasted, and since when as its title."""
+    from_when = f'datetime="{iso(since)}" title="since {moment(since)}"'
+    return Markup(f"<time {from_when}>{duration(age)}</time>")  # noqa: S704 - the same
 
 
 def duration(value: timedelta | float | None) -> str:
@@ -268,6 +281,8 @@ def until(value: datetime | None, now: datetime | None) -> str:
 
 
 def _utc(value: datetime) -> datetime:
+    if value.tzinfo is UTC:
+        return value
     return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
 
 
@@ -406,7 +421,7 @@ def install(env: Environment) -> None:
         function.__name__: function
         for function in (
             money, signed_money, plain_money, symbol, minor,
-            date, day, moment, second, iso, time_tag, duration, until,
+            date, day, moment, second, iso, time_tag, age_tag, duration, until,
             grams, size, count, plural, tail, short,
             state_word, state_tone, state_icon, state_text, grade_word, evidence_word, evidence_text,
             class_word, classes_word, medium_word, level_word, way_word, hold_word, role_word,
