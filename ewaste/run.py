@@ -133,6 +133,7 @@ def _run(config: Config, server: Server | None) -> int:
         "PORT": str(config.port),
         "PYTHONUNBUFFERED": "1",
     }
+    environment.setdefault("EWASTE_LOG", "quiet")  # A terminal shows what to do next, and what went wrong.
     if config.training:
         environment["PRACTICE_PORT"] = str(config.practice_port)
         environment["PRACTICE_MAIL_PORT"] = str(config.practice_mail_port)

@@ -244,6 +244,13 @@ def decide(
     return application, firm
 
 
+def require_answered(session: Session, firm: Organisation) -> None:
+    """Raises Conflict while an application of this firm waits: its answer, of which the firm is told, comes first."""
+    waits = sa.select(Application.id).where(Application.organisation_id == firm.id, Application.decided_at.is_(None))
+    if session.scalar(waits.limit(1)) is not None:
+        raise Conflict(f"The application of {firm.name} waits for an answer. Decide it first; the firm is then told.")
+
+
 def find(session: Session, organisation_id: UUID) -> Organisation:
     """The firm, locked for the rest of the step."""
     firm = session.scalar(

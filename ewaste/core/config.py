@@ -19,13 +19,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import parseaddr
 from pathlib import Path
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple, cast, get_args
 from urllib.parse import urlsplit
 
 __all__ = ["SETTINGS", "Config", "ConfigError", "Mode", "Setting"]
 
 Mode = Literal["training", "live"]
-LogForm = Literal["text", "json"]
+LogForm = Literal["text", "json", "quiet"]
 Sample = Literal["none", "accounts", "full"]
 
 DEFAULT_PORT: Final = 8000
@@ -97,8 +97,8 @@ SETTINGS: Final = (
     Setting(
         "EWASTE_LOG",
         "text",
-        "`text` writes a line for people, `json` one JSON object a line. Both go to standard error, without personal "
-        "data.",
+        "`text` writes a line for people, `json` one JSON object a line, `quiet` only the lines that warn; `make run` is "
+        "quiet unless this is set. All go to standard error, without personal data.",
     ),
     Setting(
         "EWASTE_METRICS_TOKEN",
@@ -365,11 +365,9 @@ def _trusted_hosts(env: Mapping[str, str], public_url: str) -> tuple[str, ...]:
 
 def _log_form(env: Mapping[str, str]) -> LogForm:
     value = env.get("EWASTE_LOG", "text")
-    if value == "text":
-        return "text"
-    if value == "json":
-        return "json"
-    raise ConfigError(f"EWASTE_LOG is {value!r}. Set it to text or to json.")
+    if value in get_args(LogForm):
+        return cast(LogForm, value)
+    raise ConfigError(f"EWASTE_LOG is {value!r}. Set it to text, to json or to quiet.")
 
 
 def _sample(env: Mapping[str, str], mode: Mode) -> Sample:

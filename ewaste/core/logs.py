@@ -48,7 +48,10 @@ _under: contextvars.ContextVar[str | None] = contextvars.ContextVar("request_id"
 
 
 def settings(form: str) -> dict[str, Any]:
-    """What `logging.config.dictConfig` takes, for `text` or `json`. Gunicorn takes the same."""
+    """What `logging.config.dictConfig` takes, for `text`, `json` or `quiet`: the text of what went wrong, and no more.
+
+    Gunicorn takes the same.
+    """
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -64,7 +67,7 @@ def settings(form: str) -> dict[str, Any]:
         },
         "root": {"level": "WARNING", "handlers": ["stderr"]},
         "loggers": {
-            "ewaste": {"level": "INFO"},
+            "ewaste": {"level": "WARNING" if form == "quiet" else "INFO"},
             "procrastinate.blueprints": {"level": "ERROR"},  # how our worker is started is no matter for a log
             "gunicorn.error": {"level": "WARNING", "handlers": ["stderr"], "propagate": False},
             "gunicorn.access": {"level": "CRITICAL", "handlers": [], "propagate": False},

@@ -9,7 +9,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ewaste.accounts import policy, standing
+from ewaste.accounts import firms, policy, standing
 from ewaste.accounts.models import Actor, Organisation, OrganisationKind, OrganisationState
 from ewaste.accounts.policy import Action
 from ewaste.accounts.standing import StandingKind
@@ -38,6 +38,7 @@ def accredit(
     centre = accreditation.find(session, centre_id, to_change=True)
     if centre.suspended_at is not None:
         raise Conflict("This centre is suspended. Reinstate it first, and say how it was settled.")
+    firms.require_answered(session, session.get_one(Organisation, centre_id))
     accreditation.accredit(
         session,
         issuers,
@@ -115,6 +116,7 @@ def verify_recycler(
     """
     policy.require(actor, Action.VERIFY_BUYER)
     firm = _recycler(session, organisation_id)
+    firms.require_answered(session, firm)
     if not licences or set(licences) - set(LICENCES):
         raise Invalid(f"Choose at least one of: {', '.join(LICENCES)}.", field="licences")
     if len(group_name.strip()) > 120:

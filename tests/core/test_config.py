@@ -77,7 +77,7 @@ def test_a_live_site_takes_live_money_under_https() -> None:
         ({"EWASTE_TRUSTED_PROXIES": "all"}, "EWASTE_TRUSTED_PROXIES", "from 0 to 5"),
         ({"EWASTE_TRUSTED_HOSTS": "https://market.example"}, "EWASTE_TRUSTED_HOSTS", "without scheme and port"),
         ({"EWASTE_TRUSTED_HOSTS": "*"}, "EWASTE_TRUSTED_HOSTS", "without scheme and port"),
-        ({"EWASTE_LOG": "xml"}, "EWASTE_LOG", "text or to json"),
+        ({"EWASTE_LOG": "xml"}, "EWASTE_LOG", "to text, to json or to quiet"),
         ({"EWASTE_METRICS_TOKEN": "short"}, "EWASTE_METRICS_TOKEN", "longer random text"),
         (LIVE | {"PRACTICE_URL": "http://127.0.0.1:8020"}, "PRACTICE_URL", "practice is for training only"),
         ({"PRACTICE_PORT": "8000"}, "PRACTICE_PORT", "another number"),

@@ -96,6 +96,25 @@ def test_sending_the_application_twice_makes_one(visitor: Come, world: World) ->
     assert world.raw("select count(*) from applications") == 1
 
 
+def test_a_firm_whose_application_waits_gets_its_answer_before_it_is_verified_or_accredited(
+    visitor: Come, world: World
+) -> None:
+    recycler(visitor, world)
+    apply(visitor(None), "centre", email="other@example.org", organisation="Prüfhaus Süß")
+    staff, before = visitor("stefan"), world.fingerprint()
+    firm = world.raw("select id from organisations where name = 'Neue Werke GmbH'")
+    refused = staff.post(f"/staff/recyclers/{firm}/verify", {"licences": ["resale"]})
+    assert refused.status_code == 409
+    assert "The application of Neue Werke GmbH waits for an answer. Decide it first" in words(refused.text)
+    centre = world.raw("select id from organisations where name = 'Prüfhaus Süß'")
+    scope = {"methods": ["clear"], "media_kinds": ["ssd"], "valid_until": "2031-01-01"}
+    refused = staff.post(f"/staff/centres/{centre}/accredit", scope)
+    assert refused.status_code == 409
+    assert "The application of Prüfhaus Süß waits for an answer." in words(refused.text)
+    changed = {table for table, rows in world.fingerprint().items() if rows != before[table]}
+    assert changed == {"refusals"}
+
+
 def test_a_centre_that_applied_is_accredited_by_staff(visitor: Come, world: World) -> None:
     otto = visitor(None)
     apply(otto, "centre", organisation="Prüfhaus Süß")
