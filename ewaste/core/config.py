@@ -97,8 +97,8 @@ SETTINGS: Final = (
     Setting(
         "EWASTE_LOG",
         "text",
-        "`text` writes a line for people, `json` one JSON object a line, `quiet` only the lines that warn; `make run` is "
-        "quiet unless this is set. All go to standard error, without personal data.",
+        "`text` writes a line for people, `json` one JSON object a line, `quiet` only the lines that warn; `make run` "
+        "is quiet unless this is set. All go to standard error, without personal data.",
     ),
     Setting(
         "EWASTE_METRICS_TOKEN",
