@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
+from functools import partial, update_wrapper
 from typing import Any, NoReturn
 
 import flask
@@ -145,7 +145,9 @@ def blueprint(operations: Iterable[Operation]) -> Blueprint:
         rule = one.path
         for name, kind in one.codes.items():
             rule = rule.replace(f"{{{name}}}", f"<uuid:{name}>" if kind == "uuid" else f"<{name}>")
-        pages.add_url_rule(rule, one.name, partial(_serve, one), methods=[one.method], provide_automatic_options=False)
+        # A partial has no name, and the rate limits know every view by its name.
+        view = update_wrapper(partial(_serve, one), one.function)
+        pages.add_url_rule(rule, one.name, view, methods=[one.method], provide_automatic_options=False)
     return pages
 
 
