@@ -19,7 +19,6 @@ from io import BytesIO
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 from werkzeug.exceptions import HTTPException
@@ -27,6 +26,8 @@ from werkzeug.routing import MapAdapter, RequestRedirect
 
 from ewaste.accounts.samples import PASSWORD
 from ewaste.core.config import Config
+from ewaste.core.database import Database
+from ewaste.core.sample import progress
 from ewaste.web import create_app
 from story.stage import ROOT, Market, market
 
@@ -46,7 +47,10 @@ DARK = {"public.home", "consumer.device", "bench.queue", "staff.desk"}
 EXAMPLES = 6
 COLOURS = 128
 NO_PAGES = ("/api/", "/static/", "/webhooks/", "/metrics", "/livez", "/readyz", "/whoami", "/.well-known/")
-FILL_SECONDS = 180
+FILL_SECONDS = 300
+# A page is taken from its top to here, in pixels; what is longer repeats itself.
+LONGEST = {"desk": 1800, "phone": 2532}
+MODEL = "apple-iphone-13"
 
 
 @dataclass
@@ -86,17 +90,26 @@ def main() -> int:
 
 def _until_filled(stage: Market) -> None:
     """The sample market fills while it runs; the pictures want it whole."""
+    database = Database(stage.database_url("app"), pool_size=1)
     deadline = time.monotonic() + FILL_SECONDS
-    while "being filled" in httpx.get(stage.url, trust_env=False, timeout=30).text:
-        if time.monotonic() > deadline:
-            raise RuntimeError("The sample market was not filled in time.\n" + stage.log())
-        time.sleep(1)
+    try:
+        while True:
+            with database.reading() as session:
+                told = progress(session)
+            if told is not None and told.finished:
+                return
+            if time.monotonic() > deadline:
+                raise RuntimeError("The sample market was not filled in time.\n" + stage.log())
+            time.sleep(1)
+    finally:
+        database.close()
 
 
 def _go_round(browser: Browser, stage: Market, addresses: MapAdapter, way: Round, before: set[str]) -> set[str]:
     """Follow links from page to page. Returns the endpoints that were met."""
     with _visitor(browser, stage, way.email) as page:
-        waiting, asked, times, met = deque([way.start, "/"]), set[str](), dict[str, int](), set[str]()
+        begin = [way.start, "/"] if way.role != "consumer" else [way.start, _priced(page, stage.url), "/"]
+        waiting, asked, times, met = deque(begin), set[str](), dict[str, int](), set[str]()
         while waiting:
             path = waiting.popleft()
             endpoint = _endpoint(addresses, path)
@@ -132,6 +145,16 @@ def _visitor(browser: Browser, stage: Market, email: str | None) -> Iterator[Pag
     context.close()
 
 
+def _priced(page: Page, site: str) -> str:
+    """Ask for a price, with the first answer to each question. Returns the path of the quote."""
+    page.goto(f"{site}/quote/{MODEL}")
+    for name in sorted(set(page.eval_on_selector_all("main input[type=radio]", "all => all.map(one => one.name)"))):
+        page.locator(f"main input[type=radio][name={name}]").first.check(force=True)
+    with page.expect_navigation():
+        page.locator("main form[method=post] button[type=submit]").last.click()
+    return urlsplit(page.url).path
+
+
 def _endpoint(addresses: MapAdapter, path: str) -> str | None:
     if path.startswith(NO_PAGES):
         return None
@@ -150,17 +173,18 @@ def _take(page: Page, role: str, endpoint: str) -> None:
     name = re.sub(r"[^a-z0-9]+", "-", endpoint.partition(".")[2] or endpoint)
     for size, (width, height) in SIZES.items():
         page.set_viewport_size({"width": width, "height": height})
-        _keep(page, f"{role}/{name}-{size}.png")
+        _keep(page, f"{role}/{name}-{size}.png", LONGEST[size])
         if endpoint in DARK:
             page.emulate_media(color_scheme="dark")
-            _keep(page, f"{role}/{name}-{size}-dark.png")
+            _keep(page, f"{role}/{name}-{size}-dark.png", LONGEST[size])
             page.emulate_media(color_scheme="light")
 
 
-def _keep(page: Page, name: str) -> None:
+def _keep(page: Page, name: str, longest: int) -> None:
     path = Path(FOLDER, name)
     path.parent.mkdir(exist_ok=True)
-    picture = Image.open(BytesIO(page.screenshot(full_page=False)))
+    whole = Image.open(BytesIO(page.screenshot(full_page=True)))
+    picture = whole.crop((0, 0, whole.width, min(whole.height, longest)))
     picture.convert("RGB").quantize(COLOURS).save(path, optimize=True)
     print(f"docs/screenshots/{name}")
 
