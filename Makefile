@@ -1,6 +1,6 @@
 # `make` lists the targets; the work is in bin/.
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz check story drill bench reset pictures setup format lint types contracts templates lock
+.PHONY: help run test coverage fuzz check story drill bench reset pictures setup format lint types contracts templates lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -8,8 +8,11 @@ help: ## list the targets
 run: ## the marketplace with sample data and practice payments, on http://127.0.0.1:8000 (PORT=… for another port)
 	@exec bin/run
 
-test: ## all tests with coverage; T='tests/market -k bids' runs some of them quickly
+test: ## all tests; T='tests/market -k bids' runs some of them
 	@exec bin/test $(T)
+
+coverage: ## all tests, and which lines they reach (a third slower)
+	@exec bin/coverage
 
 fuzz: ## schemathesis against the API, long and otherwise each time (N=examples for each operation)
 	@exec bin/fuzz $(N)
