@@ -127,6 +127,14 @@ def test_saying_twice_that_it_was_destroyed_is_harmless(station: Station) -> Non
     assert station.journal().read_bytes() == before
 
 
+def test_a_record_of_destruction_that_was_mistyped_is_corrected_and_both_stay_in_the_journal(station: Station) -> None:
+    station.destroy(particle_size_mm="60")
+    station.destroy(particle_size_mm="6")
+    assert station.journal().read_text().count('"destroyed"') == 2
+    (line,) = statement(station, station.certify().bundle).lines
+    assert line.particle_size_micrometres == 6000
+
+
 def test_a_destroyed_drive_is_not_wiped_any_more(station: Station) -> None:
     station.destroy()
     with pytest.raises(OrderRefused, match="destroyed"):

@@ -212,7 +212,7 @@ def _verdict(report: Report) -> str:
 
 
 def _destroyed(home: keys.Home, chosen: Namespace) -> Answer:
-    medium = jobs.record_destroyed(
+    medium, recorded = jobs.record_destroyed(
         home,
         order_code=chosen.order,
         medium_named=chosen.destroyed,
@@ -226,7 +226,7 @@ def _destroyed(home: keys.Home, chosen: Namespace) -> Answer:
     return (
         found,
         [
-            f"{medium.name_to_type} is recorded as destroyed.",
+            f"{medium.name_to_type} is recorded as destroyed: {jobs.said_of(recorded)}.",
             f"Next: wipe-agent certify --order {order['code']}",
         ],
         0,

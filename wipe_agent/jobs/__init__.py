@@ -5,7 +5,7 @@ from these journals and from nothing else. Each may be killed anywhere and run a
 """
 
 from wipe_agent.jobs.certifying import Certified, certify
-from wipe_agent.jobs.destroying import record_destroyed
+from wipe_agent.jobs.destroying import record_destroyed, said_of
 from wipe_agent.jobs.orders import Order, OrderMedium, keep_orders, kept_orders, load_order
 from wipe_agent.jobs.story import MediumStory, decided_certificate, journal_path, read_story
 from wipe_agent.jobs.wiping import Progress, Wiped, wipe
@@ -25,5 +25,6 @@ __all__ = [
     "load_order",
     "read_story",
     "record_destroyed",
+    "said_of",
     "wipe",
 ]

@@ -14,6 +14,7 @@ from wipe_agent.errors import MethodRefused, NotBackedUpByEvidence, OrderRefused
 from wipe_agent.jobs.orders import OrderMedium, load_order
 from wipe_agent.jobs.people import person, same_person
 from wipe_agent.jobs.story import decided_certificate, open_journal, read_story
+from wipe_agent.journal import Line
 
 # Techniques after which nothing is left to read; the second value says whether a particle size is needed.
 # IEEE 2883-2022 names disintegrate, incinerate and melt; it no longer lists shredding and pulverising for every medium,
@@ -37,8 +38,10 @@ def record_destroyed(
     operator: str | None,
     witness: str | None,
     now: datetime | None = None,
-) -> OrderMedium:
-    """Note that the medium was destroyed. Saying it twice is harmless.
+) -> tuple[OrderMedium, Line]:
+    """Note that the medium was destroyed; returns it and the line that counts.
+
+    Saying it twice is harmless. Saying it otherwise than before corrects it: both stay in the journal, the newest counts.
 
     Raises NotBackedUpByEvidence, TwoPeopleNeeded, MethodRefused (drilled or bent is not destroyed), or BadUsage for a
     name that no certificate can carry.
@@ -62,19 +65,25 @@ def record_destroyed(
     order.require_open(now or datetime.now(UTC))
     with open_journal(home, order.code, medium.id) as journal:
         story = read_story(journal.lines, journal.path.name)
-        if story.destroyed is not None:
-            return medium
+        facts = {
+            "technique": technique,
+            "particle_size_micrometres": micrometres,
+            "operator": operator,
+            "witness": witness,
+            "tool_version": __version__,
+        }
+        if story.destroyed is not None and facts.items() <= story.destroyed.items():
+            return medium, story.destroyed
         if story.opened is None:
             journal.append("opened", order=order.id, medium=medium.id, serial=medium.serial, training=order.training)
-        journal.append(
-            "destroyed",
-            technique=technique,
-            particle_size_micrometres=micrometres,
-            operator=operator,
-            witness=witness,
-            tool_version=__version__,
-        )
-    return medium
+        return medium, journal.append("destroyed", **facts)
+
+
+def said_of(destroyed: Line) -> str:
+    """How a medium was destroyed, as the journal has it: “shred, particles up to 6 mm, by A before B”."""
+    size = destroyed["particle_size_micrometres"]
+    parts = [destroyed["technique"], f"particles up to {size / 1000:g} mm" if size else ""]
+    return ", ".join([*filter(None, parts), f"by {destroyed['operator']} before {destroyed['witness']}"])
 
 
 def _micrometres(text: str | None) -> int | None:
