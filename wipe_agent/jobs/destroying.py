@@ -41,7 +41,7 @@ def record_destroyed(
 ) -> tuple[OrderMedium, Line]:
     """Note that the medium was destroyed; returns it and the line that counts.
 
-    Saying it twice is harmless. Saying it otherwise than before corrects it: both stay in the journal, the newest counts.
+    Saying it twice is harmless. Saying it otherwise corrects it: both stay in the journal, and the newest counts.
 
     Raises NotBackedUpByEvidence, TwoPeopleNeeded, MethodRefused (drilled or bent is not destroyed), or BadUsage for a
     name that no certificate can carry.
