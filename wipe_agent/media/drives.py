@@ -117,8 +117,8 @@ def _drive(node: dict[str, Any], mounted: dict[str, str], run: Run, above: str |
     identity = Identity(
         target="block",
         model=model,
-        serial=clean(node.get("serial")) or _sysfs(name, "device/serial"),
-        wwn=clean(node.get("wwn")) or _sysfs(name, "wwid") or _sysfs(name, "device/wwid"),
+        serial=clean(node.get("serial")) or sysfs(name, "device/serial") or _unit_serial(name),
+        wwn=clean(node.get("wwn")) or sysfs(name, "wwid") or sysfs(name, "device/wwid"),
         size=int(node["size"] or 0),
         transport=node.get("tran"),
         anchor=_loop_anchor(name),
@@ -216,8 +216,18 @@ def _loop_anchor(name: str) -> str | None:
     return f"{behind.st_dev}:{behind.st_ino}" if behind else None
 
 
-def _sysfs(name: str, fact: str) -> str | None:
+def sysfs(name: str, fact: str) -> str | None:
+    """A fact that the kernel keeps about a block device, cleaned; None where it keeps none."""
     try:
         return clean((SYS / "class/block" / name / fact).read_text(errors="replace"))
     except OSError:
         return None
+
+
+def _unit_serial(name: str) -> str | None:
+    """The unit serial number page (VPD 0x80, SPC-5 7.7.19), where no udev has read it for us: 4 bytes, then text."""
+    try:
+        page = (SYS / "class/block" / name / "device/vpd_pg80").read_bytes()
+    except OSError:
+        return None
+    return clean(page[4:].decode("ascii", "replace"))
