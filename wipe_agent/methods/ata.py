@@ -77,9 +77,7 @@ class SecurityErase:
                 return Answer(State.REFUSED, "The drive did not take the password for the erase.", tuple(runs))
         option = "--security-erase-enhanced" if self.enhanced else "--security-erase"
         minutes = before.minutes or 18 * 60
-        erased = run(
-            ["hdparm", "--user-master", "u", option, PASSWORD, facts.path], timeout=max(600, minutes * 60 * 2)
-        )
+        erased = run(["hdparm", "--user-master", "u", option, PASSWORD, facts.path], timeout=max(600, minutes * 60 * 2))
         seen = self.look(facts, run)
         runs += [erased, *seen.runs]
         if erased.timed_out:
