@@ -113,11 +113,13 @@ def _same_place(one: os.stat_result, other: os.stat_result) -> bool:
 def _drive(node: dict[str, Any], mounted: dict[str, str], run: Run, above: str | None = None) -> Drive:
     """`above` is the loop device that asks on its own behalf, and does not count as standing on this drive."""
     name = node["kname"]
-    model, vendor = clean(node.get("model")), clean(node.get("vendor"))
+    # Memory cards and eMMC have a name where other drives have a model.
+    card = sysfs(name, "device/name") if name.startswith("mmcblk") else None
+    model, vendor = clean(node.get("model")) or card, clean(node.get("vendor"))
     identity = Identity(
         target="block",
         model=model,
-        serial=clean(node.get("serial")) or sysfs(name, "device/serial") or _unit_serial(name),
+        serial=clean(node.get("serial")) or sysfs(name, "device/serial") or _unit_serial(name) or _usb_serial(name),
         wwn=clean(node.get("wwn")) or sysfs(name, "wwid") or sysfs(name, "device/wwid"),
         size=int(node["size"] or 0),
         transport=node.get("tran"),
@@ -218,10 +220,7 @@ def _loop_anchor(name: str) -> str | None:
 
 def sysfs(name: str, fact: str) -> str | None:
     """A fact that the kernel keeps about a block device, cleaned; None where it keeps none."""
-    try:
-        return clean((SYS / "class/block" / name / fact).read_text(errors="replace"))
-    except OSError:
-        return None
+    return _text_of(SYS / "class/block" / name / fact)
 
 
 def _unit_serial(name: str) -> str | None:
@@ -231,3 +230,19 @@ def _unit_serial(name: str) -> str | None:
     except OSError:
         return None
     return clean(page[4:].decode("ascii", "replace"))
+
+
+def _usb_serial(name: str) -> str | None:
+    """The serial of the USB device that the drive hangs on, the nearest above it, as udev takes it too."""
+    place = Path(os.path.realpath(SYS / "class/block" / name))
+    for above in place.parents:
+        if (above / "busnum").exists():
+            return _text_of(above / "serial")
+    return None
+
+
+def _text_of(path: Path) -> str | None:
+    try:
+        return clean(path.read_text(errors="replace"))
+    except OSError:
+        return None
