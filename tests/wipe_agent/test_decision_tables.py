@@ -1,6 +1,7 @@
-"""For every drive command: what each answer of its tool is taken for. The answers lie in `recorded/`, each with its origin.
+"""For every drive command: what each answer of its tool is taken for.
 
-"recorded" answers came from QEMU's drives, the others are written after the format of the tool. All of it is a rehearsal.
+The answers lie in `recorded/`, each with its origin: "recorded" ones came from QEMU's drives, the others are written
+after the format of the tool. All of it is a rehearsal.
 """
 
 from __future__ import annotations

@@ -131,6 +131,8 @@ def _drive(node: dict[str, Any], mounted: dict[str, str], run: Run, above: str |
 
 def _refusals(node: dict[str, Any], mounted: dict[str, str], above: str | None) -> Iterator[str]:
     kind, name = node["type"], node["kname"]
+    if name.startswith("mmcblk") and ("boot" in name or "rpmb" in name):
+        yield "it is a boot or replay-protected area of an eMMC; name the whole drive"
     if kind == "part":
         yield "it is a part of a drive; only whole drives are wiped"
     elif kind not in ("disk", "loop"):
