@@ -172,11 +172,10 @@ def test_a_training_certificate_of_all_of_it_verifies_outside_and_says_no_more_t
     assert statement is not None
     lines = {line.serial: line for line in statement.lines}
     assert {serial: (line.level, line.evidence_class) for serial, line in lines.items()} == {
-        **dict.fromkeys(KINDS, ("clear", "full-read")),
-        "NVME-2": ("clear", "device-reported"),
+        serial: ("clear", "device-reported" if serial == "NVME-2" else "full-read") for serial in KINDS
     }
-    assert lines["NVME-2"].technique == "nvme-format-user-data"
-    assert any("rests on the drive's word" in one for one in lines["NVME-2"].exclusions)
+    assert lines["NVME-1"].technique == "nvme-format-user-data, then overwrite-zeros"
+    assert any("rests on the drive's word" in one for one in lines["NVME-1"].exclusions)
     assert all("practice: the medium was an emulated drive" in line.exclusions for line in lines.values())
 
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from tests.wipe_agent.conftest import SERIAL, Station
-from tests.wipe_agent.support import medium, planted_left
+from tests.wipe_agent.support import keep, medium, planted_left
 from wipe_agent import jobs
 from wipe_agent.certificate import Bundle, Trust, canonical, verify
 from wipe_agent.certificate.times import read_time
-from wipe_agent.errors import MethodRefused, NotComplete, NotWiped, TargetBusy
+from wipe_agent.errors import MethodRefused, NotComplete, NotWiped, TargetBusy, WrongSerial
 from wipe_agent.jobs import planning
 from wipe_agent.media import Facts, Hidden, Ran, Replay
 from wipe_agent.methods import answers
@@ -70,7 +70,6 @@ def bench(make_station: Callable[..., Station], monkeypatch: pytest.MonkeyPatch)
         )
 
     monkeypatch.setattr(planning, "look", look)
-    monkeypatch.setattr(planning, "host_of", lambda order, facts, in_device: {})
     monkeypatch.setattr(answers, "LOOK_EVERY", 0.0)
     return station
 
@@ -115,6 +114,25 @@ def test_a_command_alone_is_certified_as_the_drives_word_and_no_more(bench: Stat
     line = certified(bench)
     assert (line.technique, line.level, line.evidence_class) == ("nvme-sanitize-block", "purge", "device-reported")
     assert "progress" not in events(bench)
+
+
+def test_a_policy_that_the_gate_does_not_share_is_said_to_the_operator(bench: Station) -> None:
+    notes: list[str] = []
+    wish = jobs.Wish(policy=policy(bench.image.parent))
+    bench.wipe(run=Drive(bench.image), wish=wish, progress=jobs.Progress(note=notes.append))
+    assert "will not be cleared by it" in notes[1]
+
+
+def test_a_centre_that_may_not_purge_overwrites_as_before(bench: Station) -> None:
+    bench.world.methods = ("clear", "destroy")
+    for kept in (bench.home.orders / "accreditations").iterdir():
+        kept.unlink()
+    keep(bench.home, bench.world)
+    drive = Drive(bench.image)
+    done = bench.wipe(run=drive)
+    assert (done.technique, done.level, drive.asked) == ("overwrite-zeros", "clear", [])
+    with pytest.raises(MethodRefused, match="not accredited for that"):
+        bench.wipe(run=drive, start_over=True, wish=jobs.Wish(method="nvme-sanitize-block"))
 
 
 @pytest.mark.parametrize("method", ["nvme-sanitize-block", "nvme-format-user-data"])
@@ -254,3 +272,40 @@ def test_the_psid_of_a_label_is_in_no_journal(bench: Station, monkeypatch: pytes
     bench.wipe(run=Opal(bench.image), wish=wish)
     assert b"TOPSECRETPSID" not in bench.journal().read_bytes()
     assert any("was encrypted since its first write" in one for one in certified(bench).exclusions)
+
+
+@pytest.mark.parametrize(
+    ("serial", "bus", "in_device", "expected"),
+    [
+        ("HOST-1", "nvme", False, {"model": "Laptop 14", "serial": "HOST-1"}),
+        ("HOST-1", "usb", True, {}),
+        ("BENCH-9", "nvme", False, {}),
+        (None, "nvme", True, {"model": "Laptop 14"}),
+        ("BENCH-9", "nvme", True, WrongSerial),
+    ],
+)
+def test_this_machine_is_the_device_only_where_that_is_known(
+    station: Station,
+    monkeypatch: pytest.MonkeyPatch,
+    serial: str | None,
+    bus: str,
+    in_device: bool,
+    expected: dict[str, str] | type[Exception],
+) -> None:
+    seen = {"model": "Laptop 14", **({"serial": serial} if serial else {})}
+    monkeypatch.setattr(planning.media, "observe", lambda: seen)
+    order, facts = jobs.load_order(station.home, "WO-1"), Facts("/dev/x", bus, "nvme", 1)
+    if isinstance(expected, dict):
+        assert planning.host_of(order, facts, in_device=in_device) == expected
+    else:
+        with pytest.raises(expected, match="order WO-1 means the one with HOST-1"):
+            planning.host_of(order, facts, in_device=in_device)
+
+
+def test_an_agent_in_another_machine_changes_nothing(bench: Station, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning.media, "observe", lambda: {"serial": "BENCH-9"})
+    before = bench.image.read_bytes()
+    with pytest.raises(WrongSerial):
+        bench.wipe(run=Drive(bench.image), wish=jobs.Wish(in_device=True))
+    assert bench.image.read_bytes() == before
+    assert events(bench) == []

@@ -73,6 +73,7 @@ def command_drive(
         )
     if answer.state is not State.DONE:
         _end(journal, attempt, answer)
+    target.forget()
     left = methods.left_of(target, spread)
     attempt.drive.append(journal.append("obeyed", left=left, of=len(spread.places())))
 

@@ -29,7 +29,7 @@ from wipe_agent.jobs.orders import Order, OrderMedium, load_order
 from wipe_agent.jobs.people import person
 from wipe_agent.jobs.planning import Wish
 from wipe_agent.jobs.story import Attempt, MediumStory, decided_certificate, journal_path, open_journal, read_story
-from wipe_agent.journal import Journal, set_aside
+from wipe_agent.journal import Journal, Line, set_aside
 from wipe_agent.media import Identity, Runner, Target
 
 TOOL = "wipe-agent"
@@ -109,12 +109,19 @@ def wipe(
             )
             story = read_story(journal.lines, journal.path.name)
             if resumed_at is None:
-                progress.note(str(story.attempts[-1].planned.get("why", "")))
+                _say_plan(medium, story.attempts[-1].planned, progress)
             _carry_out(journal, story, target, progress, run, wish)
             story = read_story(journal.lines, journal.path.name)
             if not story.wiped:
                 raise NotWiped(f"{medium.name_to_type} is not wiped: {story.attempts[-1].reason}")
             return _result(order, medium, story, resumed_at=resumed_at)
+
+
+def _say_plan(medium: OrderMedium, planned: Line, progress: Progress) -> None:
+    progress.note(planned["why"])
+    gate = methods.POLICIES["market"]
+    if not gate.admits(medium.kind, planned["level"], planned["evidence_class"]):
+        progress.note(f"Take care: {gate.title} does not admit this, so the device will not be cleared by it.")
 
 
 def _require_right_drive(order: Order, medium: OrderMedium, identity: Identity) -> None:

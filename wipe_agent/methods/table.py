@@ -149,7 +149,7 @@ METHODS: dict[str, Method] = {
         _overwrite("overwrite-zeros", "overwrite-zeros", 20),
         _overwrite("overwrite-stream", "overwrite-aes-ctr", 15),
         Method(
-            "android-reset", "android-factory-reset", "guided", {"phone-storage": "clear"},
+            "android-reset", "android-recovery-reset", "guided", {"phone-storage": "clear"},
             ("device-reported", "operator-witnessed"), {"phone-storage": _PHONES}, 50, crypto=True,
         ),
         Method(
