@@ -1,9 +1,9 @@
 # `make` lists the targets; the work is in bin/.
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage fuzz check story drill bench reset pictures setup format lint types contracts templates lock
+.PHONY: help run test coverage test-machines fuzz check story drill bench reset pictures setup format lint types contracts templates lock
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## the marketplace with sample data and practice payments, on http://127.0.0.1:8000 (PORT=… for another port)
 	@exec bin/run
@@ -13,6 +13,9 @@ test: ## all tests; T='tests/market -k bids' runs some of them
 
 coverage: ## all tests, and which lines they reach (a third slower)
 	@exec bin/coverage
+
+test-machines: ## the agent in emulated machines: NVMe, SATA, SCSI, USB, SD in QEMU, one boot (about two minutes)
+	@exec bin/test-machines
 
 fuzz: ## schemathesis against the API, long and otherwise each time (N=examples for each operation)
 	@exec bin/fuzz $(N)

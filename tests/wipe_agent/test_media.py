@@ -57,6 +57,7 @@ def listed(*nodes: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         ({"type": "part"}, "part of a drive"),
         ({"type": "raid1"}, "put together from other drives"),
         ({"type": "rom"}, "put together"),
+        ({"kname": "mmcblk0boot0"}, "boot or replay-protected area of an eMMC"),
     ],
 )
 def test_drives_that_must_not_be_touched(
@@ -105,6 +106,23 @@ def test_drives_that_are_none_are_for_training(name: str, model: str | None, pat
 def test_a_real_drive_is_not_for_training() -> None:
     for name in ("sda", "nvme0n1", "mmcblk0"):
         assert training_reason(name, "Samsung SSD 870", "ATA", f"/sys/devices/pci0000:00/x/block/{name}") is None
+
+
+def test_an_emulated_card_and_a_drive_without_udev_are_known_by_what_the_kernel_keeps(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name, facts in (
+        ("mmcblk0", {"device/name": b"QEMU!\n", "device/serial": b"0xdeadbeef\n"}),
+        ("sdb", {"device/vpd_pg80": b"\x00\x80\x00\x06SCSI-1"}),
+    ):
+        for fact, value in facts.items():
+            place = tmp_path / "class/block" / name / fact
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(value)
+    bare = {"model": None, "vendor": None, "serial": None, "wwn": None, "tran": None}
+    card, disk = listed(node("mmcblk0", **bare), node("sdb", **bare), monkeypatch=monkeypatch, tmp_path=tmp_path)
+    assert (card.identity.serial, card.identity.training_reason) == ("0xdeadbeef", "an emulated drive")
+    assert (disk.identity.serial, disk.identity.training_reason) == ("SCSI-1", None)
 
 
 def test_a_machine_without_lsblk_says_so() -> None:

@@ -16,6 +16,7 @@ from wipe_agent.certificate import Bundle, Report, Trust, verify
 from wipe_agent.certificate.bundle import read_file
 from wipe_agent.certificate.strict import MAX_BYTES
 from wipe_agent.certificate.times import read_time
+from wipe_agent.cli.planning import wish_of
 from wipe_agent.errors import BadUsage, CertificateRefused, DoesNotVerify, Unreadable, WrongPassphrase, WrongSerial
 from wipe_agent.journal import parse
 
@@ -77,7 +78,10 @@ def media_list(chosen: Namespace, _: Screen) -> Answer:
         sentences.extend(f"    not to be wiped: {refusal}" for refusal in drive.refusals)
         if identity.training:
             sentences.append(f"    {identity.training_reason}: TRAINING only")
-    return {"media": [drive.as_dict() for drive in drives]}, sentences or ["No drives."], 0
+    hiding = [one.says for one in media.controllers() if not one.resolved] if not chosen.image else []
+    sentences.extend(f"Not resolved: {one}" for one in hiding)
+    found = {"media": [drive.as_dict() for drive in drives], "unresolved_controllers": hiding}
+    return found, sentences or ["No drives."], 0
 
 
 def orders(chosen: Namespace, _: Screen) -> Answer:
@@ -119,9 +123,11 @@ def wipe(chosen: Namespace, screen: Screen) -> Answer:
         operator=chosen.operator or os.environ.get("WIPE_AGENT_OPERATOR") or getpass.getuser(),
         image=chosen.image,
         start_over=chosen.start_over,
+        wish=wish_of(chosen),
         progress=jobs.Progress(step=screen.step, at=screen.at, note=screen.note),
     )
-    sentences = [f"{done.serial or done.medium} is wiped: {done.size} bytes overwritten and all read back as zero."]
+    what = f"{done.technique}, {done.level}, {done.evidence_class}"
+    sentences = [f"{done.serial or done.medium} is wiped ({what}): {done.size} bytes, all read back as zero."]
     if done.again:
         sentences = [
             f"{done.serial or done.medium} was wiped already and read back at {_minute(done.after['at'])}.",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from wipe_agent import __version__
-from wipe_agent.cli import commands
+from wipe_agent.cli import commands, planning
 from wipe_agent.errors import BadUsage
 from wipe_agent.jobs.destroying import TECHNIQUES
 
@@ -41,6 +41,8 @@ def parser() -> argparse.ArgumentParser:
     media.add_argument("--image", action="append", default=[], type=Path, metavar="FILE", help="describe an image file")
     media.set_defaults(run=commands.media_list)
 
+    _add_plan(all_.add_parser("plan", parents=[common], help="say how a drive would be wiped, and why"))
+
     orders = all_.add_parser("orders", parents=[common], help="fetch the centre's work orders and check them")
     orders.add_argument("--offline", action="store_true", help="list those that are here already")
     orders.set_defaults(run=commands.orders)
@@ -72,7 +74,20 @@ def _add_wipe(wipe: argparse.ArgumentParser) -> None:
     wipe.add_argument("--confirm-serial", metavar="SERIAL", help="the typed serial, where nobody can type")
     wipe.add_argument("--operator", metavar="NAME", help="who does it (else WIPE_AGENT_OPERATOR, else the user's name)")
     wipe.add_argument("--start-over", action="store_true", help="begin at the first byte, whatever the journal says")
+    planning.add_wishes(wipe)
     wipe.set_defaults(run=commands.wipe)
+
+
+def _add_plan(plan: argparse.ArgumentParser) -> None:
+    plan.add_argument("--target", required=True, type=Path, metavar="PATH", help="drive or image; it is only looked at")
+    plan.add_argument("--image", action="store_true", help="the target is an image file (practice)")
+    plan.add_argument(
+        "--policy", default="market", metavar="NAME", help="market, nist, r2v3, gb46864, or a policy file"
+    )
+    plan.add_argument("--method", metavar="NAME", help="ask about this method instead of the best")
+    plan.add_argument("--kind", metavar="KIND", help="kind of medium, where it is another than the drive seems to be")
+    plan.add_argument("--level", action="append", metavar="LEVEL", help="only these levels: clear, purge (repeatable)")
+    plan.set_defaults(run=planning.plan)
 
 
 def _add_certify(certify: argparse.ArgumentParser) -> None:

@@ -7,6 +7,7 @@ from these journals and from nothing else. Each may be killed anywhere and run a
 from wipe_agent.jobs.certifying import Certified, certify
 from wipe_agent.jobs.destroying import record_destroyed, said_of
 from wipe_agent.jobs.orders import Order, OrderMedium, keep_orders, kept_orders, load_order
+from wipe_agent.jobs.planning import Wish, drive_at
 from wipe_agent.jobs.story import MediumStory, decided_certificate, journal_path, read_story
 from wipe_agent.jobs.wiping import Progress, Wiped, wipe
 
@@ -17,8 +18,10 @@ __all__ = [
     "OrderMedium",
     "Progress",
     "Wiped",
+    "Wish",
     "certify",
     "decided_certificate",
+    "drive_at",
     "journal_path",
     "keep_orders",
     "kept_orders",

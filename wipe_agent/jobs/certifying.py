@@ -23,6 +23,7 @@ from wipe_agent.certificate import Bundle, certificate_statement, digest_multiba
 from wipe_agent.certificate.statement import MediumLine
 from wipe_agent.certificate.times import read_time
 from wipe_agent.errors import JournalDamaged, NotComplete, WouldNotVerify
+from wipe_agent.jobs import commanding
 from wipe_agent.jobs.orders import Order, OrderMedium, accreditations, load_order
 from wipe_agent.jobs.story import MediumStory, decided_certificate, journal_path, open_journal, read_story
 from wipe_agent.jobs.wiping import TOOL, why_not_wiped
@@ -127,7 +128,7 @@ def _line(medium: OrderMedium, story: MediumStory) -> MediumLine:
         size_bytes=identity.size,
         level=attempt.planned["level"],
         technique=attempt.planned["technique"],
-        evidence_class="full-read",
+        evidence_class=attempt.planned.get("evidence_class", "full-read"),
         tool=attempt.planned["tool"],
         tool_version=attempt.planned["tool_version"],
         started=read_time(attempt.started),
@@ -138,6 +139,7 @@ def _line(medium: OrderMedium, story: MediumStory) -> MediumLine:
         operator=attempt.planned["operator"],
         validator=None,
         verification_method=(
+            f"{commanding.said_by_drive(attempt)}"
             "Every byte read back and compared with zero; file systems and files searched for. "
             f"Recognised before the wipe: {sum(before.values())}, after it: 0."
         ),

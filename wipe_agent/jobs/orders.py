@@ -121,22 +121,34 @@ def require_accredited(home: keys.Home, medium: OrderMedium, level: str, now: da
 
     Said before the work: hours of wiping that nobody may certify help nobody. Signatures are judged by `certify`.
     """
+    if level in accredited_levels(home, medium, now):
+        return
+    raise OrderRefused(
+        f"No accreditation here covers {level} of a {medium.kind} by this station today.",
+        next_step="Run wipe-agent orders; if it stays so, the medium goes to a centre that is accredited.",
+    )
+
+
+def accredited_levels(home: keys.Home, medium: OrderMedium, now: datetime) -> frozenset[str]:
+    """The levels (clear, purge, destroy) that this station is accredited for today with a medium of this kind.
+
+    Those of one accreditation, for a certificate rests on one: that which covers most. Raises StateUnusable.
+    """
     method = keys.load_station(home).verification_method
+    best: frozenset[str] = frozenset()
     for text, _ in accreditations(home):
         try:
             document = read(text.encode(), what="accreditation")
             scope = document["credentialSubject"]["conformityAssessment"][0]["accreditationScope"]
             begins, ends = read_time(document["validFrom"]), read_time(document["validUntil"])
             listed = {key["id"] for key in scope["keys"]}
-            covered = medium.kind in scope["mediaKinds"] and level in scope["methods"] and method in listed
+            covered = medium.kind in scope["mediaKinds"] and method in listed
+            levels = frozenset(str(level) for level in scope["methods"])
         except (KeyError, TypeError, ValueError, IndexError) as error:
             raise StateUnusable("A kept accreditation cannot be read; fetch orders again.") from error
-        if covered and begins - CLOCKS <= now <= ends:
-            return
-    raise OrderRefused(
-        f"No accreditation here covers {level} of a {medium.kind} by this station today.",
-        next_step="Run wipe-agent orders; if it stays so, the medium goes to a centre that is accredited.",
-    )
+        if covered and begins - CLOCKS <= now <= ends and len(levels) > len(best):
+            best = levels
+    return best
 
 
 def load_order(home: keys.Home, code: str) -> Order:

@@ -5,7 +5,10 @@ The journal of a medium lies at `journals/ORDER/MEDIUM.journal`. Its lines, in t
     opened                              order, medium, training
     planned                             an attempt begins: identity of the drive, method, operator
     surveyed                            what was recognised before the first byte changed
-    started  progress*  (resumed progress*)*  written       the overwrite, with checkpoints
+    started
+    spread  commanded  answered*  obeyed                    a drive command: the pattern before it, what the drive said,
+                                        and how much of the pattern was left; only where one was planned
+    progress*  (resumed progress*)*  written                the overwrite, with checkpoints
     checking  checked                   the full read, from the start each time
     finished | failed                   the end of the attempt: wiped, not wiped, or why it broke off
     destroyed                           the other end of a medium: what two people saw
@@ -22,6 +25,9 @@ from wipe_agent.journal import Journal, Line, parse
 from wipe_agent.keys import Home
 from wipe_agent.media import Identity
 
+DRIVE_EVENTS = ("spread", "commanded", "answered", "obeyed", "observed")
+"""What the drive itself was told and said; `commanding` makes sense of it."""
+
 
 @dataclass
 class Attempt:
@@ -35,6 +41,7 @@ class Attempt:
     started: str | None = None
     written: str | None = None
     checked: Line | None = None
+    drive: list[Line] = field(default_factory=list)
     result: str | None = None
     reason: str = ""
 
@@ -152,6 +159,8 @@ def _take_step(attempt: Attempt, event: str, line: Line) -> None:
         attempt.done, attempt.bad_blocks = line["done"], line["bad_blocks"]
     elif event == "checked":
         attempt.checked = line
+    elif event in DRIVE_EVENTS:
+        attempt.drive.append(line)
     elif event == "finished":
         attempt.result, attempt.reason = line["result"], line["reason"]
     elif event == "failed":

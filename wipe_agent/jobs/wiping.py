@@ -1,4 +1,4 @@
-"""Wipe one medium of an order: note it, do it, check it, note that.
+"""Wipe one medium of an order: plan it, note it, do it, check it, note that.
 
 The journal is on disk before the first byte changes and at every checkpoint. Killed anywhere, the same command
 goes on where the journal stands, after it has made sure that it is still the same drive. An attempt that ended in
@@ -24,11 +24,13 @@ from wipe_agent.errors import (
     WriteFailed,
     WrongSerial,
 )
-from wipe_agent.jobs.orders import Order, OrderMedium, load_order, require_accredited
+from wipe_agent.jobs import commanding, planning
+from wipe_agent.jobs.orders import Order, OrderMedium, load_order
 from wipe_agent.jobs.people import person
+from wipe_agent.jobs.planning import Wish
 from wipe_agent.jobs.story import Attempt, MediumStory, decided_certificate, journal_path, open_journal, read_story
-from wipe_agent.journal import Journal, set_aside
-from wipe_agent.media import Identity, Target
+from wipe_agent.journal import Journal, Line, set_aside
+from wipe_agent.media import Identity, Runner, Target
 
 TOOL = "wipe-agent"
 
@@ -56,6 +58,10 @@ class Wiped:
     again: bool = False
     before: dict[str, Any] = field(default_factory=dict)
     after: dict[str, Any] = field(default_factory=dict)
+    technique: str = ""
+    level: str = ""
+    evidence_class: str = ""
+    why: str = ""
 
 
 def wipe(
@@ -68,20 +74,24 @@ def wipe(
     operator: str,
     image: bool = False,
     start_over: bool = False,
+    wish: Wish | None = None,
+    run: Runner | None = None,
     progress: Progress | None = None,
     now: datetime | None = None,
 ) -> Wiped:
-    """Overwrite the drive at `target_path`, the medium `medium_named` of the order, and read it all back.
+    """Wipe the drive at `target_path`, the medium `medium_named` of the order, as planned, and read it all back.
 
-    `typed` is asked for the serial that the operator types. Raises NotWiped when the drive was not fully overwritten
-    or something is left on it, and an error in words for each thing refused; then nothing on the drive changed.
+    `typed` is asked for the serial that the operator types. `wish` holds for a new attempt; one that is gone on with
+    keeps what it was planned with. `run` asks the tools; a replay makes it a rehearsal, which never counts. Raises
+    NotWiped when the drive was not fully wiped or something is left on it, and an error in words for each thing
+    refused; then nothing on the drive changed.
     """
     progress = progress or Progress()
     operator = person(operator, "operator")
     check.self_test()
     order = load_order(home, order_code)
     medium = order.medium(medium_named)
-    method = methods.choose(medium.kind)
+    wish, run = wish or Wish(), run or media.SystemRunner()
     with media.open_target(target_path, image=image) as target:
         _require_right_drive(order, medium, target.identity)
         _require_typed(typed, medium, target)
@@ -95,14 +105,23 @@ def wipe(
                 return _result(order, medium, story, resumed_at=None, again=True)
             _require_not_ended(home, order, medium, story)
             resumed_at = _prepare(
-                home, journal, story, order, medium, target, method, operator, start_over, now or datetime.now(UTC)
+                home, journal, story, order, medium, target, wish, run, operator, start_over, now or datetime.now(UTC)
             )
             story = read_story(journal.lines, journal.path.name)
-            _carry_out(journal, story, target, progress)
+            if resumed_at is None:
+                _say_plan(medium, story.attempts[-1].planned, progress)
+            _carry_out(journal, story, target, progress, run, wish)
             story = read_story(journal.lines, journal.path.name)
             if not story.wiped:
                 raise NotWiped(f"{medium.name_to_type} is not wiped: {story.attempts[-1].reason}")
             return _result(order, medium, story, resumed_at=resumed_at)
+
+
+def _say_plan(medium: OrderMedium, planned: Line, progress: Progress) -> None:
+    progress.note(planned["why"])
+    gate = methods.POLICIES["market"]
+    if not gate.admits(medium.kind, planned["level"], planned["evidence_class"]):
+        progress.note(f"Take care: {gate.title} does not admit this, so the device will not be cleared by it.")
 
 
 def _require_right_drive(order: Order, medium: OrderMedium, identity: Identity) -> None:
@@ -163,7 +182,8 @@ def _prepare(
     order: Order,
     medium: OrderMedium,
     target: Target,
-    method: methods.Method,
+    wish: Wish,
+    run: Runner,
     operator: str,
     start_over: bool,
     now: datetime,
@@ -180,7 +200,9 @@ def _prepare(
             next_step="Destroy it (wipe-agent certify --destroyed SERIAL ...), or try once more with --start-over.",
         )
     order.require_open(now)
-    require_accredited(home, medium, method.level, now)
+    facts = planning.look(target.path, target.identity, run)
+    host = planning.host_of(order, facts, in_device=wish.in_device)
+    chosen = planning.plan_for(home, medium, story, facts, wish, now)
     if story.opened is None:
         journal.append("opened", order=order.id, medium=medium.id, serial=medium.serial, training=order.training)
     journal.append(
@@ -189,25 +211,26 @@ def _prepare(
         identity=target.identity.as_dict(),
         path=str(target.path),
         direct=target.direct,
-        technique=method.technique,
-        level=method.level,
-        exclusions=list(method.exclusions[medium.kind]),
         operator=operator,
         tool=TOOL,
         tool_version=__version__,
+        **planning.planned_facts(chosen, facts, host, run),
     )
     return None
 
 
-def _carry_out(journal: Journal, story: MediumStory, target: Target, progress: Progress) -> None:
+def _carry_out(
+    journal: Journal, story: MediumStory, target: Target, progress: Progress, run: Runner, wish: Wish
+) -> None:
     attempt = story.attempts[-1]
     try:
         if attempt.phase == "planned":
             _look_before(journal, attempt, target, progress)
         if attempt.phase != "written":
-            _overwrite(journal, attempt, target, progress)
+            _change(journal, attempt, target, progress, run, wish)
         if attempt.checked is None:
             _check(journal, target, progress)
+            commanding.observe_after(journal, attempt, target, run)
     except (WriteFailed, DeviceChanged) as error:
         journal.append("failed", reason=error.message)
         raise
@@ -225,6 +248,21 @@ def _look_before(journal: Journal, attempt: Attempt, target: Target, progress: P
         )
         journal.append("surveyed", **seen.as_facts())
     journal.append("started")
+
+
+def _change(journal: Journal, attempt: Attempt, target: Target, progress: Progress, run: Runner, wish: Wish) -> None:
+    """The drive's own command where one was planned, then the overwrite, unless the command was planned alone."""
+    if commanding.needs_command(attempt):
+        progress.step(f"the drive sanitises itself ({commanding.planned_method(attempt).name})", target.size)
+        commanding.command_drive(journal, attempt, target, run, psid=wish.psid, progress=progress.at)
+    refused = commanding.why_not_obeyed(attempt)
+    if refused and commanding.planned_method(attempt).how == "command":
+        journal.append("finished", result="not wiped", reason=refused)
+        raise NotWiped(f"The medium is not wiped. {refused}")
+    if commanding.planned_method(attempt).how == "command" and not attempt.planned["settle"]:
+        journal.append("written", done=target.size, bad_blocks=0)
+        return
+    _overwrite(journal, attempt, target, progress)
 
 
 def _overwrite(journal: Journal, attempt: Attempt, target: Target, progress: Progress) -> None:
@@ -260,6 +298,8 @@ def _finish(journal: Journal) -> None:
 def why_not_wiped(attempt: Attempt) -> str | None:
     """Why an attempt cannot stand as a wipe, as a sentence; None if it can."""
     size = attempt.identity.size
+    if (refused := commanding.why_not_obeyed(attempt)) is not None:
+        return refused
     if attempt.written is None or attempt.done != size:
         return f"Only {attempt.done} of {size} bytes were overwritten."
     if attempt.bad_blocks:
@@ -293,4 +333,8 @@ def _result(
         again=again,
         before=(attempt.surveyed or {}).get("found", {}),
         after=attempt.checked or {},
+        technique=attempt.planned["technique"],
+        level=attempt.planned["level"],
+        evidence_class=attempt.planned.get("evidence_class", "full-read"),
+        why=attempt.planned.get("why", ""),
     )

@@ -6,7 +6,33 @@ in practice only: what comes of it is always training.
 """
 
 from wipe_agent.media.drives import Drive, describe_image, list_drives
+from wipe_agent.media.facts import Facts, Health, Hidden, Security
+from wipe_agent.media.host import absence_refused, controllers, observe
 from wipe_agent.media.identity import Identity, clean
+from wipe_agent.media.probe import bus_of, probe
+from wipe_agent.media.runner import Ran, Replay, Runner, SystemRunner
 from wipe_agent.media.target import Target, buffer, open_target
 
-__all__ = ["Drive", "Identity", "Target", "buffer", "clean", "describe_image", "list_drives", "open_target"]
+__all__ = [
+    "Drive",
+    "Facts",
+    "Health",
+    "Hidden",
+    "Identity",
+    "Ran",
+    "Replay",
+    "Runner",
+    "Security",
+    "SystemRunner",
+    "Target",
+    "absence_refused",
+    "buffer",
+    "bus_of",
+    "clean",
+    "controllers",
+    "describe_image",
+    "list_drives",
+    "observe",
+    "open_target",
+    "probe",
+]

@@ -113,12 +113,14 @@ def _same_place(one: os.stat_result, other: os.stat_result) -> bool:
 def _drive(node: dict[str, Any], mounted: dict[str, str], run: Run, above: str | None = None) -> Drive:
     """`above` is the loop device that asks on its own behalf, and does not count as standing on this drive."""
     name = node["kname"]
-    model, vendor = clean(node.get("model")), clean(node.get("vendor"))
+    # Memory cards and eMMC have a name where other drives have a model.
+    card = sysfs(name, "device/name") if name.startswith("mmcblk") else None
+    model, vendor = clean(node.get("model")) or card, clean(node.get("vendor"))
     identity = Identity(
         target="block",
         model=model,
-        serial=clean(node.get("serial")) or _sysfs(name, "device/serial"),
-        wwn=clean(node.get("wwn")) or _sysfs(name, "wwid") or _sysfs(name, "device/wwid"),
+        serial=clean(node.get("serial")) or sysfs(name, "device/serial") or _unit_serial(name) or _usb_serial(name),
+        wwn=clean(node.get("wwn")) or sysfs(name, "wwid") or sysfs(name, "device/wwid"),
         size=int(node["size"] or 0),
         transport=node.get("tran"),
         anchor=_loop_anchor(name),
@@ -129,6 +131,8 @@ def _drive(node: dict[str, Any], mounted: dict[str, str], run: Run, above: str |
 
 def _refusals(node: dict[str, Any], mounted: dict[str, str], above: str | None) -> Iterator[str]:
     kind, name = node["type"], node["kname"]
+    if name.startswith("mmcblk") and ("boot" in name or "rpmb" in name):
+        yield "it is a boot or replay-protected area of an eMMC; name the whole drive"
     if kind == "part":
         yield "it is a part of a drive; only whole drives are wiped"
     elif kind not in ("disk", "loop"):
@@ -216,8 +220,31 @@ def _loop_anchor(name: str) -> str | None:
     return f"{behind.st_dev}:{behind.st_ino}" if behind else None
 
 
-def _sysfs(name: str, fact: str) -> str | None:
+def sysfs(name: str, fact: str) -> str | None:
+    """A fact that the kernel keeps about a block device, cleaned; None where it keeps none."""
+    return _text_of(SYS / "class/block" / name / fact)
+
+
+def _unit_serial(name: str) -> str | None:
+    """The unit serial number page (VPD 0x80, SPC-5 7.7.19), where no udev has read it for us: 4 bytes, then text."""
     try:
-        return clean((SYS / "class/block" / name / fact).read_text(errors="replace"))
+        page = (SYS / "class/block" / name / "device/vpd_pg80").read_bytes()
+    except OSError:
+        return None
+    return clean(page[4:].decode("ascii", "replace"))
+
+
+def _usb_serial(name: str) -> str | None:
+    """The serial of the USB device that the drive hangs on, the nearest above it, as udev takes it too."""
+    place = Path(os.path.realpath(SYS / "class/block" / name))
+    for above in place.parents:
+        if (above / "busnum").exists():
+            return _text_of(above / "serial")
+    return None
+
+
+def _text_of(path: Path) -> str | None:
+    try:
+        return clean(path.read_text(errors="replace"))
     except OSError:
         return None

@@ -101,6 +101,10 @@ class Target:
         """
         os.fdatasync(self._cached)
 
+    def forget(self) -> None:
+        """Drop what the page cache holds of the drive: after a command of the drive's own it is out of date."""
+        os.posix_fadvise(self._cached, 0, 0, os.POSIX_FADV_DONTNEED)
+
     def check_same(self) -> None:
         """Raises DeviceChanged if the drive was swapped, cut, or replaced under the work."""
         if self.identity.target == "image":

@@ -1,51 +1,34 @@
-"""How a medium can be sanitised: a table, one entry a method (as nwipe's `method.h`).
+"""How a medium can be sanitised: a table of methods, a planner that chooses, and the drive commands themselves.
 
-This version knows one method, an overwrite with zeros of every user-addressable block. IEEE 2883-2022
-and NIST SP 800-88 Rev. 2 leave an overwrite at *clear*; what it cannot reach is listed as exclusions, which
-go onto the certificate. Phones, SIM cards and media of unknown kind have no entry: they end as destroyed.
+`plan` picks the best method that the drive can do and the policy admits, and says why. An overwrite is done here, a
+drive command by the drive itself (`carry_through`). What a method cannot reach is listed as exclusions, which go onto
+the certificate. Nothing that reports success is believed: the read-back judges.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from wipe_agent.errors import MethodRefused
+from wipe_agent.methods.answers import Answer, Command, State, carry_through
 from wipe_agent.methods.overwrite import Outcome, overwrite_zeros
+from wipe_agent.methods.planner import Plan, plan
+from wipe_agent.methods.policies import POLICIES, Policy, named
+from wipe_agent.methods.spread import Spread, left_of, write_spread
+from wipe_agent.methods.table import METHODS, Method
 
-__all__ = ["METHODS", "Method", "Outcome", "choose", "overwrite_zeros"]
-
-# Over-provisioning and remapped sectors cannot be
-# addressed by the host (NIST SP 800-88 Rev. 1, 4.7 and appendix A; IEEE 2883-2022, clause 6).
-_FLASH = ("over-provisioned and remapped flash blocks",)
-_EXCLUSIONS: dict[str, tuple[str, ...]] = {
-    "hdd": ("sectors the drive remapped", "hidden areas (HPA, DCO) were not examined"),
-    "ssd": (*_FLASH, "hidden areas (HPA, DCO) were not examined"),
-    "nvme": (*_FLASH, "other namespaces of the controller"),
-    "emmc": (*_FLASH, "RPMB", "boot partitions"),
-    "ufs": (*_FLASH, "RPMB", "boot logical units"),
-    "sd": _FLASH,
-    "usb": _FLASH,
-}
-
-
-@dataclass(frozen=True)
-class Method:
-    """One way to sanitise. `technique` is the word on the certificate."""
-
-    technique: str
-    level: str
-    passes: int
-    exclusions: dict[str, tuple[str, ...]]
-
-
-METHODS: dict[str, Method] = {
-    "overwrite-zeros": Method(technique="overwrite-zeros", level="clear", passes=1, exclusions=_EXCLUSIONS),
-}
-
-
-def choose(kind: str) -> Method:
-    """The method for a medium of this kind. Raises MethodRefused where there is none."""
-    method = METHODS["overwrite-zeros"]
-    if kind not in method.exclusions:
-        raise MethodRefused(f"A medium of kind {kind} cannot be overwritten block by block from outside.")
-    return method
+__all__ = [
+    "METHODS",
+    "POLICIES",
+    "Answer",
+    "Command",
+    "Method",
+    "Outcome",
+    "Plan",
+    "Policy",
+    "Spread",
+    "State",
+    "carry_through",
+    "left_of",
+    "named",
+    "overwrite_zeros",
+    "plan",
+    "write_spread",
+]
