@@ -85,12 +85,15 @@ def station(make_station: Callable[..., Station]) -> Station:
 
 @pytest.fixture
 def broken_off(station: Station, monkeypatch: pytest.MonkeyPatch) -> Station:
-    """A station whose wipe stopped after the second checkpoint, as if the power had gone."""
+    """A station whose wipe stopped after the second checkpoint, as if the power had gone.
+
+    The first sync is that of the control's marks.
+    """
     real, calls = Target.sync, []
 
     def sync(self: Target) -> None:
         calls.append(1)
-        if len(calls) == 3:
+        if len(calls) == 4:
             raise KeyboardInterrupt
         real(self)
 

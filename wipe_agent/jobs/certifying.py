@@ -23,6 +23,7 @@ from wipe_agent.certificate import Bundle, certificate_statement, digest_multiba
 from wipe_agent.certificate.statement import MediumLine
 from wipe_agent.certificate.times import read_time
 from wipe_agent.errors import JournalDamaged, NotComplete, WouldNotVerify
+from wipe_agent.jobs import checking
 from wipe_agent.jobs.orders import Order, OrderMedium, accreditations, load_order
 from wipe_agent.jobs.story import MediumStory, decided_certificate, journal_path, open_journal, read_story
 from wipe_agent.jobs.wiping import TOOL, why_not_wiped
@@ -116,8 +117,7 @@ def _line(medium: OrderMedium, story: MediumStory) -> MediumLine:
     reason = why_not_wiped(attempt)
     if reason or attempt.checked is None or attempt.started is None or attempt.written is None:
         raise NotComplete(f"{medium.name_to_type} is not wiped: {reason}")
-    seen, identity = attempt.checked["read_back"], attempt.identity
-    before = (attempt.surveyed or {}).get("found", {})
+    identity = attempt.identity
     return MediumLine(
         medium_id=medium.id,
         kind=medium.kind,
@@ -127,7 +127,6 @@ def _line(medium: OrderMedium, story: MediumStory) -> MediumLine:
         size_bytes=identity.size,
         level=attempt.planned["level"],
         technique=attempt.planned["technique"],
-        evidence_class="full-read",
         tool=attempt.planned["tool"],
         tool_version=attempt.planned["tool_version"],
         started=read_time(attempt.started),
@@ -137,11 +136,7 @@ def _line(medium: OrderMedium, story: MediumStory) -> MediumLine:
         bad_blocks=story.worst_bad_blocks,
         operator=attempt.planned["operator"],
         validator=None,
-        verification_method=(
-            "Every byte read back and compared with zero; file systems and files searched for. "
-            f"Recognised before the wipe: {sum(before.values())}, after it: 0."
-        ),
-        bytes_read=seen["read"],
+        **checking.evidence_of(attempt),
         manufacturer=medium.manufacturer,
     )
 

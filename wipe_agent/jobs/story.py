@@ -3,12 +3,17 @@
 The journal of a medium lies at `journals/ORDER/MEDIUM.journal`. Its lines, in the order in which they may come:
 
     opened                              order, medium, training
-    planned                             an attempt begins: identity of the drive, method, operator
+    planned                             an attempt begins: identity of the drive, method, pattern, sampling, operator
     surveyed                            what was recognised before the first byte changed
+    marking  marked                     where marks of the control go and their seed; then how many were found again
     started  progress*  (resumed progress*)*  written       the overwrite, with checkpoints
     checking  checked                   the full read, from the start each time
     finished | failed                   the end of the attempt: wiped, not wiped, or why it broke off
     destroyed                           the other end of a medium: what two people saw
+
+Times are the station's clock and may go back from one line to the next, when somebody sets it. The order of the lines
+is their order in the file, which the hashes hold; no time is ever compared to say what came first. A certificate whose
+times contradict each other does not verify and is not issued.
 """
 
 from __future__ import annotations
@@ -31,7 +36,10 @@ class Attempt:
     phase: str = "planned"
     done: int = 0
     bad_blocks: int = 0
+    bad_at: list[list[int]] = field(default_factory=list)
     surveyed: Line | None = None
+    marking: Line | None = None
+    marked: Line | None = None
     started: str | None = None
     written: str | None = None
     checked: Line | None = None
@@ -82,6 +90,8 @@ class MediumStory:
             return "wiped and read back"
         if self.last.result is not None:
             return f"{self.last.result}: {self.last.reason}"
+        if self.last.phase == "planned" and self.last.marking is not None:
+            return "planned, marks of the control planted, nothing else overwritten yet"
         return {
             "planned": "planned, nothing overwritten yet",
             "started": f"broken off after {self.last.done} bytes were overwritten",
@@ -145,11 +155,15 @@ def _take_step(attempt: Attempt, event: str, line: Line) -> None:
         attempt.surveyed = line
     elif event == "started":
         attempt.phase, attempt.started = "started", line["at"]
-    elif event == "progress":
+    elif event == "marking":
+        attempt.marking = line
+    elif event == "marked":
+        attempt.marked = line
+    elif event in ("progress", "written"):
+        if event == "written":
+            attempt.phase, attempt.written = "written", line["at"]
         attempt.done, attempt.bad_blocks = line["done"], line["bad_blocks"]
-    elif event == "written":
-        attempt.phase, attempt.written = "written", line["at"]
-        attempt.done, attempt.bad_blocks = line["done"], line["bad_blocks"]
+        attempt.bad_at = [list(one) for one in line.get("bad_at", [])]
     elif event == "checked":
         attempt.checked = line
     elif event == "finished":

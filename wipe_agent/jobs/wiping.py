@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from wipe_agent.errors import (
     WriteFailed,
     WrongSerial,
 )
+from wipe_agent.jobs import checking
 from wipe_agent.jobs.orders import Order, OrderMedium, load_order, require_accredited
 from wipe_agent.jobs.people import person
 from wipe_agent.jobs.story import Attempt, MediumStory, decided_certificate, journal_path, open_journal, read_story
@@ -68,12 +69,16 @@ def wipe(
     operator: str,
     image: bool = False,
     start_over: bool = False,
+    stream: bool = False,
+    sampling: tuple[int, int] | None = None,
     progress: Progress | None = None,
     now: datetime | None = None,
 ) -> Wiped:
     """Overwrite the drive at `target_path`, the medium `medium_named` of the order, and read it all back.
 
-    `typed` is asked for the serial that the operator types. Raises NotWiped when the drive was not fully overwritten
+    `typed` is asked for the serial that the operator types. `stream` overwrites with a random stream instead of zeros;
+    `sampling` (share and confidence, per million) checks samples instead of everything. Both hold for a new attempt;
+    one that is gone on with keeps what it was planned with. Raises NotWiped when the drive was not fully overwritten
     or something is left on it, and an error in words for each thing refused; then nothing on the drive changed.
     """
     progress = progress or Progress()
@@ -81,7 +86,8 @@ def wipe(
     check.self_test()
     order = load_order(home, order_code)
     medium = order.medium(medium_named)
-    method = methods.choose(medium.kind)
+    method = methods.choose(medium.kind, stream=stream)
+    how = checking.plan(order, medium, stream=stream, sampling=sampling)
     with media.open_target(target_path, image=image) as target:
         _require_right_drive(order, medium, target.identity)
         _require_typed(typed, medium, target)
@@ -95,7 +101,7 @@ def wipe(
                 return _result(order, medium, story, resumed_at=None, again=True)
             _require_not_ended(home, order, medium, story)
             resumed_at = _prepare(
-                home, journal, story, order, medium, target, method, operator, start_over, now or datetime.now(UTC)
+                home, journal, story, order, medium, target, method, how, operator, start_over, now or datetime.now(UTC)
             )
             story = read_story(journal.lines, journal.path.name)
             _carry_out(journal, story, target, progress)
@@ -164,6 +170,7 @@ def _prepare(
     medium: OrderMedium,
     target: Target,
     method: methods.Method,
+    how: dict[str, Any],
     operator: str,
     start_over: bool,
     now: datetime,
@@ -195,6 +202,7 @@ def _prepare(
         operator=operator,
         tool=TOOL,
         tool_version=__version__,
+        **how,
     )
     return None
 
@@ -207,7 +215,7 @@ def _carry_out(journal: Journal, story: MediumStory, target: Target, progress: P
         if attempt.phase != "written":
             _overwrite(journal, attempt, target, progress)
         if attempt.checked is None:
-            _check(journal, target, progress)
+            checking.look_after(journal, attempt, target, progress.step, progress.at)
     except (WriteFailed, DeviceChanged) as error:
         journal.append("failed", reason=error.message)
         raise
@@ -224,30 +232,21 @@ def _look_before(journal: Journal, attempt: Attempt, target: Target, progress: P
             progress=lambda looked, of: progress.at(target.size * looked // of if of else target.size),
         )
         journal.append("surveyed", **seen.as_facts())
+    checking.plant_marks(journal, attempt, target)
     journal.append("started")
 
 
 def _overwrite(journal: Journal, attempt: Attempt, target: Target, progress: Progress) -> None:
-    progress.step("overwriting with zeros", target.size)
-    outcome = methods.overwrite_zeros(
+    pattern = checking.pattern_of(attempt)
+    progress.step(f"overwriting with {'zeros' if pattern.kind == 'zeros' else 'a random stream'}", target.size)
+    outcome = methods.overwrite_with(
         target,
-        start=attempt.done,
-        bad_blocks=attempt.bad_blocks,
-        checkpoint=lambda so_far: journal.append("progress", done=so_far.done, bad_blocks=so_far.bad_blocks),
+        pattern,
+        methods.Outcome(attempt.done, attempt.bad_blocks, attempt.bad_at),
+        checkpoint=lambda so_far: journal.append("progress", **asdict(so_far)),
         progress=progress.at,
     )
-    journal.append("written", done=outcome.done, bad_blocks=outcome.bad_blocks)
-
-
-def _check(journal: Journal, target: Target, progress: Progress) -> None:
-    """Read everything back from the first byte, also when an earlier read-back was broken off."""
-    journal.append("checking", planted_and_found=check.self_test())
-    progress.step("reading everything back", target.size)
-    seen = check.read_back(target, progress=progress.at)
-    left = check.residue(target)
-    journal.append(
-        "checked", direct=target.direct, clean=seen.clean and left["clean"], read_back=seen.as_facts(), residue=left
-    )
+    journal.append("written", **asdict(outcome))
 
 
 def _finish(journal: Journal) -> None:
@@ -265,17 +264,7 @@ def why_not_wiped(attempt: Attempt) -> str | None:
     if attempt.bad_blocks:
         share = attempt.bad_blocks * 4096 * 100 / size
         return f"{attempt.bad_blocks} blocks of 4 KiB did not take the overwrite ({share:.4f} % of the drive)."
-    if attempt.checked is None or attempt.checked["read_back"]["read"] != size:
-        return "It was not read back in full."
-    seen = attempt.checked["read_back"]
-    if seen["unreadable_blocks"]:
-        return f"{seen['unreadable_blocks']} blocks of 4 KiB could not be read back."
-    if seen["differing_blocks"]:
-        where = ", ".join(str(place) for place in seen["examples"][:3])
-        return f"{seen['differing_blocks']} blocks of 4 KiB are not zero after the overwrite (first at byte {where})."
-    if attempt.checked["clean"] is not True:
-        return "A file system or file was still recognised after the overwrite."
-    return None
+    return checking.why_not_clean(attempt)
 
 
 def _result(

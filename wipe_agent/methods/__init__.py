@@ -1,7 +1,7 @@
 """How a medium can be sanitised: a table, one entry a method (as nwipe's `method.h`).
 
-This version knows one method, an overwrite with zeros of every user-addressable block. IEEE 2883-2022
-and NIST SP 800-88 Rev. 2 leave an overwrite at *clear*; what it cannot reach is listed as exclusions, which
+This version knows one method, an overwrite of every user-addressable block, with zeros or with a random stream. IEEE
+2883-2022 and NIST SP 800-88 Rev. 2 leave an overwrite at *clear*; what it cannot reach is listed as exclusions, which
 go onto the certificate. Phones, SIM cards and media of unknown kind have no entry: they end as destroyed.
 """
 
@@ -10,9 +10,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from wipe_agent.errors import MethodRefused
-from wipe_agent.methods.overwrite import Outcome, overwrite_zeros
+from wipe_agent.methods.overwrite import Outcome, overwrite_with, overwrite_zeros
+from wipe_agent.methods.stream import ZEROS, Pattern, new_stream, pattern_from
 
-__all__ = ["METHODS", "Method", "Outcome", "choose", "overwrite_zeros"]
+__all__ = [
+    "METHODS",
+    "ZEROS",
+    "Method",
+    "Outcome",
+    "Pattern",
+    "choose",
+    "new_stream",
+    "overwrite_with",
+    "overwrite_zeros",
+    "pattern_from",
+]
 
 # Over-provisioning and remapped sectors cannot be
 # addressed by the host (NIST SP 800-88 Rev. 1, 4.7 and appendix A; IEEE 2883-2022, clause 6).
@@ -40,12 +52,13 @@ class Method:
 
 METHODS: dict[str, Method] = {
     "overwrite-zeros": Method(technique="overwrite-zeros", level="clear", passes=1, exclusions=_EXCLUSIONS),
+    "overwrite-stream": Method(technique="overwrite-aes-ctr", level="clear", passes=1, exclusions=_EXCLUSIONS),
 }
 
 
-def choose(kind: str) -> Method:
-    """The method for a medium of this kind. Raises MethodRefused where there is none."""
-    method = METHODS["overwrite-zeros"]
+def choose(kind: str, *, stream: bool = False) -> Method:
+    """The method for a medium of this kind, with zeros or a random stream. Raises MethodRefused if there is none."""
+    method = METHODS["overwrite-stream" if stream else "overwrite-zeros"]
     if kind not in method.exclusions:
         raise MethodRefused(f"A medium of kind {kind} cannot be overwritten block by block from outside.")
     return method
