@@ -16,6 +16,7 @@ from wipe_agent.certificate import Bundle, Report, Trust, verify
 from wipe_agent.certificate.bundle import read_file
 from wipe_agent.certificate.strict import MAX_BYTES
 from wipe_agent.certificate.times import read_time
+from wipe_agent.cli import residue
 from wipe_agent.errors import BadUsage, CertificateRefused, DoesNotVerify, Unreadable, WrongPassphrase, WrongSerial
 from wipe_agent.journal import parse
 
@@ -119,9 +120,11 @@ def wipe(chosen: Namespace, screen: Screen) -> Answer:
         operator=chosen.operator or os.environ.get("WIPE_AGENT_OPERATOR") or getpass.getuser(),
         image=chosen.image,
         start_over=chosen.start_over,
+        stream=chosen.stream,
+        sampling=residue.sampling_of(chosen),
         progress=jobs.Progress(step=screen.step, at=screen.at, note=screen.note),
     )
-    sentences = [f"{done.serial or done.medium} is wiped: {done.size} bytes overwritten and all read back as zero."]
+    sentences = [residue.wiped_in_words(done)]
     if done.again:
         sentences = [
             f"{done.serial or done.medium} was wiped already and read back at {_minute(done.after['at'])}.",

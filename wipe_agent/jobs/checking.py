@@ -68,6 +68,8 @@ def look_after(
     journal.append(
         "checked",
         direct=target.direct,
+        pattern=pattern_of(attempt).kind,
+        samples=sample.samples if sample else None,
         clean=seen.clean and left["clean"] and not marks,
         read_back=seen.as_facts(),
         residue=left,
