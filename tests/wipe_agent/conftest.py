@@ -26,7 +26,9 @@ class Station:
     world: World
     image: Path
 
-    def wipe(self, **more: Any) -> jobs.Wiped:
+    def wipe(self, *, stream: bool = False, **more: Any) -> jobs.Wiped:
+        if stream:
+            more["wish"] = jobs.Wish(method="overwrite-stream")
         words: dict[str, Any] = {
             "order_code": "WO-1",
             "target_path": self.image,
@@ -85,12 +87,15 @@ def station(make_station: Callable[..., Station]) -> Station:
 
 @pytest.fixture
 def broken_off(station: Station, monkeypatch: pytest.MonkeyPatch) -> Station:
-    """A station whose wipe stopped after the second checkpoint, as if the power had gone."""
+    """A station whose wipe stopped after the second checkpoint, as if the power had gone.
+
+    The first sync is that of the control's marks.
+    """
     real, calls = Target.sync, []
 
     def sync(self: Target) -> None:
         calls.append(1)
-        if len(calls) == 3:
+        if len(calls) == 4:
             raise KeyboardInterrupt
         real(self)
 

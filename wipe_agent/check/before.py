@@ -12,7 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from wipe_agent.check import signatures, tools
+from wipe_agent.check import carving, signatures, tools
+from wipe_agent.check.blockmap import BlockMap
+from wipe_agent.check.looks import look_of
 from wipe_agent.check.readback import BLOCK, differing_blocks
 from wipe_agent.check.signatures import Found
 from wipe_agent.media import Target, buffer
@@ -31,10 +33,12 @@ class Survey:
 
     whole: bool
     seed: int
+    map: BlockMap
     looked: int = 0
     used_blocks: int = 0
     unreadable: int = 0
     found: list[Found] = field(default_factory=list)
+    carved: list[Found] = field(default_factory=list)
     tools: dict[str, list[str]] = field(default_factory=dict)
 
     def as_facts(self) -> dict[str, Any]:
@@ -45,7 +49,9 @@ class Survey:
             "used_blocks": self.used_blocks,
             "unreadable_pieces": self.unreadable,
             "found": signatures.tally(self.found),
+            "carved": signatures.tally(self.carved),
             "tools": self.tools,
+            "map": self.map.as_facts(),
         }
 
 
@@ -56,7 +62,7 @@ def survey(
 
     `progress` is told the bytes looked at and how many there are to look at.
     """
-    result = Survey(target.size <= WHOLE_UP_TO, seed)
+    result = Survey(target.size <= WHOLE_UP_TO, seed, BlockMap(target.size))
     memory = buffer(PIECE)
     places = _places(target.size, seed)
     passed, whole = 0, sum(length for _, length in places)
@@ -68,11 +74,21 @@ def survey(
             target.read_into(piece, offset)
         except OSError:
             result.unreadable += 1
+            result.map.note(offset, length, "unreadable")
             continue
         result.looked += length
-        result.used_blocks += len(differing_blocks(piece, 0))
+        result.map.note(offset, length, "zero")
+        used = differing_blocks(piece, 0)
+        if not used:
+            continue
+        result.used_blocks += len(used)
+        for place in used:
+            # One block of each cell tells what the map shows; all of them would take longer than the reading.
+            if not result.map.knows(offset + place):
+                result.map.note(offset + place, 1, look_of(piece[place : place + BLOCK]))
         if len(result.found) < _MOST_KEPT:
             result.found += signatures.files_in(piece, offset)
+            result.carved += carving.carve(piece, offset)
     progress(passed, whole)
     result.found += file_systems(target)
     result.tools = tools.signatures_on(target.path, run)

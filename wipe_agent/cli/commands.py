@@ -16,6 +16,7 @@ from wipe_agent.certificate import Bundle, Report, Trust, verify
 from wipe_agent.certificate.bundle import read_file
 from wipe_agent.certificate.strict import MAX_BYTES
 from wipe_agent.certificate.times import read_time
+from wipe_agent.cli import residue
 from wipe_agent.cli.planning import wish_of
 from wipe_agent.errors import BadUsage, CertificateRefused, DoesNotVerify, Unreadable, WrongPassphrase, WrongSerial
 from wipe_agent.journal import parse
@@ -124,10 +125,10 @@ def wipe(chosen: Namespace, screen: Screen) -> Answer:
         image=chosen.image,
         start_over=chosen.start_over,
         wish=wish_of(chosen),
+        sampling=residue.sampling_of(chosen),
         progress=jobs.Progress(step=screen.step, at=screen.at, note=screen.note),
     )
-    what = f"{done.technique}, {done.level}, {done.evidence_class}"
-    sentences = [f"{done.serial or done.medium} is wiped ({what}): {done.size} bytes, all read back as zero."]
+    sentences = [residue.wiped_in_words(done)]
     if done.again:
         sentences = [
             f"{done.serial or done.medium} was wiped already and read back at {_minute(done.after['at'])}.",

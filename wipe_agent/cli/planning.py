@@ -60,7 +60,8 @@ def add_wishes(parser: argparse.ArgumentParser) -> None:
 
 def wish_of(chosen: Namespace) -> jobs.Wish:
     """What the options ask for."""
-    return jobs.Wish(chosen.policy, chosen.method, chosen.psid, chosen.in_device)
+    method = chosen.method or ("overwrite-stream" if chosen.stream else None)
+    return jobs.Wish(chosen.policy, method, chosen.psid, chosen.in_device)
 
 
 def _sentences(drive: media.Drive, facts: media.Facts, best: methods.Plan) -> list[str]:

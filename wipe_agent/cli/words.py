@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from wipe_agent import __version__
-from wipe_agent.cli import commands, planning
+from wipe_agent.cli import commands, planning, residue
 from wipe_agent.errors import BadUsage
 from wipe_agent.jobs.destroying import TECHNIQUES
 
@@ -48,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
     orders.set_defaults(run=commands.orders)
 
     _add_wipe(all_.add_parser("wipe", parents=[common], help="overwrite a drive, read everything back, look for rests"))
+    residue.add_map(all_.add_parser("map", parents=[common], help="draw what was seen on a medium, before and after"))
     _add_certify(all_.add_parser("certify", parents=[common], help="issue the certificate of an order"))
 
     sync = all_.add_parser("sync", parents=[common], help="send certificates until a receipt comes back")
@@ -75,6 +76,7 @@ def _add_wipe(wipe: argparse.ArgumentParser) -> None:
     wipe.add_argument("--operator", metavar="NAME", help="who does it (else WIPE_AGENT_OPERATOR, else the user's name)")
     wipe.add_argument("--start-over", action="store_true", help="begin at the first byte, whatever the journal says")
     planning.add_wishes(wipe)
+    residue.add_options(wipe)
     wipe.set_defaults(run=commands.wipe)
 
 

@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -23,9 +24,9 @@ from wipe_agent.certificate import Bundle, certificate_statement, digest_multiba
 from wipe_agent.certificate.statement import MediumLine
 from wipe_agent.certificate.times import read_time
 from wipe_agent.errors import JournalDamaged, NotComplete, WouldNotVerify
-from wipe_agent.jobs import commanding
+from wipe_agent.jobs import checking, commanding
 from wipe_agent.jobs.orders import Order, OrderMedium, accreditations, load_order
-from wipe_agent.jobs.story import MediumStory, decided_certificate, journal_path, open_journal, read_story
+from wipe_agent.jobs.story import Attempt, MediumStory, decided_certificate, journal_path, open_journal, read_story
 from wipe_agent.jobs.wiping import TOOL, why_not_wiped
 from wipe_agent.journal import Journal, Line
 
@@ -117,8 +118,7 @@ def _line(medium: OrderMedium, story: MediumStory) -> MediumLine:
     reason = why_not_wiped(attempt)
     if reason or attempt.checked is None or attempt.started is None or attempt.written is None:
         raise NotComplete(f"{medium.name_to_type} is not wiped: {reason}")
-    seen, identity = attempt.checked["read_back"], attempt.identity
-    before = (attempt.surveyed or {}).get("found", {})
+    identity = attempt.identity
     return MediumLine(
         medium_id=medium.id,
         kind=medium.kind,
@@ -128,7 +128,6 @@ def _line(medium: OrderMedium, story: MediumStory) -> MediumLine:
         size_bytes=identity.size,
         level=attempt.planned["level"],
         technique=attempt.planned["technique"],
-        evidence_class=attempt.planned.get("evidence_class", "full-read"),
         tool=attempt.planned["tool"],
         tool_version=attempt.planned["tool_version"],
         started=read_time(attempt.started),
@@ -138,14 +137,18 @@ def _line(medium: OrderMedium, story: MediumStory) -> MediumLine:
         bad_blocks=story.worst_bad_blocks,
         operator=attempt.planned["operator"],
         validator=None,
-        verification_method=(
-            f"{commanding.said_by_drive(attempt)}"
-            "Every byte read back and compared with zero; file systems and files searched for. "
-            f"Recognised before the wipe: {sum(before.values())}, after it: 0."
-        ),
-        bytes_read=seen["read"],
+        **_evidence(attempt),
         manufacturer=medium.manufacturer,
     )
+
+
+def _evidence(attempt: Attempt) -> dict[str, Any]:
+    """What was checked, and before it what the drive said of its own command; a command alone is the drive's word."""
+    seen = checking.evidence_of(attempt)
+    seen["verification_method"] = commanding.said_by_drive(attempt) + seen["verification_method"]
+    if commanding.planned_method(attempt).how == "command" and not attempt.planned["settle"]:
+        seen["evidence_class"] = "device-reported"
+    return seen
 
 
 def _destroyed_line(medium: OrderMedium, story: MediumStory, line: Line) -> MediumLine:

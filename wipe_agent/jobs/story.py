@@ -3,8 +3,9 @@
 The journal of a medium lies at `journals/ORDER/MEDIUM.journal`. Its lines, in the order in which they may come:
 
     opened                              order, medium, training
-    planned                             an attempt begins: identity of the drive, method, operator
+    planned                             an attempt begins: identity of the drive, method, pattern, sampling, operator
     surveyed                            what was recognised before the first byte changed
+    marking  marked                     where marks of the control go and their seed; then how many were found again
     started
     spread  commanded  answered*  obeyed                    a drive command: the pattern before it, what the drive said,
                                         and how much of the pattern was left; only where one was planned
@@ -12,6 +13,10 @@ The journal of a medium lies at `journals/ORDER/MEDIUM.journal`. Its lines, in t
     checking  checked                   the full read, from the start each time
     finished | failed                   the end of the attempt: wiped, not wiped, or why it broke off
     destroyed                           the other end of a medium: what two people saw
+
+Times are the station's clock and may go back from one line to the next, when somebody sets it. The order of the lines
+is their order in the file, which the hashes hold; no time is ever compared to say what came first. A certificate whose
+times contradict each other does not verify and is not issued.
 """
 
 from __future__ import annotations
@@ -37,7 +42,10 @@ class Attempt:
     phase: str = "planned"
     done: int = 0
     bad_blocks: int = 0
+    bad_at: list[list[int]] = field(default_factory=list)
     surveyed: Line | None = None
+    marking: Line | None = None
+    marked: Line | None = None
     started: str | None = None
     written: str | None = None
     checked: Line | None = None
@@ -89,6 +97,8 @@ class MediumStory:
             return "wiped and read back"
         if self.last.result is not None:
             return f"{self.last.result}: {self.last.reason}"
+        if self.last.phase == "planned" and self.last.marking is not None:
+            return "planned, marks of the control planted, nothing else overwritten yet"
         return {
             "planned": "planned, nothing overwritten yet",
             "started": f"broken off after {self.last.done} bytes were overwritten",
@@ -144,21 +154,23 @@ def _take(story: MediumStory, line: Line) -> None:
         _take_step(story.last, event, line)
 
 
+# What was seen or planted, each kept as the line that says so.
+_LOOKS = ("surveyed", "marking", "marked", "checked")
+
+
 def _take_step(attempt: Attempt, event: str, line: Line) -> None:
     """A step of the running attempt."""
     if attempt.result is not None:
         raise JournalDamaged(f"“{event}” comes after the end of the attempt")
-    if event == "surveyed":
-        attempt.surveyed = line
+    if event in _LOOKS:
+        setattr(attempt, event, line)
     elif event == "started":
         attempt.phase, attempt.started = "started", line["at"]
-    elif event == "progress":
+    elif event in ("progress", "written"):
+        if event == "written":
+            attempt.phase, attempt.written = "written", line["at"]
         attempt.done, attempt.bad_blocks = line["done"], line["bad_blocks"]
-    elif event == "written":
-        attempt.phase, attempt.written = "written", line["at"]
-        attempt.done, attempt.bad_blocks = line["done"], line["bad_blocks"]
-    elif event == "checked":
-        attempt.checked = line
+        attempt.bad_at = [list(one) for one in line.get("bad_at", [])]
     elif event in DRIVE_EVENTS:
         attempt.drive.append(line)
     elif event == "finished":

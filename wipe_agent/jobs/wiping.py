@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from wipe_agent.errors import (
     WriteFailed,
     WrongSerial,
 )
-from wipe_agent.jobs import commanding, planning
+from wipe_agent.jobs import checking, commanding, planning
 from wipe_agent.jobs.orders import Order, OrderMedium, load_order
 from wipe_agent.jobs.people import person
 from wipe_agent.jobs.planning import Wish
@@ -75,16 +75,18 @@ def wipe(
     image: bool = False,
     start_over: bool = False,
     wish: Wish | None = None,
+    sampling: tuple[int, int] | None = None,
     run: Runner | None = None,
     progress: Progress | None = None,
     now: datetime | None = None,
 ) -> Wiped:
     """Wipe the drive at `target_path`, the medium `medium_named` of the order, as planned, and read it all back.
 
-    `typed` is asked for the serial that the operator types. `wish` holds for a new attempt; one that is gone on with
-    keeps what it was planned with. `run` asks the tools; a replay makes it a rehearsal, which never counts. Raises
-    NotWiped when the drive was not fully wiped or something is left on it, and an error in words for each thing
-    refused; then nothing on the drive changed.
+    `typed` is asked for the serial that the operator types. `wish` and `sampling` (share and confidence per million;
+    samples are then read back instead of everything) hold for a new attempt; one that is gone on with keeps what it was
+    planned with. `run` asks the tools; a replay makes it a rehearsal, which never counts. Raises NotWiped when the
+    drive was not fully wiped or something is left on it, and an error in words for each thing refused; then nothing on
+    the drive changed.
     """
     progress = progress or Progress()
     operator = person(operator, "operator")
@@ -105,7 +107,18 @@ def wipe(
                 return _result(order, medium, story, resumed_at=None, again=True)
             _require_not_ended(home, order, medium, story)
             resumed_at = _prepare(
-                home, journal, story, order, medium, target, wish, run, operator, start_over, now or datetime.now(UTC)
+                home,
+                journal,
+                story,
+                order,
+                medium,
+                target,
+                wish,
+                sampling,
+                run,
+                operator,
+                start_over,
+                now or datetime.now(UTC),
             )
             story = read_story(journal.lines, journal.path.name)
             if resumed_at is None:
@@ -183,6 +196,7 @@ def _prepare(
     medium: OrderMedium,
     target: Target,
     wish: Wish,
+    sampling: tuple[int, int] | None,
     run: Runner,
     operator: str,
     start_over: bool,
@@ -215,6 +229,7 @@ def _prepare(
         tool=TOOL,
         tool_version=__version__,
         **planning.planned_facts(chosen, facts, host, run),
+        **checking.plan(order, medium, stream=chosen.method.name == "overwrite-stream", sampling=sampling),
     )
     return None
 
@@ -229,7 +244,7 @@ def _carry_out(
         if attempt.phase != "written":
             _change(journal, attempt, target, progress, run, wish)
         if attempt.checked is None:
-            _check(journal, target, progress)
+            checking.look_after(journal, attempt, target, progress.step, progress.at)
             commanding.observe_after(journal, attempt, target, run)
     except (WriteFailed, DeviceChanged) as error:
         journal.append("failed", reason=error.message)
@@ -247,6 +262,7 @@ def _look_before(journal: Journal, attempt: Attempt, target: Target, progress: P
             progress=lambda looked, of: progress.at(target.size * looked // of if of else target.size),
         )
         journal.append("surveyed", **seen.as_facts())
+    checking.plant_marks(journal, attempt, target)
     journal.append("started")
 
 
@@ -266,26 +282,16 @@ def _change(journal: Journal, attempt: Attempt, target: Target, progress: Progre
 
 
 def _overwrite(journal: Journal, attempt: Attempt, target: Target, progress: Progress) -> None:
-    progress.step("overwriting with zeros", target.size)
-    outcome = methods.overwrite_zeros(
+    pattern = checking.pattern_of(attempt)
+    progress.step(f"overwriting with {'zeros' if pattern.kind == 'zeros' else 'a random stream'}", target.size)
+    outcome = methods.overwrite_with(
         target,
-        start=attempt.done,
-        bad_blocks=attempt.bad_blocks,
-        checkpoint=lambda so_far: journal.append("progress", done=so_far.done, bad_blocks=so_far.bad_blocks),
+        pattern,
+        methods.Outcome(attempt.done, attempt.bad_blocks, attempt.bad_at),
+        checkpoint=lambda so_far: journal.append("progress", **asdict(so_far)),
         progress=progress.at,
     )
-    journal.append("written", done=outcome.done, bad_blocks=outcome.bad_blocks)
-
-
-def _check(journal: Journal, target: Target, progress: Progress) -> None:
-    """Read everything back from the first byte, also when an earlier read-back was broken off."""
-    journal.append("checking", planted_and_found=check.self_test())
-    progress.step("reading everything back", target.size)
-    seen = check.read_back(target, progress=progress.at)
-    left = check.residue(target)
-    journal.append(
-        "checked", direct=target.direct, clean=seen.clean and left["clean"], read_back=seen.as_facts(), residue=left
-    )
+    journal.append("written", **asdict(outcome))
 
 
 def _finish(journal: Journal) -> None:
@@ -305,17 +311,7 @@ def why_not_wiped(attempt: Attempt) -> str | None:
     if attempt.bad_blocks:
         share = attempt.bad_blocks * 4096 * 100 / size
         return f"{attempt.bad_blocks} blocks of 4 KiB did not take the overwrite ({share:.4f} % of the drive)."
-    if attempt.checked is None or attempt.checked["read_back"]["read"] != size:
-        return "It was not read back in full."
-    seen = attempt.checked["read_back"]
-    if seen["unreadable_blocks"]:
-        return f"{seen['unreadable_blocks']} blocks of 4 KiB could not be read back."
-    if seen["differing_blocks"]:
-        where = ", ".join(str(place) for place in seen["examples"][:3])
-        return f"{seen['differing_blocks']} blocks of 4 KiB are not zero after the overwrite (first at byte {where})."
-    if attempt.checked["clean"] is not True:
-        return "A file system or file was still recognised after the overwrite."
-    return None
+    return checking.why_not_clean(attempt)
 
 
 def _result(

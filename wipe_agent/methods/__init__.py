@@ -8,19 +8,22 @@ the certificate. Nothing that reports success is believed: the read-back judges.
 from __future__ import annotations
 
 from wipe_agent.methods.answers import Answer, Command, State, carry_through
-from wipe_agent.methods.overwrite import Outcome, overwrite_zeros
+from wipe_agent.methods.overwrite import Outcome, overwrite_with, overwrite_zeros
 from wipe_agent.methods.planner import Plan, plan
 from wipe_agent.methods.policies import POLICIES, Policy, named
 from wipe_agent.methods.spread import Spread, left_of, write_spread
+from wipe_agent.methods.stream import ZEROS, Pattern, new_stream, pattern_from
 from wipe_agent.methods.table import METHODS, Method
 
 __all__ = [
     "METHODS",
     "POLICIES",
+    "ZEROS",
     "Answer",
     "Command",
     "Method",
     "Outcome",
+    "Pattern",
     "Plan",
     "Policy",
     "Spread",
@@ -28,7 +31,10 @@ __all__ = [
     "carry_through",
     "left_of",
     "named",
+    "new_stream",
+    "overwrite_with",
     "overwrite_zeros",
+    "pattern_from",
     "plan",
     "write_spread",
 ]

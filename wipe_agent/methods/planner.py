@@ -51,7 +51,6 @@ def plan(
     *,
     levels: Collection[str] = ("clear", "purge"),
     wanted: str | None = None,
-    can_stream: bool = False,
 ) -> Plan:
     """The plan for a medium of `kind` (the certificate's word) on the drive of `facts`.
 
@@ -69,7 +68,7 @@ def plan(
     why_not: dict[str, str] = {}
     possible: list[tuple[Method, str, str]] = []
     for method in METHODS.values():
-        reason = _cannot(method, facts, kind, policy, levels, can_stream)
+        reason = _cannot(method, facts, kind, policy, levels)
         evidence = None if reason else _best_evidence(method, kind, policy)
         if reason or evidence is None:
             why_not[method.name] = reason or _not_admitted(method, kind, policy)
@@ -96,9 +95,7 @@ def plan(
     )
 
 
-def _cannot(
-    method: Method, facts: Facts, kind: str, policy: Policy, levels: Collection[str], can_stream: bool
-) -> str | None:
+def _cannot(method: Method, facts: Facts, kind: str, policy: Policy, levels: Collection[str]) -> str | None:
     """Why the drive, the centre or the policy rules the method out, as a sentence; None if nothing does."""
     if method.how == "destroy":
         return "It is what is left when nothing else counts."
@@ -110,8 +107,6 @@ def _cannot(
         return reason
     if method.how == "command" and (reason := _drive_cannot(method, facts)):
         return reason
-    if method.name == "overwrite-stream" and not can_stream:
-        return "This installation has no random stream."
     if policy.passes.get(kind, 1) > 1 and method.passes < policy.passes[kind]:
         return f"The policy wants {policy.passes[kind]} passes on a medium of kind {kind}; this method makes fewer."
     if method.levels[kind] not in levels:
