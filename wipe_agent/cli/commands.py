@@ -247,14 +247,15 @@ def _order(home: keys.Home, order: jobs.Order) -> dict[str, Any]:
                 "kind": medium.kind,
                 "model": medium.model,
                 "serial": medium.serial,
-                "state": _state(home, order.code, medium.id),
+                "state": medium_state(home, order.code, medium.id),
             }
             for medium in order.media
         ],
     }
 
 
-def _state(home: keys.Home, order_code: str, medium_id: str) -> str:
+def medium_state(home: keys.Home, order_code: str, medium_id: str) -> str:
+    """Where a medium stands by its journal, in words. Raises JournalDamaged."""
     path = jobs.journal_path(home, order_code, medium_id)
     if not path.exists():
         return "not begun"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
@@ -59,7 +61,53 @@ def parser() -> argparse.ArgumentParser:
     verify.add_argument("--training", action="store_true", help="admit certificates made for practice")
     verify.add_argument("--at", metavar="TIME", help="judge as of this time, such as 2026-01-31T12:00:00Z")
     verify.set_defaults(run=commands.verify_bundle)
+
+    _add_paper(all_, common)
     return top
+
+
+def _later(module: str, command: str) -> Callable[[argparse.Namespace, commands.Screen], commands.Answer]:
+    """A command whose module is loaded when it runs: drawing pages takes libraries that no other command waits for."""
+
+    def run(chosen: argparse.Namespace, screen: commands.Screen) -> commands.Answer:
+        answer: commands.Answer = getattr(import_module(f"wipe_agent.cli.{module}"), command)(chosen, screen)
+        return answer
+
+    return run
+
+
+def _add_paper(all_: argparse._SubParsersAction[_Parser], common: _Parser) -> None:
+    """report, summary and labels."""
+    judged = _Parser(add_help=False, parents=[common])
+    judged.add_argument("bundle", nargs="*", type=Path, metavar="BUNDLE", help="folders or .zips of certificates")
+    judged.add_argument("--trust", type=Path, metavar="FILE", help="trust file; else the one pinned at enrolment")
+    judged.add_argument("--training", action="store_true", help="admit certificates made for practice")
+    judged.add_argument("--at", metavar="TIME", help="judge as of this time, such as 2026-01-31T12:00:00Z")
+    judged.add_argument("--market", metavar="URL", help="the address that the codes lead to; else the marketplace's")
+    judged.add_argument(
+        "--font", action="append", default=[], type=Path, metavar="FILE", help="a .ttf or .otf for further letters"
+    )
+
+    report = all_.add_parser("report", parents=[judged], help="the PDF of each certificate that verifies")
+    report.add_argument("--order", metavar="CODE", help="the certificate of this order, made on this station")
+    report.add_argument("--output", type=Path, default=Path(), metavar="PLACE", help="folder, or a .pdf for one")
+    report.add_argument("--evidence", action="store_true", help="an archive of the evidence beside it")
+    report.set_defaults(run=_later("paper", "report_certificates"))
+
+    summary = all_.add_parser("summary", parents=[judged], help="a batch on one page, and as CSV")
+    summary.add_argument("--station", action="store_true", help="everything on this station, open orders too")
+    summary.add_argument("--pdf", type=Path, metavar="FILE", help="where the page goes")
+    summary.add_argument("--csv", type=Path, metavar="FILE", help="where the lines go")
+    summary.add_argument("--title", default="", help="a heading, such as the customer's name")
+    summary.set_defaults(run=_later("paper", "summarise"))
+
+    labels = all_.add_parser("labels", parents=[judged], help="labels with codes, for devices and media")
+    labels.add_argument("--order", metavar="CODE", help="labels for the bench, before the wipe")
+    labels.add_argument("--output", type=Path, default=Path("labels.pdf"), metavar="FILE", help="where they go")
+    labels.add_argument("--single", action="store_true", help="one label of 62 x 29 mm a page, for a label printer")
+    labels.add_argument("--first", type=int, default=1, metavar="N", help="the first free place on a used sheet")
+    labels.add_argument("--device-only", action="store_true", help="no labels for the media")
+    labels.set_defaults(run=_later("paper", "print_labels"))
 
 
 def _add_wipe(wipe: argparse.ArgumentParser) -> None:
