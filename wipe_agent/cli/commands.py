@@ -51,8 +51,9 @@ def enrol(chosen: Namespace, _: Screen) -> Answer:
     """Make this machine a station."""
     home = _home()
     name = chosen.name or platform.node() or "station"
-    secret = _passphrase(new=not home.key_file.exists())
-    done = sync.enrol(home, market=chosen.market, code=chosen.code, name=name, passphrase=secret)
+    place = _token_place(chosen)
+    secret = _passphrase(new=place is None and not home.key_file.exists(), pin=place is not None)
+    done = sync.enrol(home, market=chosen.market, code=chosen.code, name=name, passphrase=secret, token=place)
     found = {**asdict(done.station), "trust_fingerprint": done.trust_fingerprint}
     found["clock_off_seconds"] = done.clock_off_seconds
     sentences = [
@@ -282,13 +283,23 @@ def _trust(chosen: Namespace) -> Trust | None:
     return keys.load_trust(home) if home.trust_file.exists() else None
 
 
-def _passphrase(*, new: bool = False) -> str:
+def _token_place(chosen: Namespace) -> keys.TokenPlace | None:
+    """The token that is to hold the key, if one is named."""
+    if chosen.token is None and chosen.pkcs11_module is None:
+        return None
+    if chosen.token is None or chosen.pkcs11_module is None:
+        raise BadUsage("A token is named by two options.", next_step="Give --token LABEL and --pkcs11-module FILE.")
+    return keys.TokenPlace(str(chosen.pkcs11_module), chosen.token, chosen.token_key)
+
+
+def _passphrase(*, new: bool = False, pin: bool = False) -> str:
     given = os.environ.get("WIPE_AGENT_PASSPHRASE")
     if given is not None:
         return given
     if not sys.stdin.isatty():
         raise WrongPassphrase("Nobody is here to type the passphrase.", next_step="Set WIPE_AGENT_PASSPHRASE.")
-    said = getpass.getpass("Passphrase of this station: ")
+    pin = pin or keys.in_token(keys.Home.from_environment())
+    said = getpass.getpass("PIN of this station's token: " if pin else "Passphrase of this station: ")
     if new and said != getpass.getpass("Once more: "):
         raise WrongPassphrase("The two passphrases differ.")
     return said

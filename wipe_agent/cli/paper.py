@@ -18,6 +18,7 @@ from wipe_agent.certificate.times import read_time
 from wipe_agent.cli.commands import Answer, Screen, medium_state
 from wipe_agent.errors import BadUsage, DoesNotVerify, NotComplete, Unreadable
 from wipe_agent.report import Judged, OpenOrder, Proven, RawFile
+from wipe_agent.sync import queue
 
 
 def report_certificates(chosen: Namespace, _: Screen) -> Answer:
@@ -55,12 +56,7 @@ def summarise(chosen: Namespace, _: Screen) -> Answer:
     still_open: list[OpenOrder] = []
     if chosen.station:
         home = _home()
-        bundles += [
-            path
-            for place in (home.outbox, home.sent, home.refused)
-            for path in sorted(place.iterdir())
-            if path.is_dir() and not path.name.startswith(".")
-        ]
+        bundles += [path for place in (home.outbox, home.sent, home.refused) for path in queue.bundles(place)]
         still_open = _open_media(home)
     if not bundles and not still_open:
         raise BadUsage("There is nothing to summarise.", next_step="Name bundles, or --station for what lies here.")

@@ -37,6 +37,9 @@ def parser() -> argparse.ArgumentParser:
     enrol.add_argument("--market", required=True, metavar="URL", help="address of the marketplace")
     enrol.add_argument("--code", required=True, help="the centre's one-time code")
     enrol.add_argument("--name", default="", help="a name for this station")
+    enrol.add_argument("--token", metavar="LABEL", help="keep the station's key in this PKCS #11 token")
+    enrol.add_argument("--pkcs11-module", type=Path, metavar="FILE", help="the token's module, a .so file")
+    enrol.add_argument("--token-key", default="wipe-agent", metavar="NAME", help="the key's name in the token")
     enrol.set_defaults(run=commands.enrol)
 
     media = all_.add_parser("media", parents=[common], help="list the drives, and which must not be wiped")
@@ -63,7 +66,30 @@ def parser() -> argparse.ArgumentParser:
     verify.set_defaults(run=commands.verify_bundle)
 
     _add_paper(all_, common)
+    _add_station(all_, common)
     return top
+
+
+def _add_station(all_: argparse._SubParsersAction[_Parser], common: _Parser) -> None:
+    """doctor, status, check and import-snapshot."""
+    doctor = all_.add_parser("doctor", parents=[common], help="what is missing on this machine, and how to install it")
+    doctor.add_argument("--verify-only", action="store_true", help="for an installation that only verifies and prints")
+    doctor.set_defaults(run=_later("station", "examine"))
+
+    status = all_.add_parser("status", parents=[common], help="what waits here: orders, certificates, refusals")
+    status.set_defaults(run=_later("station", "status"))
+
+    check = all_.add_parser("check", parents=[common], help="read a drive in full and say what is on it; only reads")
+    check.add_argument("--target", required=True, type=Path, metavar="PATH", help="whole drive, or image")
+    check.add_argument("--image", action="store_true", help="the target is an image file")
+    check.set_defaults(run=_later("station", "check_drive"))
+
+    snapshot = all_.add_parser(
+        "import-snapshot", parents=[common], help="keep an eReuse Workbench snapshot as evidence"
+    )
+    snapshot.add_argument("file", type=Path, metavar="FILE", help="the snapshot, a .json file")
+    snapshot.add_argument("--order", required=True, metavar="CODE", help="the work order of that computer")
+    snapshot.set_defaults(run=_later("station", "import_snapshot"))
 
 
 def _later(module: str, command: str) -> Callable[[argparse.Namespace, commands.Screen], commands.Answer]:

@@ -3,7 +3,8 @@
 The folder (`WIPE_AGENT_HOME`, else `~/.local/share/wipe-agent`) belongs to one user alone. The Ed25519
 key lies in `station-key.json`: AES-256-GCM under a key that scrypt (RFC 7914; n=2^16, r=8, p=1, 64 MiB)
 makes of the passphrase. We do not use PKCS #8 here because OpenSSL's default writes 2,048 rounds of PBKDF2,
-which a stolen laptop would not withstand for long.
+which a stolen laptop would not withstand for long. Or the key lies in a PKCS #11 token (`token.py`),
+and the file says where.
 
 `trust.json` is pinned at enrolment and never replaced by anything that comes in a bundle or from `orders`.
 """
@@ -27,6 +28,19 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from wipe_agent import durable
 from wipe_agent.certificate import Trust
 from wipe_agent.errors import NotEnrolled, StateUnusable, WrongPassphrase
+from wipe_agent.keys import token
+from wipe_agent.keys.token import TokenPlace
+
+__all__ = [
+    "Home",
+    "Station",
+    "TokenPlace",
+    "in_token",
+    "load_key",
+    "load_station",
+    "load_trust",
+    "make_key",
+]
 
 _SCRYPT = {"n": 2**16, "r": 8, "p": 1}
 _MOST_SCRYPT_N = 2**20
@@ -140,10 +154,17 @@ def load_trust(home: Home) -> Trust:
         raise StateUnusable(f"{home.trust_file} cannot be read.") from error
 
 
-def make_key(home: Home, passphrase: str) -> Ed25519PrivateKey:
-    """Make the station's key and keep it encrypted. If one is there already (a lost answer), use it."""
+def make_key(home: Home, passphrase: str, place: TokenPlace | None = None) -> Ed25519PrivateKey:
+    """Make the station's key and keep it encrypted, or in the token at `place`, whose PIN `passphrase` then is.
+
+    If one is there already (a lost answer), use it. Raises WrongPassphrase, TokenUnusable.
+    """
     if home.key_file.exists():
         return load_key(home, passphrase)
+    if place is not None:
+        key_there = token.make(place, passphrase)
+        durable.write_file(home.key_file, token.document(place, key_there))
+        return key_there
     if not passphrase:
         raise WrongPassphrase("The passphrase is empty; the station's key would lie open.")
     key = Ed25519PrivateKey.generate()
@@ -160,10 +181,20 @@ def make_key(home: Home, passphrase: str) -> Ed25519PrivateKey:
     return key
 
 
+def in_token(home: Home) -> bool:
+    """Whether the station's key lies in a token, so that a PIN is asked for and not a passphrase."""
+    try:
+        return bool(json.loads(home.key_file.read_bytes())["format"] == token.FORMAT)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
 def load_key(home: Home, passphrase: str) -> Ed25519PrivateKey:
-    """Open the station's key. Raises NotEnrolled, WrongPassphrase or StateUnusable."""
+    """Open the station's key. Raises NotEnrolled, WrongPassphrase, StateUnusable, or TokenUnusable."""
     try:
         document = json.loads(home.key_file.read_bytes())
+        if document["format"] == token.FORMAT:
+            return token.load(document, passphrase)
         kdf = document["kdf"]
         n, r, p = int(kdf["n"]), int(kdf["r"]), int(kdf["p"])
         if not (2**14 <= n <= _MOST_SCRYPT_N and r == 8 and p == 1):
