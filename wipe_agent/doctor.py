@@ -194,7 +194,9 @@ def _station(facts: Facts) -> Iterator[Finding]:
         yield Finding("key", OK, f"The station's key lies in {where}. Whether it opens, certify and sync will say.")
     else:
         text = facts.key or "The station's key is not there."
-        yield Finding("key", MISSING, text, "Put the state folder back from its copy, or enrol a new station.")
+        yield Finding(
+            "key", MISSING, text, "Put back what is missing (a copy of the state folder, the token's software)."
+        )
     if facts.trust is None:
         text = "The trust file is absent or cannot be read."
         yield Finding("trust", MISSING, text, "Put the state folder back from its copy, or enrol a new station.")
@@ -218,6 +220,7 @@ def look(home: keys.Home, *, now: datetime | None = None) -> Facts:
     planted, problem = 0, None
     try:
         planted = check.self_test()
+        keys.self_test()
     except SelfTestFailed as error:
         problem = error.message
     exists = home.path.is_dir()
@@ -322,7 +325,10 @@ def _free(path: Path) -> int | None:
 def _key(home: keys.Home) -> str | None:
     if not home.key_file.exists():
         return None
-    return "token" if keys.in_token(home) else "file"
+    if not keys.in_token(home):
+        return "file"
+    module = keys.token_module(home)
+    return "token" if Path(module).is_file() else f"The token's module {module} is not on this machine."
 
 
 def _accredited_until(home: keys.Home) -> datetime | None:
