@@ -243,7 +243,7 @@ def test_a_batch_counts_certified_refused_and_open_apart(tmp_path: Path) -> None
     assert "2 media certified in 1 device. 1 bundle does not verify. 1 medium is still open." in said
     assert "By result: 2 clear. By evidence: 2 full-read." in said
     assert "changed-after-signing does not verify: The certificate was changed" in said
-    assert "open: hard disk, X1: order WO-9: not begun" in said
+    assert "D-9 hard disk X1 open: order WO-9: not begun" in said
     table = list(csv.DictReader(io.StringIO(report.summary_csv(found, still_open).decode("utf-8-sig"))))
     assert [row["result"] for row in table] == ["certified", "certified", "refused", "open"]
     assert (table[1]["serial"], table[1]["size_bytes"], table[1]["started"]) == (

@@ -60,8 +60,16 @@ class Canvas:
         self._pdf.add_page()
 
     def bytes(self) -> bytes:
-        """The finished document."""
-        return bytes(self._pdf.output())
+        """The finished document. Nothing can be drawn afterwards."""
+        data = bytes(self._pdf.output())
+        self.close()
+        return data
+
+    def close(self) -> None:
+        """Let go of the fonts' files."""
+        for font in self._pdf.fonts.values():
+            if isinstance(font, TTFFont):
+                font.ttfont.close()
 
     def write(
         self,

@@ -14,7 +14,8 @@ from wipe_agent.report.canvas import ALARM, GREY, INK, Canvas
 from wipe_agent.report.letters import isolated
 from wipe_agent.report.proven import Proven
 
-_LEFT, _WIDTH, _BOTTOM = 16.0, 178.0, 262.0
+_LEFT, _WIDTH, _BOTTOM = 16.0, 178.0, 276.0
+_LIMITS = 34.0  # the height of what the certificate does not say, with the line about letters
 _CODE = 36.0
 _LABEL = 27.0
 PRACTICE = "Training certificate. It was made for practice and proves nothing about a real device."
@@ -26,42 +27,44 @@ def certificate_page(proven: Proven, fonts: Sequence[Path] = ()) -> bytes:
     `fonts` are .ttf or .otf files for letters that DejaVu lacks (Chinese, Japanese, Korean, Thai and others); without
     them such a letter is written as its code point, and the page says so. Raises BadUsage for a font that is none.
     """
-    said = proven.statement
-    canvas = Canvas(
-        width=210,
-        height=297,
-        made=said.created,
-        title=f"Certificate of data sanitisation {said.device_code}",
-        fonts=fonts,
-    )
-    # The pages are laid out twice: how many there are must be known before the first is written.
-    pages = _paginate(canvas, proven)
-    for number, lines in enumerate(pages, start=1):
-        canvas.page()
-        if said.training:
-            canvas.across("TRAINING", 100)
-        y = _head(canvas, proven) if number == 1 else _short_head(canvas, proven)
-        for place, line in lines:
-            y = _medium(canvas, place, line, y)
-        if number == len(pages):
-            _limits(canvas, proven, y)
-        _foot(canvas, proven, number, len(pages))
+    # Drawn twice: how many pages there are stands on each of them.
+    rehearsal = _canvas(proven, fonts)
+    pages = _draw(rehearsal, proven, 0)
+    rehearsal.close()
+    canvas = _canvas(proven, fonts)
+    _draw(canvas, proven, pages)
     return canvas.bytes()
 
 
-def _paginate(canvas: Canvas, proven: Proven) -> list[list[tuple[int, MediumLine]]]:
-    """Which media stand on which page; the last page keeps room for what the certificate does not say."""
-    room, pages = _BOTTOM - 117.0, [[]]  # type: tuple[float, list[list[tuple[int, MediumLine]]]]
+def _canvas(proven: Proven, fonts: Sequence[Path]) -> Canvas:
+    title = f"Certificate of data sanitisation {proven.statement.device_code}"
+    return Canvas(width=210, height=297, made=proven.statement.created, title=title, fonts=fonts)
+
+
+def _draw(canvas: Canvas, proven: Proven, pages: int) -> int:
+    """Draw every page, each numbered as one of `pages`. Returns how many there are."""
+    number, y = 1, 0.0
+
+    def begin() -> None:
+        canvas.page()
+        if proven.statement.training:
+            canvas.across("TRAINING", 100)
+        _foot(canvas, proven, number, pages)
+
+    begin()
+    y = _head(canvas, proven)
     for place, line in enumerate(proven.statement.lines, start=1):
-        height = _medium_height(canvas, line)
-        if height > room and pages[-1]:
-            pages.append([])
-            room = _BOTTOM - 34.0
-        pages[-1].append((place, line))
-        room -= height
-    if room < 34.0:
-        pages.append([])
-    return pages
+        if y + _medium_height(canvas, line) > _BOTTOM:
+            number += 1
+            begin()
+            y = _short_head(canvas, proven)
+        y = _medium(canvas, place, line, y)
+    if y + _LIMITS > _BOTTOM:
+        number += 1
+        begin()
+        y = _short_head(canvas, proven)
+    _limits(canvas, proven, y)
+    return number
 
 
 def _head(canvas: Canvas, proven: Proven) -> float:

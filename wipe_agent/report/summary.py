@@ -189,16 +189,24 @@ def _table(canvas: Canvas, listed: Sequence[Row], y: float) -> float:
             for (x, width), value in zip(_PLACES, values, strict=True):
                 canvas.write(value, _LEFT + x, y, width - 1, points=7.5, most=1)
         else:
-            name = row["device"] or row["certificate"]
-            canvas.write(name, _LEFT, y, 84, points=7.5, bold=True, ink=ALARM, most=1)
-            said = "does not verify" if row["result"] == "refused" else "open"
-            about = ", ".join(part for part in (row["medium"], row["serial"]) if part)
-            text = f"{said}: {about + ': ' if about else ''}{row['reason']}"
-            canvas.write(text, _LEFT + 86, y, _WIDTH - 86, points=7.5, ink=ALARM, most=1)
+            _unfinished(canvas, row, y)
         y += 4.3
     if len(shown) > room:
         canvas.write(f"And {len(shown) - room} more lines, all in the CSV.", _LEFT, y, _WIDTH, points=8, bold=True)
     return y
+
+
+def _unfinished(canvas: Canvas, row: Row, y: float) -> None:
+    """A line for what is open, and one in the colour of alarm for what does not verify."""
+    if row["result"] == "open":
+        for (x, width), value in zip(_PLACES, (row["device"], row["medium"], row["serial"] or "–"), strict=False):
+            canvas.write(value, _LEFT + x, y, width - 1, points=7.5, most=1)
+        x = _PLACES[4][0]
+        canvas.write(f"open: {row['reason']}", _LEFT + x, y, _WIDTH - x, points=7.5, bold=True, most=1)
+        return
+    canvas.write(row["certificate"], _LEFT, y, 84, points=7.5, bold=True, ink=ALARM, most=1)
+    text = f"does not verify: {row['reason']}"
+    canvas.write(text, _LEFT + 86, y, _WIDTH - 86, points=7.5, ink=ALARM, most=1)
 
 
 def _row(**values: str) -> Row:
