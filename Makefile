@@ -1,6 +1,6 @@
 # `make` lists the targets; the work is in bin/.
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage test-machines fuzz check story drill bench reset pictures setup format lint types contracts templates lock
+.PHONY: help run test coverage test-machines fuzz check agent story drill bench reset pictures setup format lint types contracts templates lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ fuzz: ## schemathesis against the API, long and otherwise each time (N=examples 
 
 check: ## what the build runs: format, lint, types, contracts, templates, the agent alone, tests
 	@exec bin/check
+
+agent: ## the wipe agent as one file, for Debian 12's python3: var/wipe-agent
+	@exec bin/agent
 
 story: ## the journey from quote to settlement, step by step (SABOTAGE=wipe, certificate or ledger must fail)
 	@exec bin/story

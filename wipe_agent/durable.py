@@ -7,6 +7,7 @@ a power cut a file that was announced is there.
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,6 +32,28 @@ def publish_folder(path: Path, files: Mapping[str, bytes]) -> None:
         _write_new(beside / name, data)
     sync_folder(beside)
     os.rename(beside, path)
+    sync_folder(path.parent)
+
+
+def hand_out(path: Path, data: bytes) -> None:
+    """Put a file for others at `path`, in a folder that others may write to as well. Raises OSError.
+
+    The draft has a name that nobody can foresee and is made anew or not at all, so a link laid in its place is not
+    written through; readable for everybody.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{secrets.token_hex(16)}.partial")
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fchmod(handle, 0o644)
+            os.fsync(handle)
+        os.replace(beside, path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
     sync_folder(path.parent)
 
 

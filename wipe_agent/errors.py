@@ -175,6 +175,26 @@ class NotBackedUpByEvidence(AgentError):
     next_step = "Give what is missing: --technique, --particle-size-mm, --operator and --witness."
 
 
+class TokenUnusable(AgentError):
+    exit_code = 60
+    next_step = "Plug the token in and check it (pkcs11-tool --list-slots), then run the same command again."
+
+
+class NotReady(AgentError):
+    exit_code = 61
+    next_step = "Install or set what is named above, then run wipe-agent doctor again."
+
+
+class NotBlank(AgentError):
+    exit_code = 62
+    next_step = "Something is on this drive. If it should be empty, wipe it under a work order."
+
+
+class SnapshotRefused(AgentError):
+    exit_code = 63
+    next_step = "Take the snapshot again, or name the right file. Nothing was kept."
+
+
 class BadUsage(AgentError):
     exit_code = 64
     next_step = "Run: wipe-agent --help"

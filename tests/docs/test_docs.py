@@ -115,7 +115,10 @@ def test_every_command_of_the_agent_is_told() -> None:
     document = text("docs/wipe-agent.md")
     actions = parser()._actions
     commands = next(action for action in actions if isinstance(action, argparse._SubParsersAction)).choices
-    assert set(commands) == {"enrol", "media", "plan", "orders", "wipe", "map", "certify", "sync", "verify"}
+    assert set(commands) == {
+        *("enrol", "media", "plan", "orders", "wipe", "map", "certify", "sync", "verify"),
+        *("report", "summary", "labels", "doctor", "status", "check", "import-snapshot"),
+    }
     for name in commands:
         assert f"\n## {name}\n" in document, name
         assert re.search(rf"^wipe-agent {name}\b", document, re.MULTILINE), name

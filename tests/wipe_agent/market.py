@@ -33,6 +33,9 @@ class Market(ThreadingHTTPServer):
         self.code: str | None = "ENROL-1"
         self.lose = 0
         self.fail = 0
+        self.cut = 0  # so many answers end in the middle
+        self.acted = threading.Event()
+        self.hold: threading.Event | None = None  # answers wait for it after they were acted on
         self.outcome = "accepted"
         self.received: dict[str, dict[str, Any]] = {}
         self.calls: list[str] = []
@@ -126,6 +129,14 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(503, {"error": {"kind": "Busy", "message": "Later.", "field": None}})
             return
         status, answer = act(body)
+        market.acted.set()
+        if market.hold is not None:
+            market.hold.wait(30)
+        if market.cut:
+            market.cut -= 1
+            self._send(status, answer, part=0.5)
+            self.close_connection = True
+            return
         if market.lose:
             market.lose -= 1
             self.close_connection = True
@@ -135,13 +146,13 @@ class _Handler(BaseHTTPRequestHandler):
     def _body(self) -> bytes:
         return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
-    def _send(self, status: int, answer: dict[str, Any]) -> None:
+    def _send(self, status: int, answer: dict[str, Any], part: float = 1) -> None:
         data = json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        self.wfile.write(data)
+        self.wfile.write(data[: int(len(data) * part)])
 
 
 @dataclass

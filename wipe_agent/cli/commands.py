@@ -53,8 +53,9 @@ def enrol(chosen: Namespace, _: Screen) -> Answer:
     """Make this machine a station."""
     home = _home()
     name = chosen.name or platform.node() or "station"
-    secret = _passphrase(new=not home.key_file.exists())
-    done = sync.enrol(home, market=chosen.market, code=chosen.code, name=name, passphrase=secret)
+    place = _token_place(chosen)
+    secret = _passphrase(new=place is None and not home.key_file.exists(), pin=place is not None)
+    done = sync.enrol(home, market=chosen.market, code=chosen.code, name=name, passphrase=secret, token=place)
     found = {**asdict(done.station), "trust_fingerprint": done.trust_fingerprint}
     found["clock_off_seconds"] = done.clock_off_seconds
     sentences = [
@@ -254,14 +255,15 @@ def _order(home: keys.Home, order: jobs.Order) -> dict[str, Any]:
                 "kind": medium.kind,
                 "model": medium.model,
                 "serial": medium.serial,
-                "state": _state(home, order.code, medium.id),
+                "state": medium_state(home, order.code, medium.id),
             }
             for medium in order.media
         ],
     }
 
 
-def _state(home: keys.Home, order_code: str, medium_id: str) -> str:
+def medium_state(home: keys.Home, order_code: str, medium_id: str) -> str:
+    """Where a medium stands by its journal, in words. Raises JournalDamaged."""
     path = jobs.journal_path(home, order_code, medium_id)
     if not path.exists():
         return "not begun"
@@ -288,13 +290,23 @@ def _trust(chosen: Namespace) -> Trust | None:
     return keys.load_trust(home) if home.trust_file.exists() else None
 
 
-def _passphrase(*, new: bool = False) -> str:
+def _token_place(chosen: Namespace) -> keys.TokenPlace | None:
+    """The token that is to hold the key, if one is named."""
+    if chosen.token is None and chosen.pkcs11_module is None:
+        return None
+    if chosen.token is None or chosen.pkcs11_module is None:
+        raise BadUsage("A token is named by two options.", next_step="Give --token LABEL and --pkcs11-module FILE.")
+    return keys.TokenPlace(str(chosen.pkcs11_module), chosen.token, chosen.token_key)
+
+
+def _passphrase(*, new: bool = False, pin: bool = False) -> str:
     given = os.environ.get("WIPE_AGENT_PASSPHRASE")
     if given is not None:
         return given
     if not sys.stdin.isatty():
         raise WrongPassphrase("Nobody is here to type the passphrase.", next_step="Set WIPE_AGENT_PASSPHRASE.")
-    said = getpass.getpass("Passphrase of this station: ")
+    pin = pin or keys.in_token(keys.Home.from_environment())
+    said = getpass.getpass("PIN of this station's token: " if pin else "Passphrase of this station: ")
     if new and said != getpass.getpass("Once more: "):
         raise WrongPassphrase("The two passphrases differ.")
     return said

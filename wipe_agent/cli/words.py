@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import NoReturn
 
@@ -35,6 +37,9 @@ def parser() -> argparse.ArgumentParser:
     enrol.add_argument("--market", required=True, metavar="URL", help="address of the marketplace")
     enrol.add_argument("--code", required=True, help="the centre's one-time code")
     enrol.add_argument("--name", default="", help="a name for this station")
+    enrol.add_argument("--token", metavar="LABEL", help="keep the station's key in this PKCS #11 token")
+    enrol.add_argument("--pkcs11-module", type=Path, metavar="FILE", help="the token's module, a .so file")
+    enrol.add_argument("--token-key", default="wipe-agent", metavar="NAME", help="the key's name in the token")
     enrol.set_defaults(run=commands.enrol)
 
     media = all_.add_parser("media", parents=[common], help="list the drives, and which must not be wiped")
@@ -62,7 +67,76 @@ def parser() -> argparse.ArgumentParser:
     verify.add_argument("--training", action="store_true", help="admit certificates made for practice")
     verify.add_argument("--at", metavar="TIME", help="judge as of this time, such as 2026-01-31T12:00:00Z")
     verify.set_defaults(run=commands.verify_bundle)
+
+    _add_paper(all_, common)
+    _add_station(all_, common)
     return top
+
+
+def _add_station(all_: argparse._SubParsersAction[_Parser], common: _Parser) -> None:
+    """doctor, status, check and import-snapshot."""
+    doctor = all_.add_parser("doctor", parents=[common], help="what is missing on this machine, and how to install it")
+    doctor.add_argument("--verify-only", action="store_true", help="for an installation that only verifies and prints")
+    doctor.set_defaults(run=_later("station", "examine"))
+
+    status = all_.add_parser("status", parents=[common], help="what waits here: orders, certificates, refusals")
+    status.set_defaults(run=_later("station", "status"))
+
+    check = all_.add_parser("check", parents=[common], help="read a drive in full and say what is on it; only reads")
+    check.add_argument("--target", required=True, type=Path, metavar="PATH", help="whole drive, or image")
+    check.add_argument("--image", action="store_true", help="the target is an image file")
+    check.set_defaults(run=_later("station", "check_drive"))
+
+    snapshot = all_.add_parser(
+        "import-snapshot", parents=[common], help="keep an eReuse Workbench snapshot as evidence"
+    )
+    snapshot.add_argument("file", type=Path, metavar="FILE", help="the snapshot, a .json file")
+    snapshot.add_argument("--order", required=True, metavar="CODE", help="the work order of that computer")
+    snapshot.set_defaults(run=_later("station", "import_snapshot"))
+
+
+def _later(module: str, command: str) -> Callable[[argparse.Namespace, commands.Screen], commands.Answer]:
+    """A command whose module is loaded when it runs: drawing pages takes libraries that no other command waits for."""
+
+    def run(chosen: argparse.Namespace, screen: commands.Screen) -> commands.Answer:
+        answer: commands.Answer = getattr(import_module(f"wipe_agent.cli.{module}"), command)(chosen, screen)
+        return answer
+
+    return run
+
+
+def _add_paper(all_: argparse._SubParsersAction[_Parser], common: _Parser) -> None:
+    """report, summary and labels."""
+    judged = _Parser(add_help=False, parents=[common])
+    judged.add_argument("bundle", nargs="*", type=Path, metavar="BUNDLE", help="folders or .zips of certificates")
+    judged.add_argument("--trust", type=Path, metavar="FILE", help="trust file; else the one pinned at enrolment")
+    judged.add_argument("--training", action="store_true", help="admit certificates made for practice")
+    judged.add_argument("--at", metavar="TIME", help="judge as of this time, such as 2026-01-31T12:00:00Z")
+    judged.add_argument("--market", metavar="URL", help="the address that the codes lead to; else the marketplace's")
+    judged.add_argument(
+        "--font", action="append", default=[], type=Path, metavar="FILE", help="a .ttf or .otf for further letters"
+    )
+
+    report = all_.add_parser("report", parents=[judged], help="the PDF of each certificate that verifies")
+    report.add_argument("--order", metavar="CODE", help="the certificate of this order, made on this station")
+    report.add_argument("--output", type=Path, default=Path(), metavar="PLACE", help="folder, or a .pdf for one")
+    report.add_argument("--evidence", action="store_true", help="an archive of the evidence beside it")
+    report.set_defaults(run=_later("paper", "report_certificates"))
+
+    summary = all_.add_parser("summary", parents=[judged], help="a batch on one page, and as CSV")
+    summary.add_argument("--station", action="store_true", help="everything on this station, open orders too")
+    summary.add_argument("--pdf", type=Path, metavar="FILE", help="where the page goes")
+    summary.add_argument("--csv", type=Path, metavar="FILE", help="where the lines go")
+    summary.add_argument("--title", default="", help="a heading, such as the customer's name")
+    summary.set_defaults(run=_later("paper", "summarise"))
+
+    labels = all_.add_parser("labels", parents=[judged], help="labels with codes, for devices and media")
+    labels.add_argument("--order", metavar="CODE", help="labels for the bench, before the wipe")
+    labels.add_argument("--output", type=Path, default=Path("labels.pdf"), metavar="FILE", help="where they go")
+    labels.add_argument("--single", action="store_true", help="one label of 62 x 29 mm a page, for a label printer")
+    labels.add_argument("--first", type=int, default=1, metavar="N", help="the first free place on a used sheet")
+    labels.add_argument("--device-only", action="store_true", help="no labels for the media")
+    labels.set_defaults(run=_later("paper", "print_labels"))
 
 
 def _add_wipe(wipe: argparse.ArgumentParser) -> None:

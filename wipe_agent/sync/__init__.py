@@ -27,8 +27,12 @@ from wipe_agent import durable, jobs, journal, keys
 from wipe_agent.certificate import Bundle, Trust, canonical, digest_multibase, fingerprint, public_key_multibase, read
 from wipe_agent.errors import AlreadyEnrolled, BadAnswer, MarketRefused, MarketUnreachable, TargetBusy, Unreadable
 from wipe_agent.sync.calls import call
+from wipe_agent.sync.queue import Queue, bundles, look
+
+__all__ = ["TRIES", "Enrolled", "Queue", "Synced", "enrol", "fetch_orders", "look", "offer_refused_again", "send"]
 
 TRIES = 8
+_AWAY = 2  # so many calls in a row without an answer end a round
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0
 
 
@@ -53,15 +57,18 @@ class Synced:
         return [receipt for receipt in self.receipts if receipt["outcome"] == "refused"]
 
 
-def enrol(home: keys.Home, *, market: str, code: str, name: str, passphrase: str) -> Enrolled:
+def enrol(
+    home: keys.Home, *, market: str, code: str, name: str, passphrase: str, token: keys.TokenPlace | None = None
+) -> Enrolled:
     """Make the station's key, trade the centre's one-time code for an enrolment, and pin the trust file.
 
-    Raises AlreadyEnrolled, MarketRefused, MarketUnreachable. If the answer is lost, the same call uses the same key.
+    With `token` the key is made in a PKCS #11 token, and `passphrase` is its PIN. Raises AlreadyEnrolled,
+    MarketRefused, MarketUnreachable, TokenUnusable. If the answer is lost, the same call uses the same key.
     """
     if home.station_file.exists():
         raise AlreadyEnrolled(f"This station is enrolled at {keys.load_station(home).market} already.")
     market = _market_address(market)
-    key = keys.make_key(home, passphrase)
+    key = keys.make_key(home, passphrase, token)
     public = public_key_multibase(key.public_key())
     proof = key.sign(f"ewaste-enrol-v1\n{code}\n{public}".encode())
     body = {
@@ -112,26 +119,30 @@ def send(
     station, synced = keys.load_station(home), Synced()
     refused: dict[str, MarketRefused] = {}
     trouble: MarketUnreachable | BadAnswer | None = None
-    pauses = _pauses()
+    pauses, last_failed = _pauses(), ""
     with _alone(home):
         for attempt in range(tries):
-            trouble = None
-            for folder in _outbox(home):
+            trouble, in_a_row = None, 0
+            for folder in _from_after(last_failed, bundles(home.outbox)):
                 if folder.name in refused:
                     continue
                 try:
                     synced.receipts.append(_send_one(home, station, key, folder))
+                    in_a_row = 0
                 except MarketRefused as error:
                     # Asking again would not help this one, and it must not hold up the others.
                     refused[folder.name] = error
                 except (MarketUnreachable, BadAnswer) as error:
-                    trouble = error
+                    trouble, last_failed, in_a_row = error, folder.name, in_a_row + 1
                     note(f"{folder.name}: {error.message}")
+                    # After days offline the queue is long. If nobody is there, it is not asked to the end.
+                    if in_a_row == _AWAY:
+                        break
             if trouble is None:
                 break
             if attempt + 1 < tries:
                 wait(next(pauses))
-        synced.waiting = [folder.name for folder in _outbox(home)]
+        synced.waiting = [folder.name for folder in bundles(home.outbox)]
     for problem in (*refused.values(), trouble):
         if problem is not None:
             raise problem
@@ -201,8 +212,10 @@ def _receipt(answer: dict[str, Any], certificate_id: str, digest: str) -> dict[s
     return receipt
 
 
-def _outbox(home: keys.Home) -> list[Path]:
-    return sorted(path for path in home.outbox.iterdir() if path.is_dir() and not path.name.startswith("."))
+def _from_after(name: str, folders: list[Path]) -> list[Path]:
+    """Begin behind the bundle that failed last, so that none of them holds up those after it for good."""
+    later = [folder for folder in folders if folder.name > name]
+    return later + folders[: len(folders) - len(later)]
 
 
 def _pauses() -> Iterator[float]:

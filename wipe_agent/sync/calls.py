@@ -42,7 +42,11 @@ def call(
     )
     try:
         with _opener().open(request, timeout=TIMEOUT_SECONDS) as answer:
-            return _parse(answer.read(MOST_ANSWER_BYTES + 1))
+            data = answer.read(MOST_ANSWER_BYTES + 1)
+            # A bounded read gives what came and says nothing of what did not: the length that was announced does.
+            if answer.length and len(data) <= MOST_ANSWER_BYTES:
+                raise MarketUnreachable(f"{url} broke off in the middle of its answer.")
+            return _parse(data)
     except urllib.error.HTTPError as error:
         with error:
             raise _refusal(error) from error

@@ -3,7 +3,8 @@
 The folder (`WIPE_AGENT_HOME`, else `~/.local/share/wipe-agent`) belongs to one user alone. The Ed25519
 key lies in `station-key.json`: AES-256-GCM under a key that scrypt (RFC 7914; n=2^16, r=8, p=1, 64 MiB)
 makes of the passphrase. We do not use PKCS #8 here because OpenSSL's default writes 2,048 rounds of PBKDF2,
-which a stolen laptop would not withstand for long.
+which a stolen laptop would not withstand for long. Or the key lies in a PKCS #11 token (`token.py`),
+and the file says where.
 
 `trust.json` is pinned at enrolment and never replaced by anything that comes in a bundle or from `orders`.
 """
@@ -18,7 +19,7 @@ import stat
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from cryptography.exceptions import InvalidTag
+from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
@@ -26,10 +27,34 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from wipe_agent import durable
 from wipe_agent.certificate import Trust
-from wipe_agent.errors import NotEnrolled, StateUnusable, WrongPassphrase
+from wipe_agent.errors import NotEnrolled, SelfTestFailed, StateUnusable, WrongPassphrase
+from wipe_agent.keys import token
+from wipe_agent.keys.token import TokenPlace
+
+__all__ = [
+    "Home",
+    "Station",
+    "TokenPlace",
+    "in_token",
+    "load_key",
+    "load_station",
+    "load_trust",
+    "make_key",
+    "self_test",
+    "token_module",
+]
 
 _SCRYPT = {"n": 2**16, "r": 8, "p": 1}
 _MOST_SCRYPT_N = 2**20
+_KNOWN_KEY = "4ccd089b28ff96da9db6c346ec114e0f5b8a319f35aba624da8cf6ed4fb8a6fb"
+_KNOWN_SIGNATURE = (
+    "92a009a9f0d4cab8720e820b5f642540a2b27b5416503f8fb3762223ebdb69da"
+    "085ac1e43e15996e458f3613d0f11d8c387b2eaeb4302aeeb00d291612bb0c00"
+)
+_KNOWN_SCRYPT = (
+    "77d6576238657b203b19ca42c18a0497f16b4844e3074ae8dfdffa3fede21442"
+    "fcd0069ded0948f8326a753a0fc81f17e8d3e0fb2e0d3628cf35e20c38d18906"
+)
 _ABOUT = b"wipe-agent-station-key-v1"
 
 
@@ -140,10 +165,17 @@ def load_trust(home: Home) -> Trust:
         raise StateUnusable(f"{home.trust_file} cannot be read.") from error
 
 
-def make_key(home: Home, passphrase: str) -> Ed25519PrivateKey:
-    """Make the station's key and keep it encrypted. If one is there already (a lost answer), use it."""
+def make_key(home: Home, passphrase: str, place: TokenPlace | None = None) -> Ed25519PrivateKey:
+    """Make the station's key and keep it encrypted, or in the token at `place`, whose PIN `passphrase` then is.
+
+    If one is there already (a lost answer), use it. Raises WrongPassphrase, TokenUnusable.
+    """
     if home.key_file.exists():
         return load_key(home, passphrase)
+    if place is not None:
+        key_there = token.make(place, passphrase)
+        durable.write_file(home.key_file, token.document(place, key_there))
+        return key_there
     if not passphrase:
         raise WrongPassphrase("The passphrase is empty; the station's key would lie open.")
     key = Ed25519PrivateKey.generate()
@@ -160,10 +192,48 @@ def make_key(home: Home, passphrase: str) -> Ed25519PrivateKey:
     return key
 
 
+def self_test() -> None:
+    """Signing and sealing against known answers: RFC 8032 (7.1, test 2) and RFC 7914 (12). Raises SelfTestFailed.
+
+    Takes about a millisecond; run whenever the key is opened, so that a broken library signs nothing.
+    """
+    key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(_KNOWN_KEY))
+    signature = key.sign(b"\x72")
+    if signature.hex() != _KNOWN_SIGNATURE:
+        raise SelfTestFailed("The self-test's signature is not the one that RFC 8032 gives.")
+    try:
+        key.public_key().verify(signature[:-1] + bytes([signature[-1] ^ 1]), b"\x72")
+    except InvalidSignature:
+        pass
+    else:
+        raise SelfTestFailed("The self-test took a changed signature for a good one.")
+    if Scrypt(salt=b"", length=64, n=16, r=1, p=1).derive(b"").hex() != _KNOWN_SCRYPT:
+        raise SelfTestFailed("The self-test's scrypt is not the one that RFC 7914 gives.")
+
+
+def in_token(home: Home) -> bool:
+    """Whether the station's key lies in a token, so that a PIN is asked for and not a passphrase."""
+    try:
+        return bool(json.loads(home.key_file.read_bytes())["format"] == token.FORMAT)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def token_module(home: Home) -> str:
+    """Which module the token's key is used through. Raises StateUnusable."""
+    try:
+        return str(json.loads(home.key_file.read_bytes())["module"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StateUnusable(f"{home.key_file} cannot be read.") from error
+
+
 def load_key(home: Home, passphrase: str) -> Ed25519PrivateKey:
-    """Open the station's key. Raises NotEnrolled, WrongPassphrase or StateUnusable."""
+    """Open the station's key. Raises NotEnrolled, WrongPassphrase, StateUnusable, TokenUnusable or SelfTestFailed."""
+    self_test()
     try:
         document = json.loads(home.key_file.read_bytes())
+        if document["format"] == token.FORMAT:
+            return token.load(document, passphrase)
         kdf = document["kdf"]
         n, r, p = int(kdf["n"]), int(kdf["r"]), int(kdf["p"])
         if not (2**14 <= n <= _MOST_SCRYPT_N and r == 8 and p == 1):

@@ -1,0 +1,72 @@
+"""What other programs noted, taken in as evidence and never as proof of a wipe.
+
+`import_snapshot` keeps a snapshot of eReuse Workbench for an order: whose computer it is, which drives it held and how
+healthy they said they were. A snapshot is unsigned; that it speaks of an erasure is kept and counts for nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from wipe_agent import evidence, jobs
+from wipe_agent.certificate.bundle import read_file
+from wipe_agent.errors import SnapshotRefused
+from wipe_agent.foreign.careful import MOST_BYTES
+from wipe_agent.foreign.workbench import Disk, Snapshot, read_snapshot
+from wipe_agent.keys import Home
+
+__all__ = ["Disk", "Imported", "Snapshot", "import_snapshot", "read_snapshot"]
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A snapshot that was kept, and in which drives it differs from the order, as sentences."""
+
+    snapshot: Snapshot
+    kept: evidence.Kept
+    differences: tuple[str, ...]
+
+
+def import_snapshot(home: Home, *, order_code: str, path: Path) -> Imported:
+    """Read the snapshot at `path` and keep its bytes as evidence for the order.
+
+    Raises SnapshotRefused (too large, not one of the three shapes, another computer), OrderUnknown, OrderRefused. On a
+    refusal nothing is kept.
+    """
+    order = jobs.load_order(home, order_code)
+    try:
+        data = read_file(path.resolve(), MOST_BYTES, path.name)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise SnapshotRefused(f"{path} cannot be read: {error}") from error
+    snapshot = read_snapshot(data)
+    ordered = str(order.document["credentialSubject"]["device"].get("serial") or "")
+    if ordered and snapshot.serial and _folded(ordered) != _folded(snapshot.serial):
+        raise SnapshotRefused(
+            f"The snapshot is of the computer {snapshot.serial}; order {order.code} is for {ordered}.",
+            next_step="Name the snapshot of this computer, or the order of that one. Nothing was kept.",
+        )
+    about = f"snapshot of {snapshot.software}, shape {snapshot.shape}: inventory and health as that program noted it"
+    entry = evidence.keep(home, order.code, name=path.name, data=data, media_type="application/json", about=about)
+    return Imported(snapshot, entry, tuple(_differences(order, snapshot)))
+
+
+def _differences(order: jobs.Order, snapshot: Snapshot) -> list[str]:
+    ordered = {_folded(medium.serial): medium.serial for medium in order.media if medium.serial}
+    seen = {_folded(disk.serial): disk.serial for disk in snapshot.disks if disk.serial}
+    found = [
+        f"the snapshot has a drive {seen[key]} that the order does not list." for key in seen if key not in ordered
+    ]
+    found += [
+        f"the order lists {ordered[key]}, which the snapshot does not have." for key in ordered if key not in seen
+    ]
+    if not snapshot.serial:
+        found.append("the snapshot does not say which computer it is of.")
+    found += [f"{part} in the snapshot could not be read." for part in snapshot.unread]
+    if snapshot.erasures:
+        found.append(f"it speaks of {snapshot.erasures} erasures. They are not proof, and count for nothing here.")
+    return found
+
+
+def _folded(serial: str) -> str:
+    return "".join(serial.split()).casefold()
