@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 from argparse import Namespace
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Protocol, Self
@@ -18,6 +19,7 @@ from wipe_agent.certificate.strict import MAX_BYTES
 from wipe_agent.certificate.times import read_time
 from wipe_agent.errors import BadUsage, CertificateRefused, DoesNotVerify, Unreadable, WrongPassphrase, WrongSerial
 from wipe_agent.journal import parse
+from wipe_agent.stand import Row, Stand
 
 Answer = tuple[dict[str, Any], list[str], int]
 """What a command found: for machines, for people, and the exit code."""
@@ -39,6 +41,17 @@ class Screen(Protocol):
 
     def ask(self, question: str) -> str:
         """Ask the operator."""
+
+    def bench(
+        self,
+        board: Stand,
+        look: Callable[[], list[Row]],
+        *,
+        station: str,
+        wall: bool,
+        certify: Callable[[str], list[str]],
+    ) -> None:
+        """Show many drives until the operator leaves."""
 
 
 class ScreenKind(Protocol):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from wipe_agent import __version__
-from wipe_agent.cli import commands
+from wipe_agent.cli import commands, stand
 from wipe_agent.errors import BadUsage
 from wipe_agent.jobs.destroying import TECHNIQUES
 
@@ -46,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
     orders.set_defaults(run=commands.orders)
 
     _add_wipe(all_.add_parser("wipe", parents=[common], help="overwrite a drive, read everything back, look for rests"))
+    _add_stand(all_, common)
     _add_certify(all_.add_parser("certify", parents=[common], help="issue the certificate of an order"))
 
     sync = all_.add_parser("sync", parents=[common], help="send certificates until a receipt comes back")
@@ -73,6 +74,19 @@ def _add_wipe(wipe: argparse.ArgumentParser) -> None:
     wipe.add_argument("--operator", metavar="NAME", help="who does it (else WIPE_AGENT_OPERATOR, else the user's name)")
     wipe.add_argument("--start-over", action="store_true", help="begin at the first byte, whatever the journal says")
     wipe.set_defaults(run=commands.wipe)
+
+
+def _add_stand(all_: Any, common: argparse.ArgumentParser) -> None:
+    many = _Parser(add_help=False)
+    which = many.add_mutually_exclusive_group()
+    which.add_argument("--plan", type=Path, metavar="FILE", help="a JSON file that names drives and orders")
+    which.add_argument("--auto", action="store_true", help="match the drives here with the orders kept (the default)")
+    many.add_argument("--operator", metavar="NAME", help="who does it (else WIPE_AGENT_OPERATOR, else the user's name)")
+    lines = all_.add_parser("stand", parents=[common, many], help="wipe many drives at once, in plain or JSON lines")
+    lines.set_defaults(run=stand.stand)
+    bench = all_.add_parser("bench", parents=[common, many], help="wipe many drives at once, on the bench screen")
+    bench.add_argument("--wall", action="store_true", help="large type, for a screen on the wall")
+    bench.set_defaults(run=stand.bench)
 
 
 def _add_certify(certify: argparse.ArgumentParser) -> None:
