@@ -1,6 +1,6 @@
 # `make` lists the targets; the work is in bin/.
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz check story drill bench reset pictures setup format lint types contracts templates lock
+.PHONY: help run test fuzz check story drill bench reset pictures setup format lint types contracts templates lock agent-iso test-iso
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,12 @@ story: ## the journey from quote to settlement, step by step (SABOTAGE=wipe, cer
 
 drill: ## a market at work, a backup, everything lost, a restore: is it all there?
 	@exec bin/drill
+
+agent-iso: ## the bootable image of the wipe agent, from Debian packages, into var/agent-iso
+	@exec bin/agent-iso
+
+test-iso: ## boot that image in an emulated PC and wipe its disk from the bench screen (KEEP=1: the image of last time)
+	@exec bin/test-iso
 
 bench: ## the benchmark table with ratios (ONLY=name for one)
 	@exec bin/bench
