@@ -68,7 +68,7 @@ def play(bench: Bench, story: Callable[[Pilot[None]], Awaitable[None]], size: tu
 
 async def scan(pilot: Pilot[None], text: str) -> None:
     """As a barcode scanner types: quickly, and Enter at the end."""
-    await pilot.press(*text.replace(" ", "\0").replace("\0", " "), "enter")
+    await pilot.press(*text, "enter")
 
 
 def told(pilot: Pilot[None]) -> str:
@@ -125,6 +125,19 @@ def test_a_key_alone_begins_nothing_and_another_drives_serial_does_not_count(pra
         assert "No drive here has the serial 'DISK-9'" in told(pilot)
         assert not stand.busy
         assert [row.state for row in stand.rows.values()] == [State.WAITING, State.WAITING]
+
+    play(practice.bench(stand), story)
+
+
+def test_a_scanner_that_ends_with_a_line_feed_is_understood(practice: Practice) -> None:
+    stand = practice.stand(program=NOTHING_BEGINS)
+
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press(*"DISK-2", "ctrl+j")
+        assert "ALL DATA ON" in told(pilot)
+        await pilot.press("ctrl+j")  # The line feed after a carriage return.
+        assert not stand.busy
+        assert "ALL DATA ON" in told(pilot)
 
     play(practice.bench(stand), story)
 

@@ -60,6 +60,8 @@ class Bench(App[None]):
         Binding("ctrl+c", "say('leave')", priority=True),
         Binding("ctrl+q", "say('leave')", priority=True),
         Binding("escape", "say('never mind')", priority=True),
+        # What a scanner sends that ends its line with a line feed, and what was typed before the screen was there.
+        Binding("ctrl+j", "enter", priority=True),
         Binding("up", "choose(-1)", priority=True),
         Binding("down", "choose(1)", priority=True),
         # The field is the only place to be.
@@ -127,6 +129,10 @@ class Bench(App[None]):
         elif said.strip():
             self._carefully(lambda: self._scan(said))
         await self._redraw()
+
+    async def action_enter(self) -> None:
+        """As Enter does."""
+        await self.query_one("#scan", Input).action_submit()
 
     async def action_choose(self, steps: int) -> None:
         """Up or down by one drive. What was scanned for another one does not count for this."""
@@ -275,6 +281,7 @@ class Bench(App[None]):
             (states.count(State.WIPED), "wiped"),
             (sum(state in (State.NOT_WIPED, State.FAILED, State.REFUSED) for state in states), "need you"),
             (states.count(State.WAITING), "to scan"),
+            (states.count(State.ABSENT), "not here"),
         ]
         told = ", ".join(f"{count} {what}" for count, what in counts if count) or "no drives"
         clock = f"  |  {datetime.now(UTC):%H:%M} UTC" if self.size.width >= WIDE else ""

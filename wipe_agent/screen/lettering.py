@@ -11,6 +11,7 @@ from wipe_agent.stand import Row, State
 
 LOOK = {
     State.HELD: "dim",
+    State.ABSENT: "bold yellow",
     State.WAITING: "bold yellow",
     State.RUNNING: "bold cyan",
     State.PAUSING: "bold cyan",
@@ -125,6 +126,7 @@ def card(row: Row, width: int, *, chosen: bool, silent: bool) -> Text:
     shown = f"{row.share:.0f}%" if row.state is State.RUNNING and row.share is not None and not silent else None
     said = shown or {
         State.HELD: "leave",
+        State.ABSENT: "absent",
         State.WAITING: "scan",
         State.WIPED: "wiped",
         State.NOT_WIPED: "not wiped",

@@ -5,6 +5,7 @@ Everything here goes to standard error; standard output belongs to the result.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -91,6 +92,8 @@ class Terminal:
         from wipe_agent.screen.bench import Bench  # Seldom wanted, and a third of a second to load.
 
         Bench(board, look, station=station, wall=wall, certify=certify).run()
+        if os.environ.get("TERM") == "linux":  # The bare console has no second screen to come back from.
+            sys.stderr.write("\x1b[2J\x1b[H")
 
     def note(self, text: str) -> None:
         """Something the operator should know."""

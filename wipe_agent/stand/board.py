@@ -21,6 +21,7 @@ class State(StrEnum):
     """Where a drive stands, in the words that are shown. Only `WIPED` is a good end."""
 
     HELD = "not to be wiped"
+    ABSENT = "not here"
     WAITING = "scan to begin"
     RUNNING = "at work"
     PAUSING = "pausing"

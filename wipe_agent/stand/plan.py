@@ -48,14 +48,18 @@ def read_plan(path: Path, home: keys.Home) -> list[Row]:
 
 
 def survey(home: keys.Home) -> list[Row]:
-    """The drives in this machine, each with the order that means it, or with the reason why it is left alone."""
+    """The drives in this machine, each with the order that means it, or with the reason why it is left alone.
+
+    An order of several media has one certificate, so those of its media that are not here have a row too.
+    """
     orders, _ = jobs.kept_orders(home)
     open_orders = [order for order in orders if jobs.decided_certificate(home, order.code) is None]
-    rows = rows_from(media.list_drives(), open_orders)
+    rows = rows_from([drive for drive in media.list_drives() if drive.kind != "rom"], open_orders)
     for row in rows:
         if row.job is not None:
             _tell_where_it_stands(row, row.job, home)
-    return rows
+    rows += [row for row, order, one in absent_rows(rows, open_orders) if not _ended(home, order.code, one.id)]
+    return sorted(rows, key=lambda row: row.state is State.HELD)
 
 
 def rows_from(drives: Sequence[media.Drive], orders: Sequence[jobs.Order]) -> list[Row]:
@@ -84,6 +88,21 @@ def rows_from(drives: Sequence[media.Drive], orders: Sequence[jobs.Order]) -> li
             row.state, row.message, row.job = State.HELD, reason, None
         rows.append(row)
     return rows
+
+
+def absent_rows(rows: Sequence[Row], orders: Sequence[jobs.Order]) -> list[tuple[Row, jobs.Order, jobs.OrderMedium]]:
+    """Rows for the media that are not here of orders whose other media are. Pure."""
+    here = {(row.job.order, row.job.medium) for row in rows if row.job}
+    begun = {code for code, _ in here}
+    absent = []
+    for order in orders:
+        for one in order.media:
+            if order.code in begun and (order.code, one.name_to_type) not in here:
+                message = f"Order {order.code} means this {one.kind} too. Without it there is no certificate."
+                job = Job(order.code, one.name_to_type, "")
+                row = Row("-", job, State.ABSENT, one.model, one.serial, training=order.training, message=message)
+                absent.append((row, order, one))
+    return absent
 
 
 def orders_elsewhere(rows: Sequence[Row], home: keys.Home) -> list[str]:

@@ -78,7 +78,7 @@ class Stand:
         is at work. Then nothing was started.
         """
         row = self.rows[key]
-        if row.job is None or row.state is State.HELD:
+        if row.job is None or row.state in (State.HELD, State.ABSENT):
             raise BadUsage(f"{row.name} is not touched. {row.message}", next_step=row.advice or "Choose another drive.")
         if row.state not in MAY_BEGIN or row.holds:
             raise TargetBusy(f"{row.name}: {row.state}.", next_step="Choose another drive, or wait for this one.")
@@ -126,7 +126,7 @@ class Stand:
         seen = {row.key: row for row in rows}
         by_path = {row.job.target for row in self.rows.values() if row.job and row.state in BUSY}
         for key, row in list(self.rows.items()):
-            untouched = row.state in (State.HELD, State.WAITING) and not self._running(key)
+            untouched = row.state in (State.HELD, State.ABSENT, State.WAITING) and not self._running(key)
             if untouched:
                 del self.rows[key]
         for key, row in seen.items():

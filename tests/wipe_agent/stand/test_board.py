@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from wipe_agent import jobs
+from wipe_agent import jobs, keys
+from wipe_agent.errors import BadUsage, Stopped
 from wipe_agent.media import Drive, Identity
-from wipe_agent.stand import Job, Row, State, rows_from
+from wipe_agent.stand import Job, Row, Stand, State, rows_from
 from wipe_agent.stand.board import Stop, stop_in
 from wipe_agent.stand.drive import Control
+from wipe_agent.stand.plan import absent_rows
 from wipe_agent.stand.temperature import sensor, smart
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
@@ -108,7 +110,7 @@ def test_a_drive_that_works_by_itself_is_not_cancelled_it_waits_and_may_be_left(
         control.at(20)
     assert [event["event"] for event in said] == ["stage", "cannot stop", "cannot stop"]
     control.ask("eject")
-    with pytest.raises(jobs.wiping.NotWiped.__base__, match="Stopped"):
+    with pytest.raises(Stopped):
         control.at(30)
     row = running("the drive sanitises itself")
     row.asked, row.state = "cancel", State.STOPPING
@@ -141,6 +143,19 @@ def test_a_drive_is_matched_with_the_one_order_that_names_its_serial() -> None:
         "No open order here names this serial.",
     ]
     assert rows[4].message.startswith("It reports no serial")
+
+
+def test_the_other_drive_of_an_order_is_missed_by_name_and_other_orders_are_not() -> None:
+    orders = [order("WO-1", "DISK-1", "DISK-7"), order("WO-2", "DISK-2")]
+    rows = rows_from([drive("/dev/sdb", "DISK-1")], orders)
+    absent = [row for row, _, _ in absent_rows(rows, orders)]
+    assert [(row.serial, row.state, row.message) for row in absent] == [
+        ("DISK-7", State.ABSENT, "Order WO-1 means this ssd too. Without it there is no certificate.")
+    ]
+    stand = Stand(keys.Home(Path("/nowhere")), rows + absent, operator="Ada")
+    with pytest.raises(BadUsage, match="Without it there is no certificate"):
+        stand.confirm("WO-1/DISK-7", "DISK-7")
+    assert not stand.busy
 
 
 def test_a_temperature_comes_from_the_kernel_or_smartctl_or_nobody_knows(tmp_path: Path) -> None:
