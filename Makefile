@@ -1,6 +1,6 @@
 # `make` lists the targets; the work is in bin/.
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage test-machines fuzz check agent story drill bench reset pictures setup format lint types contracts templates lock
+.PHONY: help run test coverage test-machines fuzz check agent agent-iso test-iso story drill bench reset pictures setup format lint types contracts templates lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,12 @@ story: ## the journey from quote to settlement, step by step (SABOTAGE=wipe, cer
 
 drill: ## a market at work, a backup, everything lost, a restore: is it all there?
 	@exec bin/drill
+
+agent-iso: ## the bootable image of the wipe agent, from Debian packages, into var/agent-iso
+	@exec bin/agent-iso
+
+test-iso: ## boot that image in an emulated PC and wipe its disk from the bench screen (KEEP=1: the image of last time)
+	@exec bin/test-iso
 
 bench: ## the benchmark table with ratios (ONLY=name for one)
 	@exec bin/bench

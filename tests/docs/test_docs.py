@@ -116,7 +116,7 @@ def test_every_command_of_the_agent_is_told() -> None:
     actions = parser()._actions
     commands = next(action for action in actions if isinstance(action, argparse._SubParsersAction)).choices
     assert set(commands) == {
-        *("enrol", "media", "plan", "orders", "wipe", "map", "certify", "sync", "verify"),
+        *("enrol", "media", "plan", "orders", "wipe", "map", "stand", "bench", "certify", "sync", "verify"),
         *("report", "summary", "labels", "doctor", "status", "check", "import-snapshot"),
     }
     for name in commands:

@@ -38,6 +38,8 @@ def main(arguments: Sequence[str], screen: ScreenKind) -> int:
     except Exception as error:  # noqa: BLE001 - whatever it is, it must not look like "does not verify" (1)
         traceback.print_exc()
         return _say_error(AgentError(f"An error of the agent itself: {error!r}."), as_json)
+    if not found and not sentences:  # It has said everything line by line.
+        return code
     sys.stdout.write((json.dumps(found, ensure_ascii=False, indent=1) if as_json else "\n".join(sentences)) + "\n")
     sys.stdout.flush()
     return code

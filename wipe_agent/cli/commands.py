@@ -7,6 +7,7 @@ import os
 import platform
 import sys
 from argparse import Namespace
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Protocol, Self
@@ -20,6 +21,7 @@ from wipe_agent.cli import residue
 from wipe_agent.cli.planning import wish_of
 from wipe_agent.errors import BadUsage, CertificateRefused, DoesNotVerify, Unreadable, WrongPassphrase, WrongSerial
 from wipe_agent.journal import parse
+from wipe_agent.stand import Row, Stand
 
 Answer = tuple[dict[str, Any], list[str], int]
 """What a command found: for machines, for people, and the exit code."""
@@ -41,6 +43,17 @@ class Screen(Protocol):
 
     def ask(self, question: str) -> str:
         """Ask the operator."""
+
+    def bench(
+        self,
+        board: Stand,
+        look: Callable[[], list[Row]],
+        *,
+        station: str,
+        wall: bool,
+        certify: Callable[[str], list[str]],
+    ) -> None:
+        """Show many drives until the operator leaves."""
 
 
 class ScreenKind(Protocol):

@@ -6,10 +6,10 @@ import argparse
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from wipe_agent import __version__
-from wipe_agent.cli import commands, planning, residue
+from wipe_agent.cli import commands, planning, residue, stand
 from wipe_agent.errors import BadUsage
 from wipe_agent.jobs.destroying import TECHNIQUES
 
@@ -54,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
 
     _add_wipe(all_.add_parser("wipe", parents=[common], help="overwrite a drive, read everything back, look for rests"))
     residue.add_map(all_.add_parser("map", parents=[common], help="draw what was seen on a medium, before and after"))
+    _add_stand(all_, common)
     _add_certify(all_.add_parser("certify", parents=[common], help="issue the certificate of an order"))
 
     sync = all_.add_parser("sync", parents=[common], help="send certificates until a receipt comes back")
@@ -164,6 +165,19 @@ def _add_plan(plan: argparse.ArgumentParser) -> None:
     plan.add_argument("--kind", metavar="KIND", help="kind of medium, where it is another than the drive seems to be")
     plan.add_argument("--level", action="append", metavar="LEVEL", help="only these levels: clear, purge (repeatable)")
     plan.set_defaults(run=planning.plan)
+
+
+def _add_stand(all_: Any, common: argparse.ArgumentParser) -> None:
+    many = _Parser(add_help=False)
+    which = many.add_mutually_exclusive_group()
+    which.add_argument("--plan", type=Path, metavar="FILE", help="a JSON file that names drives and orders")
+    which.add_argument("--auto", action="store_true", help="match the drives here with the orders kept (the default)")
+    many.add_argument("--operator", metavar="NAME", help="who does it (else WIPE_AGENT_OPERATOR, else the user's name)")
+    lines = all_.add_parser("stand", parents=[common, many], help="wipe many drives at once, in plain or JSON lines")
+    lines.set_defaults(run=stand.stand)
+    bench = all_.add_parser("bench", parents=[common, many], help="wipe many drives at once, on the bench screen")
+    bench.add_argument("--wall", action="store_true", help="large type, for a screen on the wall")
+    bench.set_defaults(run=stand.bench)
 
 
 def _add_certify(certify: argparse.ArgumentParser) -> None:

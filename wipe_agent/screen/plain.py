@@ -5,8 +5,10 @@ Everything here goes to standard error; standard output belongs to the result.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+from collections.abc import Callable
 
 from rich.console import Console
 from rich.progress import (
@@ -18,6 +20,8 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+
+from wipe_agent.stand import Row, Stand
 
 _EVERY_SECONDS = 10.0
 
@@ -74,6 +78,22 @@ class Terminal:
             self._bar.stop()
         self._console.print(question, end="", markup=False, highlight=False)
         return input()
+
+    def bench(
+        self,
+        board: Stand,
+        look: Callable[[], list[Row]],
+        *,
+        station: str,
+        wall: bool,
+        certify: Callable[[str], list[str]],
+    ) -> None:
+        """Show the bench screen until the operator leaves it. `look` finds the drives anew, `certify` issues."""
+        from wipe_agent.screen.bench import Bench  # Seldom wanted, and a third of a second to load.
+
+        Bench(board, look, station=station, wall=wall, certify=certify).run()
+        if os.environ.get("TERM") == "linux":  # The bare console has no second screen to come back from.
+            sys.stderr.write("\x1b[2J\x1b[H")
 
     def note(self, text: str) -> None:
         """Something the operator should know."""

@@ -1,0 +1,217 @@
+"""The bench screen, driven as by a scanner and a keyboard: what begins, what is asked, what is shown."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input, Static
+
+from tests.wipe_agent.support import PASSPHRASE, World, enrolled, keep, medium, planted_image, planted_left
+from wipe_agent import keys
+from wipe_agent.screen.bench import Bench
+from wipe_agent.screen.lettering import card, large, lines
+from wipe_agent.stand import Job, Row, Stand, State, certify_ready
+
+NOTHING_BEGINS = (str(Path("/bin/false")),)
+
+
+class Practice:
+    """A station with two practice drives on its bench."""
+
+    def __init__(self, folder: Path) -> None:
+        world = World()
+        self.home = enrolled(folder / "home", world)
+        self.disks = []
+        for number in (1, 2):
+            world.order(medium(f"DISK-{number}"), code=f"WO-{number}")
+            self.disks.append(planted_image(folder / f"disk{number}.img"))
+        keep(self.home, world)
+
+    def rows(self) -> list[Row]:
+        return [
+            Row(
+                name=str(disk),
+                job=Job(f"WO-{number}", f"DISK-{number}", str(disk), image=True),
+                serial=f"DISK-{number}",
+                size=4 << 20,
+            )
+            for number, disk in enumerate(self.disks, 1)
+        ]
+
+    def stand(self, **more: Any) -> Stand:
+        return Stand(self.home, self.rows(), operator="Ada", **more)
+
+    def bench(self, stand: Stand, **more: Any) -> Bench:
+        def certify(secret: str) -> list[str]:
+            return certify_ready(self.home, stand.rows.values(), keys.load_key(self.home, secret))
+
+        return Bench(stand, self.rows, station="Sample centre (training)", certify=certify, **more)
+
+
+@pytest.fixture
+def practice(tmp_path: Path) -> Practice:
+    return Practice(tmp_path)
+
+
+def play(bench: Bench, story: Callable[[Pilot[None]], Awaitable[None]], size: tuple[int, int] = (80, 24)) -> None:
+    async def run() -> None:
+        async with bench.run_test(size=size) as pilot:
+            await story(pilot)
+
+    asyncio.run(run())
+
+
+async def scan(pilot: Pilot[None], text: str) -> None:
+    """As a barcode scanner types: quickly, and Enter at the end."""
+    await pilot.press(*text, "enter")
+
+
+def told(pilot: Pilot[None]) -> str:
+    return str(pilot.app.query_one("#told", Static).render())
+
+
+def shown(pilot: Pilot[None]) -> str:
+    return "\n".join(str(one.render()) for one in pilot.app.query_one("#drives").query(Static))
+
+
+async def until(pilot: Pilot[None], true: Callable[[], bool]) -> None:
+    for _ in range(600):
+        if true():
+            return
+        await pilot.pause(0.1)
+    pytest.fail(shown(pilot))
+
+
+def test_two_scanned_drives_are_wiped_and_certified_without_a_keyboard(practice: Practice) -> None:
+    stand = practice.stand()
+
+    async def story(pilot: Pilot[None]) -> None:
+        for serial in ("DISK-2", "DISK-1"):
+            await scan(pilot, serial)
+            assert "ALL DATA ON" in told(pilot)
+            assert not any(row.name.endswith(f"{serial[-1]}.img") and row.typed for row in stand.rows.values())
+            await scan(pilot, "START")
+        await until(pilot, lambda: not stand.busy)
+        assert [row.state for row in stand.rows.values()] == [State.WIPED, State.WIPED]
+        await scan(pilot, "certify")
+        assert pilot.app.query_one("#scan", Input).password
+        await scan(pilot, PASSPHRASE)
+        assert "Training certificate of order WO-1" in told(pilot)
+        assert not pilot.app.query_one("#scan", Input).password
+
+    play(practice.bench(stand), story)
+    assert [planted_left(disk) for disk in practice.disks] == [0, 0]
+    assert len(list(practice.home.outbox.iterdir())) == 2
+
+
+def test_a_key_alone_begins_nothing_and_another_drives_serial_does_not_count(practice: Practice) -> None:
+    stand = practice.stand(program=NOTHING_BEGINS)
+
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press("f2")
+        assert "Scan or type its serial first." in told(pilot)
+        await scan(pilot, "DISK-2")
+        await pilot.press("up", "f2")
+        assert "Scan or type its serial first." in told(pilot)
+        await scan(pilot, "DISK-1")
+        await pilot.press("escape", "f2")
+        assert "Scan or type its serial first." in told(pilot)
+        await scan(pilot, "DISK-9")
+        assert "No drive here has the serial 'DISK-9'" in told(pilot)
+        assert not stand.busy
+        assert [row.state for row in stand.rows.values()] == [State.WAITING, State.WAITING]
+
+    play(practice.bench(stand), story)
+
+
+def test_a_scanner_that_ends_with_a_line_feed_is_understood(practice: Practice) -> None:
+    stand = practice.stand(program=NOTHING_BEGINS)
+
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press(*"DISK-2", "ctrl+j")
+        assert "ALL DATA ON" in told(pilot)
+        await pilot.press("ctrl+j")  # The line feed after a carriage return.
+        assert not stand.busy
+        assert "ALL DATA ON" in told(pilot)
+
+    play(practice.bench(stand), story)
+
+
+def test_cancel_asks_once_more_and_escape_takes_it_back(practice: Practice) -> None:
+    stand = practice.stand()
+    row = stand.rows["WO-1/DISK-1"]
+    row.state, row.typed, row.stage, row.stage_size = State.PAUSED, "DISK-1", "overwriting with zeros", 100
+
+    async def story(pilot: Pilot[None]) -> None:
+        await pilot.press("f4")
+        assert "Cancel DISK-1? It is not wiped then." in told(pilot)
+        assert row.state is State.PAUSED
+        await pilot.press("escape", "f4")
+        assert row.state is State.PAUSED
+        await pilot.press("f4")
+        assert row.state is State.CANCELLED
+
+    play(practice.bench(stand), story)
+
+
+def test_the_field_keeps_the_focus_whatever_is_pressed(practice: Practice) -> None:
+    stand = practice.stand(program=NOTHING_BEGINS)
+
+    async def story(pilot: Pilot[None]) -> None:
+        for key in ("tab", "shift+tab", "down", "escape", "f5", "f3", "f8"):
+            await pilot.press(key)
+            assert pilot.app.focused is pilot.app.query_one("#scan")
+        await pilot.click("#drives")
+        await scan(pilot, "DISK-2")
+        assert "DISK-2" in told(pilot)
+
+    play(practice.bench(stand), story)
+
+
+@pytest.mark.parametrize(("size", "wall"), [((80, 24), False), ((200, 50), False), ((80, 24), True), ((200, 50), True)])
+def test_every_state_is_a_word_at_every_size(practice: Practice, size: tuple[int, int], wall: bool) -> None:
+    rows = []
+    for number, state in enumerate(State):
+        row = Row(f"/dev/sd{number}", Job("WO-1", f"S-{number}", f"/dev/sd{number}"), state, serial=f"S-{number}")
+        row.moved_at = 1e12
+        rows.append(row)
+    stand = Stand(practice.home, rows, operator="Ada")
+
+    async def story(pilot: Pilot[None]) -> None:
+        text = shown(pilot)
+        for state in State:
+            if not (wall and state is State.RUNNING):
+                assert str(state) in text
+        screen = [str(line) for line in pilot.app.export_screenshot().split("\n")]
+        assert any("Sample" in line for line in screen)
+        await pilot.press("f10")
+
+    play(practice.bench(stand, wall=wall), story, size)
+
+
+def test_a_line_fits_its_width_and_says_rate_time_and_temperature() -> None:
+    row = Row("/dev/sdb", Job("W-4F7K-2M9T", "WD-WCC4N1XK2917", "/dev/sdb"), serial="WD-WCC4N1XK2917", size=10**12)
+    row.begin(0.0)
+    row.take({"event": "stage", "name": "overwriting with zeros", "size": 10**12}, 0.0)
+    for second in range(11):
+        row.take({"event": "alive", "done": second * 150_000_000, "temperature": 38}, float(second))
+    narrow = lines(row, 80, chosen=True, silent=False).plain
+    assert narrow.startswith("> WD-WCC4N1XK2917")
+    assert "150 MB/s  1.8 h left  38 °C  overwriting with zeros" in narrow
+    assert max(len(line) for line in narrow.split("\n")) <= 80
+    assert len(lines(row, 200, chosen=False, silent=False).plain) <= 200
+    assert "DOES NOT MOVE" in lines(row, 80, chosen=False, silent=True).plain
+    assert large("0%")[0].startswith("██")
+    assert "150 MB/s" in card(row, 80, chosen=False, silent=False).plain
+
+
+def test_large_type_has_every_letter_of_every_state() -> None:
+    for state in State:
+        for letter in str(state).replace(" ", ""):
+            assert any(mark != " " for line in large(letter) for mark in line), letter
+    assert large("I") == ["▀▀██▀▀  ", "  ██    ", "▀▀▀▀▀▀  "]

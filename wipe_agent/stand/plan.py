@@ -1,0 +1,195 @@
+"""What is to be done here: from a plan that somebody wrote, or from the drives in this machine and the orders kept.
+
+A drive is matched with an order by its serial alone, and a match begins nothing: the operator types or scans the
+serial of every drive once. What cannot be matched is said in words and stays untouched.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from wipe_agent import jobs, keys, media
+from wipe_agent.errors import AgentError, BadUsage
+from wipe_agent.journal import parse
+from wipe_agent.stand.board import Job, Row, State
+
+_FORM = (
+    'The plan is {"drives": [{"order": "W-4F7K-2M9T", "target": "/dev/sdb", "medium": "SERIAL"}]}; '
+    '"image", "start_over" (true or false) and "confirm_serial" may stand beside them.'
+)
+_WORDS = {"order": str, "target": str, "medium": str, "image": bool, "start_over": bool, "confirm_serial": str}
+
+
+def read_plan(path: Path, home: keys.Home) -> list[Row]:
+    """The rows of the plan at `path`. Raises BadUsage where it is no plan or names one drive or medium twice.
+
+    An order that is unknown here makes its row one that is held, with the reason; the other drives are not kept from
+    their work by it.
+    """
+    try:
+        entries = json.loads(path.read_text())["drives"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadUsage(f"The plan {path} cannot be read.", next_step=_FORM) from error
+    if not isinstance(entries, list) or not entries:
+        raise BadUsage(f"The plan {path} names no drives.", next_step=_FORM)
+    rows = [_planned(entry, home, number) for number, entry in enumerate(entries, 1)]
+    for what, names in (
+        ("drive", [str(Path(str(entry["target"])).resolve()) for entry in entries]),
+        ("medium", [row.key for row in rows]),
+    ):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise BadUsage(f"The plan names the {what} {twice[0]} twice.", next_step="Name each once.")
+    return rows
+
+
+def survey(home: keys.Home) -> list[Row]:
+    """The drives in this machine, each with the order that means it, or with the reason why it is left alone.
+
+    An order of several media has one certificate, so those of its media that are not here have a row too.
+    """
+    orders, _ = jobs.kept_orders(home)
+    open_orders = [order for order in orders if jobs.decided_certificate(home, order.code) is None]
+    rows = rows_from([drive for drive in media.list_drives() if drive.kind != "rom"], open_orders)
+    for row in rows:
+        if row.job is not None:
+            _tell_where_it_stands(row, row.job, home)
+    rows += [row for row, order, one in absent_rows(rows, open_orders) if not _ended(home, order.code, one.id)]
+    return sorted(rows, key=lambda row: row.state is State.HELD)
+
+
+def rows_from(drives: Sequence[media.Drive], orders: Sequence[jobs.Order]) -> list[Row]:
+    """Match drives with orders by serial. Pure."""
+    rows = []
+    for drive in drives:
+        identity = drive.identity
+        row = Row(
+            name=drive.path,
+            model=identity.model or "",
+            serial=identity.serial or "",
+            size=identity.size,
+            training=identity.training,
+        )
+        meant = [
+            (order, one)
+            for order in orders
+            for one in order.media
+            if identity.serial and media.clean(one.serial) == identity.serial
+        ]
+        if len(meant) == 1:
+            order, one = meant[0]
+            row.job = Job(order=order.code, medium=one.name_to_type, target=drive.path)
+        reason = _why_held(drive, [order.code for order, _ in meant])
+        if reason:
+            row.state, row.message, row.job = State.HELD, reason, None
+        rows.append(row)
+    return rows
+
+
+def absent_rows(rows: Sequence[Row], orders: Sequence[jobs.Order]) -> list[tuple[Row, jobs.Order, jobs.OrderMedium]]:
+    """Rows for the media that are not here of orders whose other media are. Pure."""
+    here = {(row.job.order, row.job.medium) for row in rows if row.job}
+    begun = {code for code, _ in here}
+    absent = []
+    for order in orders:
+        for one in order.media:
+            if order.code in begun and (order.code, one.name_to_type) not in here:
+                message = f"Order {order.code} means this {one.kind} too. Without it there is no certificate."
+                job = Job(order.code, one.name_to_type, "")
+                row = Row("-", job, State.ABSENT, one.model, one.serial, training=order.training, message=message)
+                absent.append((row, order, one))
+    return absent
+
+
+def orders_elsewhere(rows: Sequence[Row], home: keys.Home) -> list[str]:
+    """A sentence for each medium of an open order that is not at this machine: the order may be for another one."""
+    here = {(row.job.order, row.job.medium) for row in rows if row.job}
+    orders, refused = jobs.kept_orders(home)
+    sentences = [f"Refused: {sentence}" for sentence in refused]
+    for order in orders:
+        if jobs.decided_certificate(home, order.code) is not None:
+            continue
+        sentences += [
+            f"Order {order.code} also means {one.kind} {one.name_to_type}, which is not here."
+            for one in order.media
+            if (order.code, one.name_to_type) not in here and not _ended(home, order.code, one.id)
+        ]
+    return sentences
+
+
+def _why_held(drive: media.Drive, codes: list[str]) -> str | None:
+    if drive.refusals:
+        return f"{drive.refusals[0][:1].upper()}{drive.refusals[0][1:]}."
+    if drive.identity.serial is None:
+        return "It reports no serial, so no order can be matched. Connect it directly, without an adapter."
+    if not codes:
+        return "No open order here names this serial."
+    if len(codes) > 1:
+        return f"Orders {' and '.join(sorted(codes))} both name this serial. Ask the marketplace which one holds."
+    return None
+
+
+def _planned(entry: Any, home: keys.Home, number: int) -> Row:
+    if (
+        not isinstance(entry, dict)
+        or not {"order", "target"} <= set(entry) <= set(_WORDS)
+        or not all(isinstance(value, _WORDS[name]) for name, value in entry.items())
+    ):
+        raise BadUsage(f"Drive {number} of the plan is not described as it should be.", next_step=_FORM)
+    row = Row(name=entry["target"])
+    job = Job(
+        order=entry["order"],
+        medium=entry.get("medium", ""),
+        target=entry["target"],
+        image=entry.get("image", False),
+        start_over=entry.get("start_over", False),
+    )
+    try:
+        order = jobs.load_order(home, job.order)
+        medium = order.medium(entry.get("medium"))
+    except AgentError as error:
+        row.job, row.state, row.message, row.advice = job, State.HELD, error.message, error.advice
+        return row
+    row.job = job = replace(job, medium=medium.name_to_type)
+    row.model, row.serial, row.training = medium.model, medium.serial, order.training
+    row.typed = entry.get("confirm_serial")
+    row.size = _size(job)
+    _tell_where_it_stands(row, job, home)
+    return row
+
+
+def _size(job: Job) -> int:
+    """In bytes, for the board; 0 where the drive is not there yet. The job looks again, and closely."""
+    try:
+        found = [media.describe_image(Path(job.target))] if job.image else media.list_drives(path=job.target)
+    except AgentError:
+        return 0
+    return found[0].identity.size if found else 0
+
+
+def _tell_where_it_stands(row: Row, job: Job, home: keys.Home) -> None:
+    """After a crash or a power cut the board begins with what the journals say."""
+    try:
+        medium = jobs.load_order(home, job.order).medium(job.medium)
+        path = jobs.journal_path(home, job.order, medium.id)
+        story = jobs.read_story(parse(path.read_bytes(), path.name)[0], path.name)
+    except FileNotFoundError:
+        return
+    except AgentError as error:
+        row.state, row.message, row.advice = State.HELD, error.message, error.advice
+        return
+    if story.last is not None:
+        row.message = f"{story.say()[:1].upper()}{story.say()[1:]}".rstrip(".") + "."
+
+
+def _ended(home: keys.Home, order_code: str, medium_id: str) -> bool:
+    path = jobs.journal_path(home, order_code, medium_id)
+    try:
+        story = jobs.read_story(parse(path.read_bytes(), path.name)[0], path.name)
+    except (FileNotFoundError, AgentError):
+        return False
+    return story.wiped or story.destroyed is not None
