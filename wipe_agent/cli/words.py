@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from wipe_agent import __version__
-from wipe_agent.cli import commands
+from wipe_agent.cli import commands, phones
 from wipe_agent.errors import BadUsage
 from wipe_agent.jobs.destroying import TECHNIQUES
 
@@ -47,6 +47,8 @@ def parser() -> argparse.ArgumentParser:
 
     _add_wipe(all_.add_parser("wipe", parents=[common], help="overwrite a drive, read everything back, look for rests"))
     _add_certify(all_.add_parser("certify", parents=[common], help="issue the certificate of an order"))
+
+    phones.add(all_, common)
 
     sync = all_.add_parser("sync", parents=[common], help="send certificates until a receipt comes back")
     sync.add_argument("--once", action="store_true", help="try once instead of several times")

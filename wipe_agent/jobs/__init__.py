@@ -7,6 +7,7 @@ from these journals and from nothing else. Each may be killed anywhere and run a
 from wipe_agent.jobs.certifying import Certified, certify
 from wipe_agent.jobs.destroying import record_destroyed
 from wipe_agent.jobs.orders import Order, OrderMedium, keep_orders, kept_orders, load_order
+from wipe_agent.jobs.resetting import People, Reset, reset_phone
 from wipe_agent.jobs.story import MediumStory, decided_certificate, journal_path, read_story
 from wipe_agent.jobs.wiping import Progress, Wiped, wipe
 
@@ -15,7 +16,9 @@ __all__ = [
     "MediumStory",
     "Order",
     "OrderMedium",
+    "People",
     "Progress",
+    "Reset",
     "Wiped",
     "certify",
     "decided_certificate",
@@ -25,5 +28,6 @@ __all__ = [
     "load_order",
     "read_story",
     "record_destroyed",
+    "reset_phone",
     "wipe",
 ]
