@@ -27,7 +27,7 @@ from wipe_agent.cli.words import parser
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 ADRS = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
-LEGS = ("trade_in", "bench", "clearing", "sale", "settlement", "aftersales", "accrediting")
+LEGS = ("trade_in", "bench", "clearing", "reauditing", "sale", "settlement", "aftersales", "accrediting")
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -115,7 +115,7 @@ def test_every_command_of_the_agent_is_told() -> None:
     document = text("docs/wipe-agent.md")
     actions = parser()._actions
     commands = next(action for action in actions if isinstance(action, argparse._SubParsersAction)).choices
-    assert set(commands) == {"enrol", "media", "orders", "wipe", "certify", "sync", "verify"}
+    assert set(commands) == {"enrol", "media", "orders", "phones", "wipe", "reset", "certify", "sync", "verify"}
     for name in commands:
         assert f"\n## {name}\n" in document, name
         assert re.search(rf"^wipe-agent {name}\b", document, re.MULTILINE), name

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -269,7 +271,7 @@ def test_a_phone_set_up_anew_to_be_asked_is_told_from_one_that_never_was_reset(
 
 def test_another_phone_in_the_cradle_is_refused_before_and_after(bench: Station, connect: Connect) -> None:
     other = StandInPhone(serial="OTHER-1", imei=None)
-    with pytest.raises(WrongSerial, match="order WO-1 has R58N30ABCDE"):
+    with pytest.raises(WrongSerial, match="order WO-1 means the one with R58N30ABCDE"):
         reset(bench, connect(other))
     assert other.rebooted == []
     waiting = reset(bench, connect(StandInPhone()), screen=None)
@@ -433,3 +435,42 @@ def test_adb_is_never_led_to_a_server_elsewhere(monkeypatch: pytest.MonkeyPatch)
 
 def _die(*_: Any) -> Any:
     raise KeyboardInterrupt
+
+
+# ------------------------------------------------------------------------------------------ killed for good
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("half", [0, 1], ids=["sent to its reset", "looked at after it"])
+def test_killed_at_any_write_the_same_commands_end_in_a_certificate(
+    bench: Station, connect: Connect, tmp_path: Path, half: int
+) -> None:
+    """SIGKILL at calls spread over the command. The phone is erased once or sent again, and never believed early."""
+    counts = tmp_path / "counts"
+    kept = tmp_path / "kept"
+    shutil.copytree(bench.home.path, kept)
+
+    def killed_at(point: int) -> int:
+        """The exit status of the command that was killed; afterwards both commands run, and certify."""
+        home = tmp_path / f"home-{point}"
+        shutil.copytree(kept, home)
+        phone = StandInPhone()
+        first = ["reset", "--order", "WO-1", "--operator", "Ada", "--witness", "Grace", "--confirm-serial", SERIAL]
+        first += ["--phone", connect(phone)]
+        halves = [first, [*first, "--screen", "setup"]]
+        if half == 1:
+            agent(*first, home=home, check=True)
+        killer = [sys.executable, str(Path(__file__).with_name("killer.py")), str(point), str(counts), "--"]
+        status: int = agent(*halves[half], home=home, program=killer).returncode
+        agent(*halves[0], home=home, check=True)
+        agent(*halves[1], home=home, check=True)
+        assert "Training certificate" in agent("certify", "--order", "WO-1", home=home, check=True).stdout
+        assert phone.files == {}
+        assert phone.rebooted in (["recovery"], ["recovery"] * 2)
+        return status
+
+    assert killed_at(0) == 0
+    calls = len(counts.read_text().splitlines())
+    assert calls >= 5
+    points = sorted({1 + number * (calls - 1) // 5 for number in range(6)})
+    assert [killed_at(point) for point in points] == [-signal.SIGKILL] * len(points)

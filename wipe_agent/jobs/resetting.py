@@ -33,7 +33,7 @@ from wipe_agent.journal import Journal
 from wipe_agent.phones import Phone, PhoneFacts
 
 TOOL = "wipe-agent"
-_KINDS = ("phone-storage", "emmc", "ufs")
+_KIND = "phone-storage"
 
 
 @dataclass(frozen=True)
@@ -115,11 +115,11 @@ def reset_phone(
 
 def _phone_storage(order: Order, named: str | None) -> OrderMedium:
     """The phone's own storage; a SIM or a memory card beside it is another medium. Raises MethodRefused."""
-    soldered = [one for one in order.media if one.kind in _KINDS]
+    soldered = [one for one in order.media if one.kind == _KIND]
     if named is None and len(soldered) == 1:
         return soldered[0]
     medium = order.medium(named)
-    if medium.kind not in _KINDS:
+    if medium.kind != _KIND:
         raise MethodRefused(f"A reset clears the storage of a phone, and {medium.name_to_type} is a {medium.kind}.")
     return medium
 
@@ -252,21 +252,21 @@ def _require_this_phone(order: Order, medium: OrderMedium, facts: PhoneFacts, pe
     At the counter a phone is known by its serial or by its IMEI. A phone that does not tell its IMEI shows it on its
     screen; then a person types it, and the journal says who.
     """
-    device = order.document["credentialSubject"]["device"]
-    for what, ordered in (("device", device["serial"]), ("medium", medium.serial)):
-        if not ordered or ordered in (facts.serial, facts.imei):
-            continue
-        if phones.is_imei(ordered) and facts.imei is None:
-            said = people.typed(f"{facts.name} does not tell its IMEI. Dial *#06# on it and type what it shows: ")
-            if said.strip() == ordered:
-                continue
-            raise WrongSerial(f"That is not the IMEI of order {order.code}. Nothing was changed on the phone.")
+    # What stands as the serial of soldered storage is a label of the bench's: the phone itself is what is compared.
+    known: str = order.document["credentialSubject"]["device"]["serial"]
+    ordered = known or medium.serial
+    if not ordered or ordered in (facts.serial, facts.imei):
+        return known or facts.serial or ""
+    if not phones.is_imei(ordered) or facts.imei is not None:
         raise WrongSerial(
-            f"This phone's serial number is {facts.serial} and its IMEI {facts.imei or 'not told'}; the {what} of "
-            f"order {order.code} has {ordered}.",
+            f"This phone's serial number is {facts.serial} and its IMEI {facts.imei or 'not told'}; "
+            f"order {order.code} means the one with {ordered}.",
             next_step="Take the phone that the order means. Nothing was changed on this one.",
         )
-    return device["serial"] or facts.serial or ""
+    said = people.typed(f"{facts.name} does not tell its IMEI. Dial *#06# on it and type what it shows: ")
+    if said.strip() != ordered:
+        raise WrongSerial(f"That is not the IMEI of order {order.code}. Nothing was changed on the phone.")
+    return ordered
 
 
 def _require_not_ended(home: keys.Home, order: Order, medium: OrderMedium, story: MediumStory) -> None:

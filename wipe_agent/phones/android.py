@@ -228,7 +228,9 @@ def _owner(text: str | None) -> str | None:
     """The package that owns the device or its profile; "" when nobody does."""
     if text is None or "Device Policy Manager" not in text:
         return None
-    owner = re.search(r"(?:Device|Profile) Owner.*?ComponentInfo\{([\w.]+)", text, re.DOTALL)
+    owner = re.search(
+        r"^\s*(?:Device|Profile) Owner[^\n]*:[^\n]*\n(?:[^\n]*\n)??[^\n]*ComponentInfo\{([\w.]+)", text, re.MULTILINE
+    )
     return owner[1] if owner else ""
 
 
