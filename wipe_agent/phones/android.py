@@ -67,7 +67,7 @@ class AndroidPhone:
         if status != 0:
             raise PhoneNotReady(f"The phone {self._connection} does not tell its properties (status {status}).")
         facts = from_properties(self._connection, properties(text))
-        asked = {name: self._answer(command) for name, command in _QUESTIONS.items()}
+        asked = {name: self._answer(command) for name, command in QUESTIONS.items()}
         return with_answers(facts, asked)
 
     def mark(self, token: str) -> bool:
@@ -120,7 +120,7 @@ class AndroidPhone:
         return int(ended), said
 
 
-_QUESTIONS = {
+QUESTIONS = {
     "user_setup": "settings get secure user_setup_complete",
     "provisioned": "settings get global device_provisioned",
     "frp": "settings get secure secure_frp_mode",
