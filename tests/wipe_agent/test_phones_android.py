@@ -167,7 +167,7 @@ REFUSED = [
     (StandInPhone(crypto=("unencrypted", "")), "not encrypted"),
     (StandInPhone(crypto=("", "")), "does not say whether its storage is encrypted"),
     (StandInPhone(accounts=("com.google",)), "1 account"),
-    (StandInPhone(frp="1"), "reset lock is on"),
+    (StandInPhone(frp="1"), "Its reset lock is on"),
     (StandInPhone(owner="com.example.mdm"), r"manages this phone \(com.example.mdm\)"),
     (StandInPhone(bootloader="unlocked", verified_boot="orange"), "not the maker's"),
     (StandInPhone(battery=5), "battery is at 5 %"),

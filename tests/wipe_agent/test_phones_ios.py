@@ -170,7 +170,7 @@ def test_a_device_that_refuses_the_erase_is_erased_by_hand_and_judged_then(apple
 @pytest.mark.parametrize(
     ("name", "value", "why"),
     [
-        ("com.apple.fmip IsAssociated", True, "reset lock is on"),
+        ("com.apple.fmip IsAssociated", True, "Its reset lock is on"),
         ("com.apple.fmip IsAssociated", None, "does not say whether it is locked"),
         ("com.apple.mobile.chaperone DeviceIsChaperoned", True, "A firm manages"),
         ("com.apple.mobile.chaperone DeviceIsChaperoned", "no", "does not say whether it is locked"),

@@ -50,7 +50,7 @@ NOT_WIPED = (None, None)
         ({"encrypted": False}, "not encrypted"),
         ({"encrypted": None}, "does not say whether its storage is encrypted"),
         ({"accounts": 1}, "1 account"),
-        ({"reset_lock": True}, "reset lock is on"),
+        ({"reset_lock": True}, "Its reset lock is on"),
         ({"reset_lock": None}, "does not say whether it is locked"),
         ({"accounts": None}, "does not say whether it is locked"),
         ({"managed_by": "com.example.mdm"}, "A firm manages"),

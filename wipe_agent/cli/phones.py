@@ -87,7 +87,8 @@ def describe(facts: phones.PhoneFacts) -> list[str]:
     if facts.training_reason:
         lines.append(f"    {facts.training_reason}: TRAINING only")
     refusal = phones.why_not_begin(facts)
-    lines.append(f"    not to be reset: {refusal}" if refusal else "    may be reset under a work order")
+    order = "a training order" if facts.training else "a work order"
+    lines.append(f"    not to be reset: {refusal}" if refusal else f"    may be reset under {order}")
     return lines
 
 

@@ -41,8 +41,9 @@ class Verdict:
 def why_not_begin(facts: PhoneFacts) -> str | None:
     """Why this phone is not reset, as a sentence; None if it may be. Nothing was changed on it yet."""
     if facts.reset_lock or facts.accounts:
-        many = f"{facts.accounts} account(s) are signed in" if facts.accounts else "its reset lock is on"
-        return f"{many}: after a reset it would ask for its earlier owner. The owner signs out first."
+        signed_in = f"{facts.accounts} account is" if facts.accounts == 1 else f"{facts.accounts} accounts are"
+        lock = f"{signed_in} signed in" if facts.accounts else "Its reset lock is on"
+        return f"{lock}: after a reset it would ask for its earlier owner. The owner signs out first."
     if facts.managed_by:
         return f"A firm manages this phone ({facts.managed_by}). The firm releases it first."
     if facts.managed_by is None or facts.reset_lock is None or (facts.accounts is None and facts.system == "android"):
