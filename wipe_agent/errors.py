@@ -175,6 +175,18 @@ class NotBackedUpByEvidence(AgentError):
     next_step = "Give what is missing: --technique, --particle-size-mm, --operator and --witness."
 
 
+class PhoneNotReady(AgentError):
+    exit_code = 50
+    next_step = (
+        "Unlock the phone, allow this station on its screen, leave the cable in, and run the same command again."
+    )
+
+
+class PhoneRefused(AgentError):
+    exit_code = 51
+    next_step = "Nothing was changed on the phone. Settle what is named, or destroy its storage and record that."
+
+
 class TokenUnusable(AgentError):
     exit_code = 60
     next_step = "Plug the token in and check it (pkcs11-tool --list-slots), then run the same command again."

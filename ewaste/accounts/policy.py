@@ -44,6 +44,7 @@ class Action(enum.StrEnum):
     DESTROY = "send a device to be destroyed"
     REPORT_LOST = "report a device lost"
     VALIDATE = "confirm what another person did"
+    RE_AUDIT = "look again at what another person wiped"
     CORRECT_RECORD = "correct a record"
     ADD_PHOTOGRAPH = "add a photograph"
     HIDE_PHOTOGRAPH = "hide a photograph"
@@ -105,6 +106,7 @@ TABLE: dict[Action, dict[Role, Relation]] = {
     Action.DESTROY: {R.OPERATOR: X.CENTRE},
     Action.REPORT_LOST: {R.OPERATOR: X.CENTRE, R.STAFF: X.ANY},
     Action.VALIDATE: {R.OPERATOR: X.CENTRE},
+    Action.RE_AUDIT: {R.OPERATOR: X.CENTRE},
     Action.CORRECT_RECORD: {R.OPERATOR: X.CENTRE},
     Action.ADD_PHOTOGRAPH: {R.CONSUMER: X.OWN, R.OPERATOR: X.CENTRE},
     Action.HIDE_PHOTOGRAPH: {R.CONSUMER: X.OWN, R.OPERATOR: X.CENTRE, R.STAFF: X.ANY},

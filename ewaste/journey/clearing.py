@@ -20,7 +20,7 @@ from ewaste.accounts.models import Actor, Role
 from ewaste.accounts.policy import Action
 from ewaste.centres import accreditation, credentials, stations, work_orders
 from ewaste.centres.models import Accreditation, Centre, Standing, Station, WorkOrder
-from ewaste.certificates import registry
+from ewaste.certificates import reaudit, registry
 from ewaste.certificates.models import Certificate, CertificateLine, Clearance
 from ewaste.certificates.policy import SECOND_PERSON
 from ewaste.core.money import Money
@@ -175,6 +175,15 @@ def accept_certificate(
     if not unconfirmed(session, device):
         _route(session, actor, device, now=now)
     _pay_seller(session, device, practice=issuers.training, now=now)
+    if any(line.evidence_class != "destroyed" for line in covered.values()):
+        reaudit.draw(
+            session,
+            certificate,
+            key=issuers.market.key,
+            workers=_workers(session, device),
+            operators=registry.operators(certificate),
+            now=now,
+        )
     return _receipt(session, certificate)
 
 
@@ -263,7 +272,7 @@ def validate(
     }
     custody.note(session, device, f"validation.{result}", by=actor, evidence=evidence, now=now)
     if doubted:
-        reason = f"{actor.name} doubts the destruction of {medium.serial}: {note.strip()}"
+        reason = f"{actor.name} doubts what was done to {medium.serial}: {note.strip()}"
         custody.place_hold(session, device, HoldKind.VALIDATION, reason[:500], by=actor, now=now)
     elif device.state is State.CLEARED and not unconfirmed(session, device):
         _route(session, actor, device, now=now)

@@ -15,6 +15,7 @@ from ewaste.accounts import (
 from ewaste.accounts import models as accounts
 from ewaste.centres import models as centres
 from ewaste.certificates import models as certificates
+from ewaste.certificates import reaudit
 from ewaste.core import installation, job_errors, mail, refusals, sample
 from ewaste.core.database import Base
 from ewaste.devices import incidents
@@ -42,6 +43,7 @@ __all__ = [
     "passkeys",
     "payments",
     "processing",
+    "reaudit",
     "refusals",
     "sample",
     "second_factor",

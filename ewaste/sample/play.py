@@ -33,7 +33,7 @@ from ewaste.sample.steps import Made, Steps
 from ewaste.sample.trade import Trade
 
 AT_ONCE = 2  # Agents that work side by side.
-# What the agent cannot overwrite from outside ends in the shredder, before two people.
+# What the agent cannot overwrite from outside ends in the shredder here, before two people: there is no phone to reset.
 SHREDDED = frozenset({"phone-storage", "sim", "other"})
 SECOND = {plan.RHEIN: "otto", plan.ELBE: "petra"}
 CLOSED_ACCOUNT = "acct_closed_by_its_owner"

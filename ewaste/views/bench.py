@@ -17,7 +17,7 @@ from ewaste.accounts.models import Actor, Organisation, Person
 from ewaste.accounts.policy import Action
 from ewaste.centres.models import Centre, EnrolmentCode, SeenNonce, Standing, Station, WorkOrder
 from ewaste.certificates.models import CertificateLine, CertificateRefusal, Clearance
-from ewaste.certificates.policy import POLICY, SECOND_PERSON
+from ewaste.certificates.policy import ADMITTED, POLICY, SECOND_PERSON
 from ewaste.core.ids import DEVICE, WORK_ORDER, read_code
 from ewaste.core.refusals import NotFound
 from ewaste.devices.lifecycle import AWAY, ENDS, WAYS, State
@@ -58,8 +58,10 @@ QUEUES: Mapping[str, str] = {
 }
 HERE = (State.RECEIVED, State.INSPECTED, State.CLEARING, State.DESTROYING)
 BACK_FROM = (State.DELIVERED, State.LOST)  # From there a device may come back.
-# The station's program overwrites drives that a computer can address; these are destroyed (docs/adr/0016).
-NOT_OVERWRITTEN = ("phone-storage", "sim", "other")
+# The station's program overwrites drives that a computer can address and directs the reset of phones; where the policy
+# admits nothing but destruction, a medium is destroyed (docs/adr/0028).
+DESTROYED_ONLY = tuple(sorted(kind for kind, ways in ADMITTED.items() if all(level == "destroy" for _, level in ways)))
+RESET = (MediumKind.PHONE_STORAGE.value,)
 # Item of the checklist ← question of the quote, with what an answer declares. Only where the two ask the same.
 DECLARED: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "power": ("power", {"yes": "on", "no": "off"}),
@@ -345,11 +347,12 @@ def device(session: Session, actor: Actor, code: str, *, now: datetime) -> dict[
 
 
 def _needs_second(medium: Mapping[str, Any]) -> bool:
-    """Whether a second person has yet to say that this medium was destroyed, or will have to before it is sold."""
+    """Whether a second person has yet to say what became of this medium, or will have to before it is sold."""
     doomed = medium["status"] in ("destroyed", "wipe-failed") or (
-        medium["status"] == "found" and medium["kind"] in NOT_OVERWRITTEN
+        medium["status"] == "found" and medium["kind"] in DESTROYED_ONLY
     )
-    return doomed and not medium["apart"] and medium["second_person"] != ValidationResult.CONFIRMED
+    seen_only = medium["status"] == "sanitised" and medium["evidence_class"] in SECOND_PERSON
+    return (doomed or seen_only) and not medium["apart"] and medium["second_person"] != ValidationResult.CONFIRMED
 
 
 def stations(session: Session, actor: Actor, *, now: datetime) -> dict[str, Any]:
@@ -604,7 +607,7 @@ def _next(standing: Bench) -> tuple[str, str | None]:
     if state is State.CLEARED:
         return (
             "A second person confirms it",
-            "People saw it destroyed; no machine can read that back. Somebody who did not work on this device looks.",
+            "People saw what was done; no machine can read it back. Somebody who did not work on this device looks.",
         )
     return {
         State.FOR_REMANUFACTURE: (
@@ -767,11 +770,14 @@ def _work_order(session: Session, found: Device, order: dict[str, Any] | None, n
     )
     ids = set(named or [])
     media = [medium for medium in order["media"] if str(medium["id"]) in ids]
-    destroy = [medium["kind"] in NOT_OVERWRITTEN or medium["status"] == "wipe-failed" for medium in media]
+    destroy = [medium["kind"] in DESTROYED_ONLY or medium["status"] == "wipe-failed" for medium in media]
     return order | {
         "policy": POLICY,
         "media": media,
-        "to_wipe": not all(destroy),
+        "to_wipe": any(
+            medium["kind"] not in RESET for medium, doomed in zip(media, destroy, strict=True) if not doomed
+        ),
+        "to_reset": any(medium["kind"] in RESET for medium, doomed in zip(media, destroy, strict=True) if not doomed),
         "to_destroy": [
             {"serial": medium["serial"], "typed": shlex.quote(medium["serial"])}
             for medium, doomed in zip(media, destroy, strict=True)

@@ -23,7 +23,7 @@ from ewaste.devices.models import Device, Hold, MediumKind
 from ewaste.market.bidders import LICENCES
 from ewaste.market.models import BuyerDefault, Dispute, DisputeOutcome, Lot, LotState, Order, OrderState
 from ewaste.processing.models import Inspection, OutcomeReport
-from ewaste.views import market, shapes
+from ewaste.views import market, reaudits, shapes
 from ewaste.views.bench import status_of
 
 METHODS = {
@@ -70,6 +70,7 @@ def centre(session: Session, actor: Actor, centre_id: UUID, *, now: datetime) ->
     return {
         "centre": _centre(row[0], row[1], now),
         "figures": _figures(session, centre_id),
+        "re_audits": reaudits.figures(session, centre_id),
         "stations": [
             {
                 "id": station.id,

@@ -309,11 +309,11 @@ def _evidence() -> dict[str, Any]:
         "name": "evidence",
         "title": "What clears a medium",
         "version": evidence.POLICY,
-        "valid_from": "2026-11-01",
+        "valid_from": "2026-11-21",
         "text": "Which evidence, at which level, the gate admits for which kind of medium. The database holds the same "
         "table and lets nothing else through.",
-        "source": "NIST SP 800-88 Rev. 2 with IEEE 2883-2022",
-        "tables": [_table("Admitted", ("Medium", "Evidence", "Level"), evidence.rows())],
+        "source": "NIST SP 800-88 Rev. 2 with IEEE 2883-2022; for phones also R2v3",
+        "tables": [_table("Admitted", ("Medium", "Evidence", "Level", "Why"), evidence.explained())],
     }
 
 

@@ -503,7 +503,7 @@ def _confirmed_by_second(it: Told) -> Words:
     note = it.evidence.get("note") if it.reader.seen_by is not Audience.OWNER else None
     return Words(
         "medium",
-        f"A second person confirmed it: {medium} destroyed",
+        f"A second person confirmed it: {medium}",
         "Somebody who did not work on this device looked, and signed in under their own name.",
         (("Serial", it.evidence.get("serial")), ("Note", note)),
     )
@@ -514,9 +514,29 @@ def _doubted_by_second(it: Told) -> Words:
     note = it.evidence.get("note") if it.reader.seen_by is not Audience.OWNER else None
     return Words(
         "hold",
-        f"A second person doubts that the {medium} is destroyed",
+        f"A second person doubts what was done to the {medium}",
         "It stands still until that is settled.",
         (("Serial", it.evidence.get("serial")), ("Doubt", note)),
+    )
+
+
+def _looked_at_again(it: Told) -> Words:
+    note = it.evidence.get("note") if it.reader.seen_by is not Audience.OWNER else None
+    return Words(
+        "medium",
+        "Looked at once more: nothing is left on it",
+        "A routine sample of wiped devices is looked at by somebody who did not wipe them.",
+        (("Note", note),),
+    )
+
+
+def _found_something(it: Told) -> Words:
+    note = it.evidence.get("note") if it.reader.seen_by is not Audience.OWNER else None
+    return Words(
+        "hold",
+        "Looked at once more: something is left on it",
+        "It stands still, and our desk looks into how that could be.",
+        (("Note", note),),
     )
 
 
@@ -601,6 +621,8 @@ _KINDS: Mapping[str, Callable[[Told], Words]] = {
     "record.corrected": _corrected,
     "validation.confirmed": _confirmed_by_second,
     "validation.doubted": _doubted_by_second,
+    "re-audit.clean": _looked_at_again,
+    "re-audit.residue": _found_something,
 }
 KINDS = frozenset(_KINDS)
 """The kinds of events that have words of their own; every `medium.*` has them too."""

@@ -34,6 +34,7 @@ EXPECTED = {
     "send a device to be destroyed": "o",
     "report a device lost": "o S",
     "confirm what another person did": "o",
+    "look again at what another person wiped": "o",
     "correct a record": "o",
     "add a photograph": "c o",
     "hide a photograph": "c o S",

@@ -14,7 +14,12 @@ from wipe_agent.certificate import vocabulary
 EXPECTED = {
     "hdd ssd nvme emmc ufs": {("full-read", "clear"), ("full-read", "purge"), ("destroyed", "destroy")},
     "sd usb": {("full-read", "clear"), ("destroyed", "destroy")},
-    "phone-storage": {("device-reported", "purge"), ("destroyed", "destroy")},
+    "phone-storage": {
+        ("device-reported", "purge"),
+        ("device-reported", "clear"),
+        ("operator-witnessed", "clear"),
+        ("destroyed", "destroy"),
+    },
     "sim other": {("destroyed", "destroy")},
 }
 
@@ -47,4 +52,27 @@ def test_the_database_holds_the_same_table(world: World) -> None:
     with world.transaction() as session:
         held = session.execute(sa.text("select medium_kind, evidence_class, level from admitted_evidence")).all()
     assert sorted(tuple(row) for row in held) == policy.rows()
-    assert len(held) == 23
+    assert len(held) == 25
+
+
+def test_every_admitted_row_has_its_reason_in_words() -> None:
+    assert [row[:3] for row in policy.explained()] == policy.rows()
+    assert all(why.endswith(".") and len(why) > 20 for *_, why in policy.explained())
+
+
+def test_an_earlier_policy_stays_as_it_was_published() -> None:
+    earlier = "ewaste-clear-2026-11"
+    assert policy.POLICY == "ewaste-clear-2026-11-2"
+    assert policy.admits("phone-storage", "device-reported", "purge", earlier)
+    assert not policy.admits("phone-storage", "device-reported", "clear", earlier)
+    assert not policy.admits("phone-storage", "operator-witnessed", "clear", earlier)
+    assert policy.admits("ssd", "full-read", "clear", earlier)
+
+
+def test_the_china_policy_refuses_all_but_destruction_until_its_text_was_read() -> None:
+    for kind in policy.ADMITTED:
+        for evidence in vocabulary.EVIDENCE_CLASSES:
+            for level in vocabulary.LEVELS:
+                expected = (evidence, level) == ("destroyed", "destroy")
+                assert policy.admits(kind, evidence, level, policy.GB_46864) is expected, (kind, evidence, level)
+    assert not policy.admits("ssd", "full-read", "clear", "a policy that nobody knows")

@@ -27,7 +27,7 @@ from wipe_agent.cli.words import parser
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 ADRS = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
-LEGS = ("trade_in", "bench", "clearing", "sale", "settlement", "aftersales", "accrediting")
+LEGS = ("trade_in", "bench", "clearing", "reauditing", "sale", "settlement", "aftersales", "accrediting")
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -116,8 +116,8 @@ def test_every_command_of_the_agent_is_told() -> None:
     actions = parser()._actions
     commands = next(action for action in actions if isinstance(action, argparse._SubParsersAction)).choices
     assert set(commands) == {
-        *("enrol", "media", "plan", "orders", "wipe", "map", "stand", "bench", "certify", "sync", "verify"),
-        *("report", "summary", "labels", "doctor", "status", "check", "import-snapshot"),
+        *("enrol", "media", "plan", "orders", "wipe", "map", "phones", "reset", "stand", "bench", "certify", "sync"),
+        *("verify", "report", "summary", "labels", "doctor", "status", "check", "import-snapshot"),
     }
     for name in commands:
         assert f"\n## {name}\n" in document, name

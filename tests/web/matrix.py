@@ -128,6 +128,7 @@ POST /bench/devices/<code>/return                        sign-in no     no     i
 POST /bench/devices/<code>/lost                          sign-in no     no     in     hidden no     no     no     no
 POST /bench/collections                                  sign-in no     no     in     hidden no     no     no     no
 # A station is retired by its centre, or by the desk that accredits the centre.
+POST /bench/re-audits/<uuid:id>                          sign-in no     no     in     hidden no     no     no     no
 POST /bench/stations/<uuid:id>/retire                    sign-in no     no     in     hidden no     no     in     no
 
 # The desk: staff act, the auditor reads.
@@ -242,6 +243,7 @@ GET  /devices.csv                                        sign-in  in       hidde
 GET  /bench                                              sign-in  no       in       no       no       no
 GET  /bench/queue.csv                                    sign-in  no       in       no       no       no
 GET  /bench/labels                                       sign-in  no       in       no       no       no
+GET  /bench/re-audits                                    sign-in  no       in       no       no       no
 GET  /bench/stations                                     sign-in  no       in       no       no       no
 POST /bench/stations/codes                               sign-in  no       in       no       no       no
 GET  /my-lots                                            sign-in  no       no       in       no       no
@@ -435,6 +437,7 @@ SENT = {
     "POST /bench/devices/<code>/return": _sent(code="$received", form={"mass_g": "1500", "seal": "S-8", **_WHY}),
     "POST /bench/devices/<code>/lost": _sent(code="$received", form=_WHY),
     "POST /bench/collections": _sent(form={"collection_code": "$collection_code"}),
+    "POST /bench/re-audits/<uuid:id>": _sent(id="$re_audit", form={"outcome": "clean"}),
     "POST /bench/stations/<uuid:id>/retire": _sent(id="$station", form=_WHY),
     "GET /staff/devices/<code>": _sent(code="$received"),
     "POST /staff/devices/<code>/list": _sent(code="$for_sale", form={"price": "120"}),
@@ -565,6 +568,7 @@ NEVER_DONE = {
     "POST /account/firms/<uuid:id>/documents": "no file is sent; `test_entering_firms.py` sends some",
     "POST /bench/devices/<code>/reinspect": "nothing waits for a second inspection; `test_bench.py` brings one there",
     "POST /bench/devices/<code>/media/<uuid:medium_id>/validate": "who visits has worked on the device themselves",
+    "POST /bench/re-audits/<uuid:id>": "who visits has worked on the device themselves; `test_reaudits.py` has another",
     "POST /orders/<code>/pay (of a lot)": "no payment provider answers in this test",
     "POST /orders/<code>/pay (from the shop)": "no payment provider answers in this test",
     "POST /orders/<code>/withdraw": "the order of this market is not paid; `test_aftersales.py` withdraws from one",

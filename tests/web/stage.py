@@ -30,6 +30,7 @@ from ewaste.accounts import tokens
 from ewaste.accounts.models import ANONYMOUS, WORKER, Actor
 from ewaste.centres.models import Centre
 from ewaste.certificates.models import Certificate, CertificateRefusal
+from ewaste.certificates.reaudit import Because, ReAudit
 from ewaste.core import clock
 from ewaste.core.config import Config
 from ewaste.core.database import Database
@@ -446,6 +447,12 @@ def _present(
             "offer": session.scalars(sa.select(Offer.id).where(Offer.device_id == inspected)).one(),
             "certificate": session.scalars(
                 sa.select(Certificate.id).where(Certificate.device_id == devices["for_sale"])
+            ).one(),
+            "re_audit": session.scalars(
+                sa.select(ReAudit.id)
+                .where(ReAudit.centre_id == centre, ReAudit.because != Because.NOT)
+                .order_by(ReAudit.number.desc())
+                .limit(1)
             ).one(),
             "slug": session.get_one(Centre, centre).did.rpartition(":")[2],
         }

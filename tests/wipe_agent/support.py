@@ -75,6 +75,7 @@ class World:
         until: float = 24,
         training: bool | None = None,
         centre: str = CENTRE,
+        host: str = "HOST-1",
         key: Ed25519PrivateKey | None = None,
     ) -> dict[str, Any]:
         """Sign a work order and put it where the station will fetch it."""
@@ -90,7 +91,7 @@ class World:
                 "code": f"D-{code}",
                 "manufacturer": "Sample",
                 "model": "Laptop 14",
-                "serial": "HOST-1",
+                "serial": host,
             },
             custody_cycle=1,
             centre_did=centre,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from wipe_agent import __version__
-from wipe_agent.cli import commands, planning, residue, stand
+from wipe_agent.cli import commands, phones, planning, residue, stand
 from wipe_agent.errors import BadUsage
 from wipe_agent.jobs.destroying import TECHNIQUES
 
@@ -56,6 +56,8 @@ def parser() -> argparse.ArgumentParser:
     residue.add_map(all_.add_parser("map", parents=[common], help="draw what was seen on a medium, before and after"))
     _add_stand(all_, common)
     _add_certify(all_.add_parser("certify", parents=[common], help="issue the certificate of an order"))
+
+    phones.add(all_, common)
 
     sync = all_.add_parser("sync", parents=[common], help="send certificates until a receipt comes back")
     sync.add_argument("--once", action="store_true", help="try once instead of several times")

@@ -8,6 +8,7 @@ from wipe_agent.jobs.certifying import Certified, certify
 from wipe_agent.jobs.destroying import record_destroyed, said_of
 from wipe_agent.jobs.orders import Order, OrderMedium, keep_orders, kept_orders, load_order
 from wipe_agent.jobs.planning import Wish, drive_at
+from wipe_agent.jobs.resetting import People, Reset, reset_phone
 from wipe_agent.jobs.story import MediumStory, decided_certificate, journal_path, read_story
 from wipe_agent.jobs.wiping import Progress, Wiped, wipe
 
@@ -16,7 +17,9 @@ __all__ = [
     "MediumStory",
     "Order",
     "OrderMedium",
+    "People",
     "Progress",
+    "Reset",
     "Wiped",
     "Wish",
     "certify",
@@ -28,6 +31,7 @@ __all__ = [
     "load_order",
     "read_story",
     "record_destroyed",
+    "reset_phone",
     "said_of",
     "wipe",
 ]

@@ -26,6 +26,7 @@ from wipe_agent.certificate.times import read_time
 from wipe_agent.errors import JournalDamaged, NotComplete, WouldNotVerify
 from wipe_agent.jobs import checking, commanding
 from wipe_agent.jobs.orders import Order, OrderMedium, accreditations, load_order
+from wipe_agent.jobs.phone_story import PhoneAttempt, judged, phone_attempts
 from wipe_agent.jobs.story import Attempt, MediumStory, decided_certificate, journal_path, open_journal, read_story
 from wipe_agent.jobs.wiping import TOOL, why_not_wiped
 from wipe_agent.journal import Journal, Line
@@ -66,8 +67,8 @@ def certify(
         heads = {medium_id: journal.head for medium_id, journal in journals.items()}
         decided = decided_certificate(home, order.code)
         if decided is None:
-            lines = _lines(order, journals)
-            files = _make(home, order, lines, open_key(), (now or datetime.now(UTC)).replace(microsecond=0))
+            lines, host = _lines(order, journals)
+            files = _make(home, order, lines, host, open_key(), (now or datetime.now(UTC)).replace(microsecond=0))
             decided = _decide(home, order, heads, files)
         files = {name: text.encode() for name, text in decided["files"].items()}
         _require_still_true(home, order, decided, heads, files)
@@ -83,7 +84,7 @@ def missing(order: Order, stories: dict[str, MediumStory]) -> list[str]:
     sentences = []
     for medium in order.media:
         story = stories[medium.id]
-        if story.destroyed is None and not story.wiped:
+        if story.destroyed is None and not story.wiped and _reset(story) is None:
             sentences.append(f"{medium.kind} {medium.name_to_type}: {story.say()}")
     return sentences
 
@@ -95,7 +96,7 @@ def _require_begun(home: keys.Home, order: Order) -> None:
         raise NotComplete(f"Nothing was done under order {order.code} on this station yet.")
 
 
-def _lines(order: Order, journals: dict[str, Journal]) -> list[MediumLine]:
+def _lines(order: Order, journals: dict[str, Journal]) -> tuple[list[MediumLine], dict[str, str]]:
     stories = {medium_id: read_story(journal.lines, journal.path.name) for medium_id, journal in journals.items()}
     for medium in order.media:
         opened = stories[medium.id].opened
@@ -105,7 +106,7 @@ def _lines(order: Order, journals: dict[str, Journal]) -> list[MediumLine]:
     if sentences:
         raise NotComplete(f"Order {order.code} is not complete. " + "; ".join(sentences) + ".")
     try:
-        return [_line(medium, stories[medium.id]) for medium in order.media]
+        return [_line(medium, stories[medium.id]) for medium in order.media], _host_observed(order, stories)
     except (KeyError, TypeError, ValueError) as error:
         raise JournalDamaged(f"A journal of order {order.code} lacks what a certificate needs ({error}).") from error
 
@@ -113,6 +114,8 @@ def _lines(order: Order, journals: dict[str, Journal]) -> list[MediumLine]:
 def _line(medium: OrderMedium, story: MediumStory) -> MediumLine:
     if story.destroyed is not None:
         return _destroyed_line(medium, story, story.destroyed)
+    if (reset := _reset(story)) is not None:
+        return _phone_line(medium, reset)
     attempt = story.attempts[-1]
     # The word "wiped" in the journal is not enough: the figures must say it too.
     reason = why_not_wiped(attempt)
@@ -180,12 +183,78 @@ def _destroyed_line(medium: OrderMedium, story: MediumStory, line: Line) -> Medi
     )
 
 
+def _reset(story: MediumStory) -> PhoneAttempt | None:
+    """The reset of a phone that stands as a wipe. The word "wiped" is not enough: the facts are judged once more."""
+    attempts = phone_attempts(story.phone)
+    if not attempts or not attempts[-1].wiped:
+        return None
+    return attempts[-1] if judged(attempts[-1]).wiped else None
+
+
+def _phone_line(medium: OrderMedium, attempt: PhoneAttempt) -> MediumLine:
+    """What is said of a phone's storage follows from what was seen, and names both people."""
+    planned, before, verdict = attempt.planned, attempt.before, judged(attempt)
+    if attempt.begun is None or attempt.ended is None or attempt.finished is None:
+        raise NotComplete(f"{before.name} was not reset and looked at.")
+    if verdict.evidence_class is None:
+        raise NotComplete(f"{before.name} is not wiped: {verdict.reason}")
+    judged_at = read_time(attempt.finished["at"])
+    return MediumLine(
+        medium_id=medium.id,
+        kind=medium.kind,
+        model=before.model or medium.model,
+        serial=medium.serial or before.serial or "",
+        wwn=medium.wwn,
+        size_bytes=medium.size_bytes or before.size_bytes or 0,
+        level=verdict.level,
+        technique=planned["technique"],
+        evidence_class=verdict.evidence_class,
+        tool=planned["tool"],
+        tool_version=planned["tool_version"],
+        started=read_time(attempt.begun["at"]),
+        ended=read_time(attempt.ended["at"]),
+        verified=judged_at,
+        exclusions=[*planned["exclusions"], *_practice(before.training_reason)],
+        bad_blocks=0,
+        operator=planned["operator"],
+        validator=planned["witness"],
+        verification_method="Directed and noted for this one phone. " + "; ".join(verdict.seen).capitalize() + ".",
+        validated=judged_at,
+        validation_method="Watched the reset and looked at the screen after it",
+        manufacturer=before.manufacturer or medium.manufacturer,
+    )
+
+
+def _host_observed(order: Order, stories: dict[str, MediumStory]) -> dict[str, str]:
+    """The machine that the media were in, as the station saw it; empty when it saw none.
+
+    A phone is its own host. Of several machines the one that is not the order's is named: a difference never hides.
+    """
+    claimed = order.document["credentialSubject"]["device"]["serial"]
+    hosts = [host for one in stories.values() if (host := _host(one))]
+    return min(hosts, key=lambda host: host.get("serial", claimed) == claimed, default={})
+
+
+def _host(story: MediumStory) -> dict[str, str]:
+    """From the journal of one medium. A dock or an adapter is not the host, and then the journal names none."""
+    attempts = phone_attempts(story.phone)
+    if attempts:
+        return attempts[-1].host
+    noted = (story.last.planned.get("host") if story.last is not None else None) or {}
+    return {name: noted[name] for name in ("manufacturer", "model", "serial") if noted.get(name)}
+
+
 def _practice(reason: str | None) -> list[str]:
     return [f"practice: the medium was {reason}"] if reason else []
 
 
 def _make(
-    home: keys.Home, order: Order, lines: list[MediumLine], key: Ed25519PrivateKey, created: datetime
+    home: keys.Home,
+    order: Order,
+    lines: list[MediumLine],
+    host: dict[str, str],
+    key: Ed25519PrivateKey,
+    created: datetime,
 ) -> dict[str, bytes]:
     """The files of the bundle, verified with the pinned trust as a stranger would. Raises WouldNotVerify."""
     station = keys.load_station(home)
@@ -203,7 +272,7 @@ def _make(
             training=order.training,
             work_order=order.document,
             accreditation=accreditation,
-            host_observed={},
+            host_observed=host,
             lines=lines,
             supersedes=order.document["credentialSubject"].get("supersedes"),
         )

@@ -12,6 +12,7 @@ The journal of a medium lies at `journals/ORDER/MEDIUM.journal`. Its lines, in t
     progress*  (resumed progress*)*  written                the overwrite, with checkpoints
     checking  checked                   the full read, from the start each time
     finished | failed                   the end of the attempt: wiped, not wiped, or why it broke off
+    phone-...                           the reset of a phone (phone_story)
     destroyed                           the other end of a medium: what two people saw
 
 Times are the station's clock and may go back from one line to the next, when somebody sets it. The order of the lines
@@ -26,6 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wipe_agent.errors import JournalDamaged
+from wipe_agent.jobs.phone_story import phone_attempts
 from wipe_agent.journal import Journal, Line, parse
 from wipe_agent.keys import Home
 from wipe_agent.media import Identity
@@ -71,6 +73,7 @@ class MediumStory:
     attempts: list[Attempt] = field(default_factory=list)
     destroyed: Line | None = None
     opened: Line | None = None
+    phone: list[Line] = field(default_factory=list)
 
     @property
     def last(self) -> Attempt | None:
@@ -91,6 +94,8 @@ class MediumStory:
         """Where the medium stands, in words."""
         if self.destroyed is not None:
             return "recorded as destroyed"
+        if self.phone:
+            return phone_attempts(self.phone)[-1].say()
         if self.last is None:
             return "not begun"
         if self.last.result == "wiped":
@@ -148,6 +153,9 @@ def _take(story: MediumStory, line: Line) -> None:
         story.attempts.append(Attempt(planned=line))
     elif event == "destroyed":
         story.destroyed = line
+    elif event.startswith("phone-"):
+        story.phone.append(line)
+        phone_attempts(story.phone)
     elif story.last is None:
         raise JournalDamaged(f"“{event}” comes before an attempt began")
     else:
