@@ -13,6 +13,8 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.wipe_agent.conftest import SERIAL, Station
 from tests.wipe_agent.support import ROOT, agent
@@ -200,6 +202,18 @@ def test_arabic_letters_are_joined_and_right_to_left_runs_are_turned() -> None:
     assert letters.visual(f"By {letters.isolated('שלום')}, 12") == "By םולש, 12"
     assert letters.right_to_left("12 שלום abc")
     assert not letters.right_to_left("By שלום")
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.text(
+        st.one_of(st.characters(exclude_categories=("Cs", "Cc")), st.sampled_from("שלוםمحمدلا()[]12., ـ")), max_size=40
+    )
+)
+def test_no_text_upsets_the_page_and_no_character_is_lost_by_breaking_it(text: str) -> None:
+    assert not set(letters.visual(text)) & set("\u2068\u2069")
+    for width in (1, 5):
+        assert "".join("".join(letters.break_lines(text, width, len)).split()) == "".join(text.split())
 
 
 def test_a_long_word_is_broken_and_nothing_of_it_is_lost() -> None:
