@@ -1,6 +1,6 @@
 # `make` lists the targets; the work is in bin/.
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz check story drill bench reset pictures setup format lint types contracts templates lock
+.PHONY: help run test faults fuzz check story drill bench reset pictures setup format lint types contracts templates lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -10,6 +10,9 @@ run: ## the marketplace with sample data and practice payments, on http://127.0.
 
 test: ## all tests with coverage; T='tests/market -k bids' runs some of them quickly
 	@exec bin/test $(T)
+
+faults: ## kills, errors at every block and forensic samples against the wipe agent (10 to 20 minutes)
+	@exec bin/faults
 
 fuzz: ## schemathesis against the API, long and otherwise each time (N=examples for each operation)
 	@exec bin/fuzz $(N)

@@ -49,7 +49,7 @@ def test_the_manual_names_every_command_and_option() -> None:
 
 
 def test_every_command_takes_json(tmp_path: Path) -> None:
-    assert set(commands()) == {"enrol", "media", "orders", "wipe", "certify", "sync", "verify"}
+    assert set(commands()) == {"enrol", "media", "orders", "wipe", "map", "certify", "sync", "verify"}
     for command in commands().values():
         assert any("--json" in action.option_strings for action in command._actions)
 
