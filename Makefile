@@ -1,6 +1,6 @@
 # `make` lists the targets; the work is in bin/.
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage test-machines fuzz check agent agent-iso test-iso story drill bench reset pictures setup format lint types contracts templates lock
+.PHONY: help run test coverage faults test-machines fuzz check agent agent-iso test-iso story drill bench reset pictures setup format lint types contracts templates lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,6 +16,9 @@ coverage: ## all tests, and which lines they reach (a third slower)
 
 test-machines: ## the agent in emulated machines: NVMe, SATA, SCSI, USB, SD in QEMU, one boot (about two minutes)
 	@exec bin/test-machines
+
+faults: ## kills, errors at every block and forensic samples against the wipe agent (10 to 20 minutes)
+	@exec bin/faults
 
 fuzz: ## schemathesis against the API, long and otherwise each time (N=examples for each operation)
 	@exec bin/fuzz $(N)

@@ -19,9 +19,10 @@ from wipe_agent.check.blockmap import BlockMap
 from wipe_agent.check.looks import look_of
 from wipe_agent.check.sampling import SamplePlan
 from wipe_agent.check.signatures import Found
+from wipe_agent.errors import DeviceChanged, WriteFailed
 from wipe_agent.media import Target, buffer
 from wipe_agent.methods import ZEROS, Pattern
-from wipe_agent.methods.overwrite import add_range
+from wipe_agent.methods.overwrite import MOST_BAD_BLOCKS, add_range, is_bad_spot
 
 CHUNK = 8 * 1024 * 1024
 BLOCK = 4096
@@ -80,8 +81,8 @@ def read_back(
 ) -> ReadBack:
     """Read the whole drive, or the places of `sample`, and compare with `pattern`.
 
-    `progress` is told the share of the drive that is done, in bytes. Raises DeviceChanged if it is no longer the drive
-    that was written.
+    `progress` is told the share of the drive that is done, in bytes. Raises WriteFailed for a dying drive, and
+    DeviceChanged if it is no longer the drive that was written.
     """
     result = ReadBack(BlockMap(target.size))
     pieces = _all_pieces(target.size) if sample is None else _sampled_pieces(target.size, sample)
@@ -131,7 +132,8 @@ def _read_ahead(target: Target, pieces: list[_Piece]) -> Iterator[tuple[int, mem
     def read(piece: memoryview, offset: int) -> bool:
         try:
             target.read_into(piece, offset)
-        except OSError:
+        except OSError as error:
+            _require_there(target, error)
             return False
         return True
 
@@ -162,6 +164,11 @@ def _read_blocks(target: Target, data: memoryview, offset: int, result: ReadBack
             bad.append(offset + within)
             add_range(result.unreadable_at, offset + within, len(data[within : within + BLOCK]))
     result.unreadable_blocks += len(bad)
+    if result.unreadable_blocks > MOST_BAD_BLOCKS:
+        raise WriteFailed(
+            f"{target.path} cannot be read at more than {MOST_BAD_BLOCKS} blocks: the drive is dying.",
+            next_step="Destroy the medium and record it: wipe-agent certify --destroyed SERIAL ...",
+        )
     return bad
 
 
@@ -170,9 +177,15 @@ def _read_again(target: Target, block: memoryview, offset: int) -> bool:
         try:
             target.read_into(block, offset)
             return True
-        except OSError:
-            continue
+        except OSError as error:
+            _require_there(target, error)
     return False
+
+
+def _require_there(target: Target, error: OSError) -> None:
+    """A bad spot is one thing; a drive that is gone would be asked for each of its blocks in vain."""
+    if not is_bad_spot(error):
+        raise DeviceChanged(f"{target.path} has stopped answering ({error.strerror}).") from error
 
 
 def _without(data: memoryview, unreadable: list[int], offset: int) -> memoryview:

@@ -102,7 +102,7 @@ def _cannot(method: Method, facts: Facts, kind: str, policy: Policy, levels: Col
     if kind not in method.levels:
         return f"It is not for a medium of kind {kind}."
     if method.how == "guided":
-        return "It is done with the phone's own commands: wipe-agent phone."
+        return "It is done with the phone's own commands: wipe-agent reset."
     if reason := policy.refused.get(method.name):
         return reason
     if method.how == "command" and (reason := _drive_cannot(method, facts)):

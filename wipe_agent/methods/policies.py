@@ -48,11 +48,15 @@ POLICIES: dict[str, Policy] = {
     for one in (
         Policy(
             "market",
-            "the marketplace's gate (ewaste-clear-2026-11)",
+            "the marketplace's gate (ewaste-clear-2026-11-2)",
             {
                 **dict.fromkeys(("hdd", "ssd", "nvme", "emmc", "ufs"), _GATE_DRIVE),
                 **dict.fromkeys(("sd", "usb"), _GATE_STICK),
-                "phone-storage": (("purge", "device-reported"),),
+                "phone-storage": (
+                    ("purge", "device-reported"),
+                    ("clear", "device-reported"),
+                    ("clear", "operator-witnessed"),
+                ),
             },
         ),
         Policy(
