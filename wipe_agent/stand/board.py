@@ -178,7 +178,7 @@ class Row:
         self.state, self.asked = State.WIPED, None
         self.done, self.stage_size = int(event["size"]), int(event["size"])
         self.again, self.resumed_at = bool(event["again"]), event["resumed_at"]
-        self.message = "Every byte overwritten and read back."
+        self.message = "It was wiped, and all of it was read back."
         if self.again:
             self.message = "It was wiped already; this time it was not looked at again."
         self.advice = f"Next: wipe-agent certify --order {self.job.order}" if self.job else ""
