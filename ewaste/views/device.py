@@ -7,6 +7,7 @@ reads of the centre and never of its people, of a sale and never of its buyer; a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,7 +15,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ewaste.accounts import policy
+from ewaste.accounts import policy, postal
 from ewaste.accounts.models import Actor, Organisation
 from ewaste.accounts.policy import Action
 from ewaste.centres.models import WorkOrder
@@ -23,7 +24,7 @@ from ewaste.core.ids import read_code
 from ewaste.core.money import Money
 from ewaste.core.refusals import NotFound
 from ewaste.devices import custody
-from ewaste.devices.lifecycle import State
+from ewaste.devices.lifecycle import GOES_BACK_FROM, State
 from ewaste.devices.models import (
     CustodyEvent,
     Device,
@@ -31,13 +32,14 @@ from ewaste.devices.models import (
     Medium,
     MediumEvent,
     MediumEventKind,
+    Title,
     ValidationResult,
 )
 from ewaste.market.models import Listing, ListingState
 from ewaste.payments.models import InstructionKind, InstructionState, Payee, PaymentInstruction
 from ewaste.processing import checklist
 from ewaste.processing.outcomes import FRACTIONS
-from ewaste.tradein import questions
+from ewaste.tradein import questions, returning
 from ewaste.tradein.models import Offer, OfferState, Quote, Silence
 from ewaste.views import photographs, shapes, timeline
 from ewaste.views.records import Records, read
@@ -117,6 +119,8 @@ def story(session: Session, device_id: UUID, actor: Actor | None = None) -> dict
         "events": timeline.events(records, seen_by, payout=payout),
         "custody": {"ok": not chain, "length": device.custody_seq, "head": device.custody_head, "wrong": chain},
         "offer": _offer(records),
+        # The centre reads it when the device goes back (`views.bench`).
+        "back_to": _back_to(session, device) if seen_by is not timeline.Audience.CENTRE else None,
         "payout": payout if seen_by is not timeline.Audience.CENTRE else None,
         "certificate": certificates[0] if certificates else None,
         "certificates": certificates + ([_refused(row) for row in records.refusals] if told else []),
@@ -214,6 +218,7 @@ def mine(
 def prepare(session: Session, actor: Actor, code: str) -> dict[str, Any]:
     """What a seller needs before posting: device, centre, quote."""
     device = find(session, actor, code)
+    mine = policy.allows(actor, Action.SAY_WHERE_BACK, owner=device.seller_id)
     centre = session.get_one(Organisation, device.centre_id)
     quote = session.scalars(sa.select(Quote).where(Quote.device_id == device.id)).one()
     return {
@@ -226,7 +231,9 @@ def prepare(session: Session, actor: Actor, code: str) -> dict[str, Any]:
         },
         "centre": {
             "name": centre.name,
-            "address_lines": [centre.city, shapes.COUNTRIES.get(centre.country, centre.country)],
+            "address_lines": postal.of_firm(centre),
+            "address_known": postal.is_known(centre),
+            "opening_hours": centre.opening_hours,
         },
         "quote": {
             "code": quote.code,
@@ -234,11 +241,24 @@ def prepare(session: Session, actor: Actor, code: str) -> dict[str, Any]:
             "valid_until": quote.valid_until,
         },
         "post_by": quote.valid_until,
+        "back_to": _back_to(session, device) if mine else None,
         "photographs": [
             shown
             for shown in photographs.of_device(session, device, owner=True)
             if shown["uploaded_by"] == device.seller_id
         ],
+    }
+
+
+def _back_to(session: Session, device: Device) -> dict[str, Any]:
+    """Where it is sent back to: the lines as on a parcel, if it is known, and whether that may still change."""
+    known = returning.of_device(session, device.id)
+    typed = known or returning.latest_of(session, device.seller_id)
+    return {
+        "lines": known.lines() if known else None,
+        # What a form begins with: the address that this seller gave for an earlier device, until there is one.
+        "form": {f"back_{name}": value for name, value in asdict(typed).items()} if typed else {},
+        "may_change": device.title is Title.SELLER and device.state in GOES_BACK_FROM,
     }
 
 

@@ -13,6 +13,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from ewaste.accounts import postal
 from ewaste.accounts.models import Actor, Organisation, Role
 from ewaste.centres.models import Centre, Standing
 from ewaste.certificates.models import Certificate, CertificateRefusal, CertificateRevocation
@@ -282,7 +283,7 @@ def _storage(storage_gb: int) -> str:
 
 
 def centres_for(session: Session, device_class: str, *, now: datetime) -> list[dict[str, Any]]:
-    """The accredited centres that may clear this class of device."""
+    """The accredited centres that may clear this class of device, and that parcels can be sent to."""
     rows = session.execute(
         sa.select(Centre, Organisation)
         .join(Organisation, Organisation.id == Centre.organisation_id)
@@ -294,11 +295,13 @@ def centres_for(session: Session, device_class: str, *, now: datetime) -> list[d
             "id": organisation.id,
             "name": organisation.name,
             "city": organisation.city,
-            "text": f"{organisation.city}. Accredited until {_day(centre.accredited_until)}.",
+            "text": f"{', '.join(postal.of_firm(organisation))}. Accredited until {_day(centre.accredited_until)}.",
             "accredited_until": centre.accredited_until,
         }
         for centre, organisation in rows
-        if centre.accredited_until is not None and STORAGE_OF.get(device_class, set()) & set(centre.media_kinds)
+        if centre.accredited_until is not None
+        and postal.is_known(organisation)
+        and STORAGE_OF.get(device_class, set()) & set(centre.media_kinds)
     ]
 
 
