@@ -77,7 +77,10 @@ def accept_quote(code: str) -> flask.typing.ResponseReturnValue:
     except Refusal as refusal:
         return quote_page(code, form=request.form, errors=errors_of(refusal), status=keep(refusal))
     if fresh:
-        flash("It is agreed. Now get it ready to post.", "ok")
+        flash(
+            "The price is kept for you. Get the device ready to post. Nothing is sold before you confirm the offer.",
+            "ok",
+        )
     else:
         flash("You had accepted this quote already. It is one device, and this is its page.", "note")
     return redirect(url_for(".prepare", code=device_code), 303)
@@ -119,11 +122,13 @@ def my_devices() -> flask.Response:
     number, group, q = shapes.page_number(request.args.get("page")), request.args.get("show", "")[:20], lists.search()
     with transaction() as session:
         told = devices.mine(session, actor(), number, group=group, q=q)
+        plain = number == 1 and not q and not group
+        waiting = devices.open_quotes(session, actor(), now=now()) if plain else []
     group = group if group in devices.GROUPS else ""
     paging = shapes.paging(
         told["total"], number, lambda other: url_for(".devices", show=group or None, q=q or None, page=other)
     )
-    return page("devices/mine.html", paging=paging, group=group, q=q, **told)
+    return page("devices/mine.html", paging=paging, group=group, q=q, quotes=waiting, **told)
 
 
 @pages.get("/devices.csv")
