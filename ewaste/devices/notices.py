@@ -157,7 +157,7 @@ def offer_confirmed(
     else:
         paid = "There is nothing to pay for it; we recycle it and prove that its data is gone."
     text = (
-        f"{paid}\n\nNow the device is wiped. When that is done and certified we write to you again.\n\n"
+        f"{paid}\n\nNext, its data is wiped or destroyed. When that is certified we write to you again.\n\n"
         "Every step stands here:\n{page}"
     )
     _tell(

@@ -24,7 +24,7 @@ from ewaste.devices.models import Device, DeviceClass
 from ewaste.market.models import Lot, LotState
 from ewaste.tradein import price_tables, pricing, questions, quotes
 from ewaste.tradein.models import Quote
-from ewaste.views import market, shapes
+from ewaste.views import market, price_words, shapes
 
 # At least one of these kinds must be in a centre's scope before a device of the class is sent there.
 STORAGE_OF = {
@@ -151,7 +151,7 @@ def quote(session: Session, actor: Actor, code: str, *, now: datetime) -> dict[s
     if found is None or (found.person_id not in (None, actor.id) and not desk):
         raise NotFound("There is no quote under this code, or it is not yours to see. Codes look like Q-7K3M-9QXA.")
     state = "accepted" if found.accepted_at else "expired" if found.valid_until <= now else "open"
-    lines = price_lines(found.lines, found.device_class, price_tables.find(session, found.table_version))
+    lines = price_lines(found.lines, found.inputs, price_tables.find(session, found.table_version))
     return {
         "code": found.code,
         "model": found.model_code,
@@ -172,9 +172,12 @@ def quote(session: Session, actor: Actor, code: str, *, now: datetime) -> dict[s
     }
 
 
-def price_lines(lines: list[dict[str, Any]], device_class: str, table: pricing.PriceTable) -> list[dict[str, Any]]:
+def price_lines(
+    lines: list[dict[str, Any]], inputs: Mapping[str, Any], table: pricing.PriceTable
+) -> list[dict[str, Any]]:
     """The stored lines of a price as a waterfall with running sums; each says what it does to the amount before it."""
     told: list[dict[str, Any]] = []
+    device_class = inputs["model"]["device_class"]
     before: Money | None = None
     for line in lines:
         after = Money(line["amount_minor_after"], line["currency"])
@@ -183,14 +186,15 @@ def price_lines(lines: list[dict[str, Any]], device_class: str, table: pricing.P
         value = Decimal(line["value"])
         told.append(
             {
-                "label": line["label"],
+                "label": price_words.label(line, inputs),
+                "plain": price_words.plain(line, inputs, table),
                 "factor": f"× {value.normalize():f}" if line["kind"] == "factor" else None,
                 "delta": after - before if same and before is not None and line["kind"] != "amount" else None,
                 "running": after,
                 "explain": _explain(line["kind"], value, before, after),
                 "rule": line["rule"],
-                "basis": line["basis"],
-                "source": line["source"],
+                "basis": price_words.note(line["basis"]),
+                "source": price_words.note(line["source"]),
                 "low": format(figure.low, "f") if figure is not None and figure.low is not None else None,
                 "high": format(figure.high, "f") if figure is not None and figure.high is not None else None,
                 "estimate": line["estimate"],
