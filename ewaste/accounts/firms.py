@@ -152,6 +152,9 @@ class Wish:
     group_name: str
     related_firms: str
     licences: list[str]
+    street: str | None = None
+    postcode: str | None = None
+    opening_hours: str | None = None
 
 
 def apply(session: Session, person: Person, wish: Wish, *, now: datetime) -> Application:
@@ -170,6 +173,9 @@ def apply(session: Session, person: Person, wish: Wish, *, now: datetime) -> App
             state=OrganisationState.APPLIED,
             country=wish.country,
             city=wish.city,
+            street=wish.street,
+            postcode=wish.postcode,
+            opening_hours=wish.opening_hours,
             group_name=wish.group_name or None,
             licences=[],
             created_at=now,
@@ -184,6 +190,7 @@ def apply(session: Session, person: Person, wish: Wish, *, now: datetime) -> App
     else:
         _require_may_apply_again(session, firm, person, wish.kind)
         firm.state, firm.country, firm.city = OrganisationState.APPLIED, wish.country, wish.city
+        firm.street, firm.postcode, firm.opening_hours = wish.street, wish.postcode, wish.opening_hours
         firm.group_name = wish.group_name or None
     application = Application(
         organisation_id=firm.id,
@@ -441,6 +448,11 @@ def _require_may_apply_again(session: Session, firm: Organisation, person: Perso
         raise Conflict("You have applied for this organisation already. Your account page says how it stands.")
     if firm.kind is not kind or mine.rank is not Rank.OWNER:
         raise Invalid("An owner applies again, and as what the organisation applied before.", field="organisation")
+
+
+def country_choices() -> list[dict[str, str]]:
+    """The countries to choose from, by name."""
+    return [{"value": code, "label": name} for code, name in sorted(COUNTRIES.items(), key=lambda each: each[1])]
 
 
 def require_something(text: str, field: str, say: str, most: int = 120) -> str:

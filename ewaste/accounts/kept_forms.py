@@ -1,4 +1,4 @@
-"""Forms that were sent after the session had ended: kept for the same person until they signed in again.
+"""Forms that were sent too early or too late: kept for the same person until they signed in or confirmed their address.
 
 What was typed is kept, for a day, up to 16 kilobytes; files and passwords are not. Sending it then is a click of the
 person, on a page that says what will be sent.
@@ -50,6 +50,17 @@ def keep(session: Session, person_id: UUID, *, path: str, fields: Sequence[Seque
     session.add(kept)
     session.flush()
     return kept.id
+
+
+def waiting(session: Session, person_id: UUID, *, now: datetime) -> list[KeptForm]:
+    """The forms that still wait for this person, the newest first."""
+    return list(
+        session.scalars(
+            sa.select(KeptForm)
+            .where(KeptForm.person_id == person_id, KeptForm.kept_at > now - KEPT_FOR)
+            .order_by(KeptForm.kept_at.desc(), KeptForm.id)
+        )
+    )
 
 
 def find(session: Session, person_id: UUID, form_id: UUID, *, now: datetime) -> KeptForm:

@@ -90,9 +90,17 @@ class Person(Base):
 
 
 class Organisation(Base):
-    """A centre, recycler, auditor or the platform itself. `group_name` ties related firms together."""
+    """A centre, recycler, auditor or the platform itself. `group_name` ties related firms together.
+
+    A centre's street, postcode and opening hours are public: devices are sent to it and collected there.
+    """
 
     __tablename__ = "organisations"
+    __table_args__ = (
+        sa.CheckConstraint("length(street) between 1 and 120", name="street"),
+        sa.CheckConstraint("length(postcode) between 1 and 20", name="postcode"),
+        sa.CheckConstraint("length(opening_hours) between 1 and 200", name="opening_hours"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     code: Mapped[str] = mapped_column(unique=True)
@@ -101,6 +109,9 @@ class Organisation(Base):
     state: Mapped[OrganisationState]
     country: Mapped[str] = mapped_column(sa.CHAR(2))
     city: Mapped[str]
+    street: Mapped[str | None]
+    postcode: Mapped[str | None]
+    opening_hours: Mapped[str | None]
     group_name: Mapped[str | None]
     licences: Mapped[list[str]] = mapped_column(sa.ARRAY(sa.Text), default=list)
     sample: Mapped[bool] = mapped_column(default=False)

@@ -36,6 +36,7 @@ class Action(enum.StrEnum):
     SEE_DEVICE = "see a device"
     CANCEL_DEVICE = "cancel a device"
     ANSWER_OFFER = "answer an offer"
+    SAY_WHERE_BACK = "say where a device goes back to"
     RECEIVE = "receive a device"
     INSPECT = "inspect a device"
     ORDER_WIPE = "issue a work order"
@@ -98,6 +99,7 @@ TABLE: dict[Action, dict[Role, Relation]] = {
     Action.SEE_DEVICE: {R.CONSUMER: X.OWN, R.OPERATOR: X.CENTRE, R.STAFF: X.ANY, R.AUDITOR: X.ANY},
     Action.CANCEL_DEVICE: {R.CONSUMER: X.OWN, R.STAFF: X.ANY},
     Action.ANSWER_OFFER: {R.CONSUMER: X.OWN},
+    Action.SAY_WHERE_BACK: {R.CONSUMER: X.OWN},
     Action.RECEIVE: {R.OPERATOR: X.CENTRE},
     Action.INSPECT: {R.OPERATOR: X.CENTRE},
     Action.ORDER_WIPE: {R.OPERATOR: X.CENTRE},

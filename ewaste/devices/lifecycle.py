@@ -36,6 +36,9 @@ S = State
 WAYS = frozenset({S.FOR_RESALE, S.FOR_REMANUFACTURE, S.FOR_DISMANTLING})
 ENDS = frozenset({S.CANCELLED, S.RETURNED, S.DISMANTLED, S.REMADE})
 
+# While it stands so and is its seller's, it may still be sent back.
+GOES_BACK_FROM = (S.EXPECTED, S.RECEIVED, S.INSPECTED, S.LOST)
+
 # Not on a centre's bench: not there yet, gone, or at its end.
 AWAY = ENDS | {S.EXPECTED, S.DELIVERED, S.LOST}
 

@@ -14,14 +14,15 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ewaste.accounts.models import Person
+from ewaste.accounts import postal
+from ewaste.accounts.models import Organisation, Person
 from ewaste.core import mail
 from ewaste.core.money import Money
 from ewaste.devices.models import Device, HoldKind, Title
 
 
 class Notice(NamedTuple):
-    """A message; `{device}`, `{code}` and `{page}` are filled in, `{site}` when it is sent."""
+    """A message; `{device}`, `{code}`, `{centre}` and `{page}` are filled in, `{site}` when it is sent."""
 
     subject: str
     text: str
@@ -34,9 +35,11 @@ PAGE = "{site}/devices/"
 EVENTS = {
     "device.expected": Notice(
         "How your {device} gets to us ({code})",
-        "You have sold us your {device}, provided that it is as you described it.\n\n"
-        "Print the label and pack the device as described here:\n{page}/prepare\n\n"
-        "When it arrives we weigh it, check the seal and inspect it. You can call the sale off until then.",
+        "You took the price of your quote. Nothing is sold yet: that is when you confirm our offer after the "
+        "inspection.\n\nSend it to:\n{centre}\n\n"
+        "Write {code} large on the outside, and put the slip inside. You pay the postage. What to do before, the slip, "
+        "and where it goes if you do not take our offer:\n{page}/prepare\n\n"
+        "When it arrives we note seal and weight, and inspect it. You can call the sale off until then.",
     ),
     "device.cancelled": Notice(
         "You have called off the sale of your {device} ({code})",
@@ -49,12 +52,13 @@ EVENTS = {
     ),
     "offer.declined": Notice(
         "You declined our offer; your {device} comes back ({code})",
-        "The test centre sends it back as it is, at no cost to you. Its data was not touched.\n\n{page}",
+        "The test centre sends it back as it is, at no cost to you. Its data was not touched. Where it goes, and how "
+        "to change that:\n{page}",
     ),
     "offer.lapsed": Notice(
         "You did not answer our offer; your {device} comes back ({code})",
         "Silence never accepts. The test centre sends the device back as it is, at no cost to you. Its data was not "
-        "touched.\n\n{page}",
+        "touched. Where it goes, and how to change that:\n{page}",
     ),
     "device.returned": Notice(
         "Your {device} is on its way back to you ({code})",
@@ -153,7 +157,7 @@ def offer_confirmed(
     else:
         paid = "There is nothing to pay for it; we recycle it and prove that its data is gone."
     text = (
-        f"{paid}\n\nNow the device is wiped. When that is done and certified we write to you again.\n\n"
+        f"{paid}\n\nNext, its data is wiped or destroyed. When that is certified we write to you again.\n\n"
         "Every step stands here:\n{page}"
     )
     _tell(
@@ -180,7 +184,9 @@ def _tell(session: Session, device: Device, notice: Notice, *, key: str, now: da
     seller = session.execute(sa.select(Person.email, Person.name).where(Person.id == device.seller_id)).one()
     told = f"{device.brand} {device.model}"
     text = notice.text.replace("{page}", PAGE + device.code)
-    for mark, words in (("{device}", told), ("{code}", device.code), ("{why}", why)):
+    centre = session.get_one(Organisation, device.centre_id)
+    address = "\n".join([centre.name, *postal.of_firm(centre)])
+    for mark, words in (("{device}", told), ("{code}", device.code), ("{why}", why), ("{centre}", address)):
         text = text.replace(mark, words)
     subject = notice.subject.replace("{device}", told).replace("{code}", device.code)[: mail.SUBJECT]
     text = f"Hello {seller.name},\n\n{text}\n\nClearhand\n"

@@ -15,7 +15,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ewaste.accounts import firms, letters, mailed, passkeys, people, policy, second_factor, sessions
+from ewaste.accounts import firms, letters, mailed, passkeys, people, policy, postal, second_factor, sessions
 from ewaste.accounts.firms import Application, Document, Invitation, Outcome, Paper, Wish
 from ewaste.accounts.mailed import Purpose
 from ewaste.accounts.models import (
@@ -39,6 +39,7 @@ from ewaste.market.bidders import LICENCES
 from ewaste.market.models import Order, OrderState
 from ewaste.payments.ledger import Account
 from ewaste.payments.models import Entry
+from ewaste.tradein import returning
 
 # Whose licence somebody needs who takes devices apart or sells them on.
 NEEDS_LICENCE = frozenset({OrganisationKind.RECYCLER})
@@ -204,6 +205,7 @@ def close_account(session: Session, actor: Actor, *, now: datetime) -> None:
         sa.select(Membership).where(Membership.person_id == person.id, Membership.ended_at.is_(None))
     ).all():
         firms.remove(session, membership.organisation_id, person.id, now=now)
+    returning.forget(session, person.id)
     address = person.email
     second_factor.remove(session, person.id)
     second_factor.forget_recovery_codes(session, person.id)
@@ -229,8 +231,14 @@ def wish(
     group_name: str,
     related_firms: str,
     licences: Sequence[str],
+    street: str = "",
+    postcode: str = "",
+    opening_hours: str = "",
 ) -> Wish:
-    """What a firm says of itself, checked. Raises `Invalid` naming the field. Knows no database."""
+    """What a firm says of itself, checked. Raises `Invalid` naming the field. Knows no database.
+
+    A centre also says where parcels reach it, and when it is open.
+    """
     if kind not in firms.APPLICANTS:
         raise Invalid("Choose what your organisation is.", field="kind")
     if country not in firms.COUNTRIES:
@@ -240,6 +248,7 @@ def wish(
         raise Invalid(f"Choose at least one of: {', '.join(LICENCES)}.", field="licences")
     if len(related_firms) > 1000:
         raise Invalid("Say it in at most 1,000 characters.", field="related_firms")
+    reached = _reached(street, postcode, city, country, opening_hours) if kind == OrganisationKind.CENTRE else None
     return Wish(
         kind=OrganisationKind(kind),
         name=firms.require_something(
@@ -253,6 +262,9 @@ def wish(
         group_name=_line(group_name, "group_name", 120),
         related_firms=related_firms.strip(),
         licences=wanted if kind in NEEDS_LICENCE else [],
+        street=reached[0].street if reached else None,
+        postcode=reached[0].postcode if reached else None,
+        opening_hours=reached[1] if reached else None,
     )
 
 
@@ -350,6 +362,18 @@ def invite(session: Session, actor: Actor, *, email: str, name: str, rank: str, 
     )
     letters.invited(session, made, firm, actor.name, token, now=now)
     return made
+
+
+def change_address(
+    session: Session, actor: Actor, *, street: str, postcode: str, city: str, country: str, opening_hours: str
+) -> Organisation:
+    """An owner says where parcels reach the firm, and when it is open."""
+    firm = _own_firm(session, actor)
+    where, hours = _reached(street, postcode, city, country, opening_hours)
+    firm.street, firm.postcode, firm.city, firm.country = where.street, where.postcode, where.city, where.country
+    firm.opening_hours = hours
+    session.flush()
+    return firm
 
 
 def withdraw_invitation(session: Session, actor: Actor, invitation_id: UUID, *, now: datetime) -> Invitation:
@@ -457,6 +481,12 @@ def _self(session: Session, actor: Actor) -> Person:
     if person is None:
         raise NotAllowed("This account is closed.")
     return person
+
+
+def _reached(street: str, postcode: str, city: str, country: str, hours: str) -> tuple[postal.Postal, str]:
+    where = postal.read(street=street, postcode=postcode, city=city, country=country)
+    say = f"Say when people may bring or collect a device, in at most {postal.HOURS} letters."
+    return where, firms.require_something(hours, "opening_hours", say, postal.HOURS)
 
 
 def _own_firm(session: Session, actor: Actor) -> Organisation:

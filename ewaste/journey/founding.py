@@ -52,6 +52,12 @@ CITIES = {
     "Kreislauf Kontor": "Leipzig",
     "Neu & Gut": "Freiburg",
 }
+# Practice addresses: a Musterstraße is the street of specimens.
+ADDRESSES = {
+    "Rhein Datenpark": ("Musterstraße 12", "50667", "Monday to Friday, 9:00 to 17:00"),
+    "Elbe Prüfstelle": ("Musterufer 4", "01067", "Monday to Friday, 8:00 to 16:00"),
+    "Isar Löschwerk": ("Musterweg 21", "80331", "Monday to Thursday, 9:00 to 16:00"),
+}
 SLUGS = {"Rhein Datenpark": "rhein-datenpark", "Elbe Prüfstelle": "elbe-pruefstelle"}
 # Kreislauf Kontor and the centre in Dresden belong to one group, so the rule on related firms can be seen at work.
 GROUPS = {"Kreislauf Kontor": "Elbe Gruppe", "Elbe Prüfstelle": "Elbe Gruppe"}
@@ -81,6 +87,12 @@ def found_sample_market(session: Session, *, issuers: Issuers, now: datetime) ->
                 created_at=now,
             )
         )
+    for name in ADDRESSES:  # Also of a centre that was founded before centres had a street.
+        centre = session.scalar(
+            sa.select(Organisation).where(Organisation.name == name, Organisation.sample, Organisation.street.is_(None))
+        )
+        if centre is not None:
+            _settle(centre)
     session.flush()
     return made
 
@@ -121,6 +133,7 @@ def sample_firm(
 
 def sample_centre(session: Session, organisation: Organisation, slug: str, *, issuers: Issuers) -> Centre:
     """A centre that has applied for its accreditation."""
+    _settle(organisation)
     centre = Centre(
         organisation_id=organisation.id,
         did=issuers.centre_did(slug),
@@ -165,6 +178,10 @@ def sample_actor(session: Session, email: str) -> Actor:
     if row is None:
         raise NotFound(f"Nobody of the sample has the address {email}.")
     return Actor(row.id, row.role or Role.CONSUMER, row.name, row.organisation_id)
+
+
+def _settle(centre: Organisation) -> None:
+    centre.street, centre.postcode, centre.opening_hours = ADDRESSES[centre.name]
 
 
 def _organisation(session: Session, name: str, role: Role, issuers: Issuers, now: datetime) -> Organisation:

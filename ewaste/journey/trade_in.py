@@ -9,20 +9,21 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ewaste.accounts import policy
+from ewaste.accounts import policy, postal
 from ewaste.accounts.models import Actor, Organisation
 from ewaste.accounts.policy import Action
+from ewaste.accounts.postal import Postal
 from ewaste.centres import accreditation
 from ewaste.centres.models import Standing
 from ewaste.core.ids import DEVICE, new_code
 from ewaste.core.money import Money
 from ewaste.core.refusals import Conflict, Invalid
 from ewaste.devices import custody, identity, notices, photographs
-from ewaste.devices.lifecycle import State
+from ewaste.devices.lifecycle import GOES_BACK_FROM, State
 from ewaste.devices.models import Device, DeviceClass, Photograph, PhotographKind, Title
 from ewaste.payments import ledger
 from ewaste.payments.ledger import Account, Side
-from ewaste.tradein import offers, quotes
+from ewaste.tradein import offers, quotes, returning
 from ewaste.tradein.models import Offer, OfferState, Quote, Silence
 
 
@@ -80,6 +81,8 @@ def accept_quote(
     if centre.standing is not Standing.ACCREDITED:
         raise Conflict("This test centre takes no devices at the moment. Choose another.", field="centre_id")
     organisation = session.get_one(Organisation, centre.organisation_id)
+    if not postal.is_known(organisation):
+        raise Conflict("This test centre has not told us its postal address yet. Choose another.", field="centre_id")
     _require_not_announced(session, actor, accepted, serial)
     device = custody.register(
         session,
@@ -119,6 +122,16 @@ def add_photographs(
     return photographs.add(session, device, PhotographKind.SELLER, pictures, by=actor, now=now)
 
 
+def say_where_back(session: Session, actor: Actor, device_id: UUID, where: Postal, *, now: datetime) -> Device:
+    """The seller says where the device goes if they do not sell it; until it is sent back or sold."""
+    device = custody.find(session, device_id)
+    policy.require(actor, Action.SAY_WHERE_BACK, owner=device.seller_id)
+    if device.title is not Title.SELLER or device.state not in GOES_BACK_FROM:
+        raise Conflict(f"This device is {custody.words(device.state)}; it is not sent back from there.")
+    returning.keep(session, device.id, where, now=now)
+    return device
+
+
 def cancel(session: Session, actor: Actor, device_id: UUID, *, now: datetime) -> Device:
     """The seller thinks better of it before sending. The quote is spent; a new one takes two minutes."""
     device = custody.find(session, device_id)
@@ -136,11 +149,15 @@ def confirm_offer(session: Session, actor: Actor, offer_id: UUID, *, now: dateti
     return offer
 
 
-def decline_offer(session: Session, actor: Actor, offer_id: UUID, *, now: datetime) -> Offer:
-    """The seller does not take the offer. The device goes back, at no cost."""
+def decline_offer(
+    session: Session, actor: Actor, offer_id: UUID, *, back_to: Postal | None = None, now: datetime
+) -> Offer:
+    """The seller does not take the offer. The device goes back, at no cost: to `back_to`, or where they said before."""
     offer = offers.find(session, offer_id)
     device = custody.find(session, offer.device_id)
     policy.require(actor, Action.ANSWER_OFFER, owner=device.seller_id)
+    if back_to is not None:
+        returning.keep(session, device.id, back_to, now=now)
     offers.answer(session, offer, OfferState.DECLINED, now=now)
     custody.note(session, device, "offer.declined", by=actor, evidence={"offer": str(offer.id)}, now=now)
     return offer

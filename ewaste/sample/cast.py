@@ -74,6 +74,8 @@ class Applicant(NamedTuple):
     city: str
     licences: tuple[str, ...]
     declined: str = ""
+    reached: tuple[str, str, str] = ("", "", "")
+    """Of a centre: street, postcode and opening hours."""
 
 
 APPLICANTS = (
@@ -84,7 +86,10 @@ APPLICANTS = (
         Somebody("uwe@schnell.example", "Uwe Schnell"), "recycler", "Schnell Ankauf", "Kassel", ("resale",),
         "The permit that you sent is for scrap cars. Send the one for electrical equipment, then apply again.",
     ),
-    Applicant(Somebody("pia@sicher.example", "Pia Sonntag"), "centre", "Sicherlöschung Nord", "Kiel", ()),
+    Applicant(
+        Somebody("pia@sicher.example", "Pia Sonntag"), "centre", "Sicherlöschung Nord", "Kiel", (),
+        reached=("Musterkai 7", "24103", "Monday to Friday, 10:00 to 16:00"),
+    ),
 )  # fmt: skip
 
 # The third centre. It is suspended in the course of the sample.

@@ -160,11 +160,13 @@ class Play:
         at = self.steps.now - timedelta(days=2, hours=len(applicant.firm))
         paper = Paper("registration.pdf", "application/pdf", papers.registration(applicant.firm, applicant.city))
 
+        street, postcode, hours = applicant.reached
+
         def step(session: Session) -> Made:
             wish = entering.wish(
                 kind=applicant.kind, name=applicant.firm, country="DE", city=applicant.city,
                 registration_number=f"HRB {10_000 + len(applicant.firm) * 137}", group_name="", related_firms="",
-                licences=applicant.licences,
+                licences=applicant.licences, street=street, postcode=postcode, opening_hours=hours,
             )  # fmt: skip
             application = entering.apply(session, self.actor(who), wish, papers=[paper], issuers=self.issuers, now=at)
             if applicant.declined:

@@ -62,6 +62,24 @@ class Quote(Base):
     floor_minor: Mapped[int | None]
 
 
+class ReturnAddress(Base):
+    """Where a device goes that its seller does not sell after all. One a device; its seller may change it."""
+
+    __tablename__ = "return_addresses"
+    __table_args__ = (
+        sa.CheckConstraint("length(street) between 1 and 120", name="street"),
+        sa.CheckConstraint("length(postcode) between 1 and 20", name="postcode"),
+        sa.CheckConstraint("length(city) between 1 and 80", name="city"),
+    )
+
+    device_id: Mapped[UUID] = mapped_column(sa.ForeignKey("devices.id"), primary_key=True)
+    street: Mapped[str]
+    postcode: Mapped[str]
+    city: Mapped[str]
+    country: Mapped[str] = mapped_column(sa.CHAR(2))
+    given_at: Mapped[datetime]
+
+
 class Offer(Base):
     """What we pay after inspection: the quote again, by the same formula, with what was found. One a cycle."""
 

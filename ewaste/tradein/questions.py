@@ -62,6 +62,9 @@ def condition_from_answers(device_class: str, answers: Mapping[str, str]) -> Con
 
 
 _YES = Choice("yes", "Yes")
+UNKNOWN = "unknown"
+"""The answer of somebody who cannot tell; it declares the worse case."""
+_WORSE = "we reckon with the worse; if it is fine, our offer rises"
 NEEDS_POWER = frozenset({"display", "battery", "account", "network", "camera", "keyboard"})
 """Questions that only a running device can answer."""
 
@@ -101,7 +104,7 @@ _DISPLAY = Question(
     (
         Choice("clean", "Clean"),
         Choice("marks", "Spots, lines or dead pixels", (Fault.DISPLAY_MARKS,)),
-        Choice("unknown", "I cannot tell", (Fault.DISPLAY_MARKS,)),
+        Choice(UNKNOWN, f"I cannot tell: {_WORSE}", (Fault.DISPLAY_MARKS,)),
     ),
 )
 _BATTERY = Question(
@@ -112,7 +115,7 @@ _BATTERY = Question(
     (
         Choice("good", "80 % or more"),
         Choice("weak", "Less than 80 %", (Fault.BATTERY_BELOW_80,)),
-        Choice("unknown", "I do not know", (Fault.BATTERY_BELOW_80,)),
+        Choice(UNKNOWN, f"I do not know: {_WORSE}", (Fault.BATTERY_BELOW_80,)),
     ),
 )
 _BATTERY_LAPTOP = Question(
@@ -123,7 +126,7 @@ _BATTERY_LAPTOP = Question(
         Choice("good", "Holds 80 % or more"),
         Choice("weak", "Holds less than 80 %", (Fault.BATTERY_BELOW_80,)),
         Choice("dead", "Dead or missing", (Fault.BATTERY_DEAD,)),
-        Choice("unknown", "I do not know", (Fault.BATTERY_BELOW_80,)),
+        Choice(UNKNOWN, f"I do not know: {_WORSE}", (Fault.BATTERY_BELOW_80,)),
     ),
 )
 _LIQUID = Question(

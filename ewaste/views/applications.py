@@ -8,7 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ewaste.accounts import policy
+from ewaste.accounts import policy, postal
 from ewaste.accounts.firms import COUNTRIES, Application, Document
 from ewaste.accounts.models import Actor, Organisation, OrganisationKind, OrganisationState, Person
 from ewaste.accounts.policy import Action
@@ -104,6 +104,8 @@ def _told(application: Application, organisation: Organisation, person: str) -> 
         "kind": organisation.kind.value,
         "country": COUNTRIES.get(organisation.country, organisation.country),
         "city": organisation.city,
+        "address": postal.of_firm(organisation),
+        "opening_hours": organisation.opening_hours,
         "state": organisation.state.value,
         "outcome": application.outcome.value if application.outcome else None,
         "applied_at": application.applied_at,

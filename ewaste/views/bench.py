@@ -12,7 +12,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
-from ewaste.accounts import policy
+from ewaste.accounts import policy, postal
 from ewaste.accounts.models import Actor, Organisation, Person
 from ewaste.accounts.policy import Action
 from ewaste.centres.models import Centre, EnrolmentCode, SeenNonce, Standing, Station, WorkOrder
@@ -36,7 +36,7 @@ from ewaste.devices.models import (
 )
 from ewaste.market.models import Listing, Lot, LotLine, Order, OrderState
 from ewaste.processing import checklist
-from ewaste.tradein import pricing, questions
+from ewaste.tradein import pricing, questions, returning
 from ewaste.tradein.models import Offer, OfferState, Quote
 from ewaste.views import device as devices
 from ewaste.views import queues, shapes
@@ -300,7 +300,7 @@ def labels(session: Session, actor: Actor, codes: Sequence[str]) -> dict[str, An
         ],
         "centre": {
             "name": centre.name,
-            "address_lines": [centre.city, shapes.COUNTRIES.get(centre.country, centre.country)],
+            "address_lines": postal.of_firm(centre),
         },
     }
 
@@ -320,6 +320,8 @@ def device(session: Session, actor: Actor, code: str, *, now: datetime) -> dict[
     if refused and standing.state in (State.CLEARING, State.DESTROYING) and standing.order_open and not standing.holds:
         title = f"Certify again: {title[0].lower()}{title[1:]}"
         text = f"The last certificate was refused: {refused} {text or ''}".rstrip()
+    if standing.state is State.INSPECTED and standing.offer is not OfferState.OPEN and title == "Send it back":
+        text = f"{text} {_goes_to(session, found)}"
     device_class = found.device_class.value
     return told | {
         "device": told["device"]
@@ -344,6 +346,15 @@ def device(session: Session, actor: Actor, code: str, *, now: datetime) -> dict[
         "separable_media": [medium for medium in waiting if separable(medium)],
         "may": _may(standing, waiting, unconfirmed),
     }
+
+
+def _goes_to(session: Session, device: Device) -> str:
+    """Where a device goes that is to be sent back: the one moment at which the centre reads its seller's address."""
+    where = returning.of_device(session, device.id)
+    if where is None:
+        return "Its owner has not told us an address yet. We have asked for it; it appears here."
+    name = session.scalar(sa.select(Person.name).where(Person.id == device.seller_id))
+    return f"It goes to {', '.join([str(name), *where.lines()])}. Use the address for this parcel only."
 
 
 def _needs_second(medium: Mapping[str, Any]) -> bool:

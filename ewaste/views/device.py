@@ -7,6 +7,7 @@ reads of the centre and never of its people, of a sale and never of its buyer; a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,16 +15,16 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ewaste.accounts import policy
+from ewaste.accounts import kept_forms, policy, postal
 from ewaste.accounts.models import Actor, Organisation
 from ewaste.accounts.policy import Action
 from ewaste.centres.models import WorkOrder
 from ewaste.certificates.models import Certificate, CertificateRefusal, CertificateRevocation
-from ewaste.core.ids import read_code
+from ewaste.core.ids import QUOTE, read_code
 from ewaste.core.money import Money
 from ewaste.core.refusals import NotFound
 from ewaste.devices import custody
-from ewaste.devices.lifecycle import State
+from ewaste.devices.lifecycle import GOES_BACK_FROM, State
 from ewaste.devices.models import (
     CustodyEvent,
     Device,
@@ -31,13 +32,14 @@ from ewaste.devices.models import (
     Medium,
     MediumEvent,
     MediumEventKind,
+    Title,
     ValidationResult,
 )
 from ewaste.market.models import Listing, ListingState
 from ewaste.payments.models import InstructionKind, InstructionState, Payee, PaymentInstruction
 from ewaste.processing import checklist
 from ewaste.processing.outcomes import FRACTIONS
-from ewaste.tradein import questions
+from ewaste.tradein import pricing, questions, returning
 from ewaste.tradein.models import Offer, OfferState, Quote, Silence
 from ewaste.views import photographs, shapes, timeline
 from ewaste.views.records import Records, read
@@ -62,11 +64,15 @@ FIELD_WORDS = {
     "no_storage": "Drive and memory",
     "missing_charger": "Charger or cable",
 }
+# So many open quotes stand under My devices.
+MOST_QUOTES = 10
+# Faults of the battery: what is measured is told in per cent.
+BATTERY = ("battery_below_80", "battery_dead")
 # My devices, in the words of their owner: label and states.
 GROUPS: Mapping[str, tuple[str, tuple[State, ...]]] = {
     "to-send": ("To send in", (State.EXPECTED,)),
     "at-centre": ("At the test centre", (State.RECEIVED, State.INSPECTED, State.LOST)),
-    "wiping": ("Being wiped", (State.CLEARING, State.DESTROYING, State.CLEARED)),
+    "wiping": ("Data removal", (State.CLEARING, State.DESTROYING, State.CLEARED)),
     "onward": (
         "On to its next life",
         (State.FOR_RESALE, State.FOR_REMANUFACTURE, State.FOR_DISMANTLING, State.REINSPECTED, State.SOLD),
@@ -117,6 +123,8 @@ def story(session: Session, device_id: UUID, actor: Actor | None = None) -> dict
         "events": timeline.events(records, seen_by, payout=payout),
         "custody": {"ok": not chain, "length": device.custody_seq, "head": device.custody_head, "wrong": chain},
         "offer": _offer(records),
+        # The centre reads it when the device goes back (`views.bench`).
+        "back_to": _back_to(session, device) if seen_by is not timeline.Audience.CENTRE else None,
         "payout": payout if seen_by is not timeline.Audience.CENTRE else None,
         "certificate": certificates[0] if certificates else None,
         "certificates": certificates + ([_refused(row) for row in records.refusals] if told else []),
@@ -211,9 +219,43 @@ def mine(
     }
 
 
+def open_quotes(session: Session, actor: Actor, *, now: datetime) -> list[dict[str, Any]]:
+    """Quotes of this person that still hold, the newest first; also one whose acceptance they typed before they had
+    an account, or before they confirmed its address. That acceptance then waits (`waiting`) to be sent."""
+    policy.require(actor, Action.SEE_DEVICE, owner=actor.id)
+    waiting: dict[str, UUID] = {}
+    if actor.id is not None:
+        for kept in kept_forms.waiting(session, actor.id, now=now):
+            parts = kept.path.split("/")
+            if parts[1:2] == ["quotes"] and parts[3:] == ["accept"]:
+                waiting.setdefault(read_code(parts[2], QUOTE) or "", kept.id)
+    found = session.scalars(
+        sa.select(Quote)
+        .where(
+            sa.or_(Quote.person_id == actor.id, sa.and_(Quote.person_id.is_(None), Quote.code.in_(waiting))),
+            Quote.accepted_at.is_(None),
+            Quote.valid_until > now,
+        )
+        .order_by(Quote.created_at.desc(), Quote.id)
+        .limit(MOST_QUOTES)
+    )
+    return [
+        {
+            "code": quote.code,
+            "title": shapes.title(quote.brand, quote.model),
+            "device_class": quote.device_class,
+            "amount": Money(quote.amount_minor, quote.currency),
+            "valid_until": quote.valid_until,
+            "waiting": waiting.get(quote.code),
+        }
+        for quote in found
+    ]
+
+
 def prepare(session: Session, actor: Actor, code: str) -> dict[str, Any]:
     """What a seller needs before posting: device, centre, quote."""
     device = find(session, actor, code)
+    mine = policy.allows(actor, Action.SAY_WHERE_BACK, owner=device.seller_id)
     centre = session.get_one(Organisation, device.centre_id)
     quote = session.scalars(sa.select(Quote).where(Quote.device_id == device.id)).one()
     return {
@@ -226,7 +268,9 @@ def prepare(session: Session, actor: Actor, code: str) -> dict[str, Any]:
         },
         "centre": {
             "name": centre.name,
-            "address_lines": [centre.city, shapes.COUNTRIES.get(centre.country, centre.country)],
+            "address_lines": postal.of_firm(centre),
+            "address_known": postal.is_known(centre),
+            "opening_hours": centre.opening_hours,
         },
         "quote": {
             "code": quote.code,
@@ -234,11 +278,24 @@ def prepare(session: Session, actor: Actor, code: str) -> dict[str, Any]:
             "valid_until": quote.valid_until,
         },
         "post_by": quote.valid_until,
+        "back_to": _back_to(session, device) if mine else None,
         "photographs": [
             shown
             for shown in photographs.of_device(session, device, owner=True)
             if shown["uploaded_by"] == device.seller_id
         ],
+    }
+
+
+def _back_to(session: Session, device: Device) -> dict[str, Any]:
+    """Where it is sent back to: the lines as on a parcel, if it is known, and whether that may still change."""
+    known = returning.of_device(session, device.id)
+    typed = known or returning.latest_of(session, device.seller_id)
+    return {
+        "lines": known.lines() if known else None,
+        # What a form begins with: the address that this seller gave for an earlier device, until there is one.
+        "form": {f"back_{name}": value for name, value in asdict(typed).items()} if typed else {},
+        "may_change": device.title is Title.SELLER and device.state in GOES_BACK_FROM,
     }
 
 
@@ -263,6 +320,7 @@ def _mine(
         "title": shapes.title(device.brand, device.model),
         "device_class": device.device_class.value,
         "state": device.state.value,
+        "turned_down": _turned_down(device, offer),
         "at": at,
         "amount": Money(*amount) if amount else None,
         # What the amount is: a quote may still change; an offer is one to take or leave; a confirmed one is fixed.
@@ -326,7 +384,15 @@ def _device(records: Records, seen_by: timeline.Audience) -> dict[str, Any]:
             if hold.lifted_at is None
         ],
         "next": timeline.next_step(device, records.centre.name, records.offer, arrived, held=held, paid=paid),
+        "turned_down": _turned_down(device, records.offer),
     }
+
+
+def _turned_down(device: Device, offer: Offer | None) -> str | None:
+    """Of a device that is still at the centre: that its offer was not taken, in a word."""
+    if device.state is not State.INSPECTED or offer is None:
+        return None
+    return {OfferState.DECLINED: "Declined", OfferState.LAPSED: "Not answered"}.get(offer.state)
 
 
 def _offer(records: Records) -> dict[str, Any] | None:
@@ -349,7 +415,7 @@ def _offer(records: Records) -> dict[str, Any] | None:
             {
                 "what": FIELD_WORDS.get(line["field"], line["field"].replace("_", " ").capitalize()),
                 "declared": _declared(records.device, quote, line),
-                "found": line["found"],
+                "found": _found(records, line),
                 "rule": line["rule_id"],
                 "delta": Money(line["delta_minor"], offer.currency),
                 "text": None,
@@ -364,6 +430,8 @@ def _offer(records: Records) -> dict[str, Any] | None:
         "pay_by": offer.pay_by,
         "silence": (quote.silence or Silence.SEND_BACK).value,
         "floor": money(quote.floor_minor, quote.currency),
+        # The looks in the words of the questions and of the price, so that no page has two words for one thing.
+        "looks": pricing.COSMETIC_WORDS[offer.inputs["condition"]["cosmetic"]].capitalize(),
         "grade_cosmetic": inspection.cosmetic if inspection else None,
         "grade_function": inspection.function if inspection else None,
         "grade_rules": [rule["text"] for rule in inspection.grade["rules"]] if inspection else [],
@@ -374,15 +442,35 @@ def _offer(records: Records) -> dict[str, Any] | None:
 
 
 def _declared(device: Device, quote: Quote, line: Mapping[str, Any]) -> str:
-    """What the seller said about a difference: of a fault that they did not declare, the answer that they gave."""
+    """What the seller said about a difference: of a fault, the answer that they gave."""
+    question = _question(device, line["field"])
+    answer = quote.inputs.get("answers", {}).get(question.field) if question else None
+    said = next((one.label for one in question.choices if one.value == answer), None) if question else None
     if line["declared"] != "not declared":
-        return str(line["declared"])
-    answers = quote.inputs.get("answers", {})
+        if answer == questions.UNKNOWN and said:
+            return f"{said.partition(':')[0]}, reckoned as: {line['declared']}"
+        return said if said and line["field"] in BATTERY else str(line["declared"])
+    return said or "without this fault"
+
+
+def _found(records: Records, line: Mapping[str, Any]) -> str:
+    """What the centre found: of a fault that is not there, what it measured, or the answer that says so."""
+    if line["found"] != "not found":
+        return str(line["found"])
+    measured = records.inspection[0].findings.get("battery_soh") if records.inspection else None
+    if line["field"] in BATTERY and measured is not None:
+        return f"{measured} %"
+    question = _question(records.device, line["field"])
+    good = next((one.label for one in question.choices if not one.faults), None) if question else None
+    return good.lower() if good and good not in ("Yes", "No") else "without this fault"
+
+
+def _question(device: Device, field: str) -> questions.Question | None:
+    """The question to a seller that a fault belongs to."""
     for question in questions.QUESTIONS.get(device.device_class.value, ()):
-        if any(line["field"] == fault.value for choice in question.choices for fault in choice.faults):
-            said = next((one.label for one in question.choices if one.value == answers.get(question.field)), None)
-            return said or "without this fault"
-    return "without this fault"
+        if any(field == fault.value for choice in question.choices for fault in choice.faults):
+            return question
+    return None
 
 
 def _payout(records: Records) -> dict[str, Any] | None:

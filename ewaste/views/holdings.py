@@ -27,7 +27,7 @@ from ewaste.core.refusals import RefusalNote
 from ewaste.devices.models import Device
 from ewaste.market.models import Bid, Lot, Order
 from ewaste.payments.models import Payee, PaymentInstruction
-from ewaste.tradein.models import Offer, Quote
+from ewaste.tradein.models import Offer, Quote, ReturnAddress
 
 MOST_ROWS = 10_000
 
@@ -88,6 +88,12 @@ def _trade(session: Session, me: UUID | None) -> dict[str, Any]:
             [Device.code, Device.brand, Device.model, Device.claimed_serial, Device.observed, Device.state,
              Device.created_at],
             Device.seller_id == me,
+        ),
+        "return_addresses": _rows(
+            session,
+            [Device.code, ReturnAddress.street, ReturnAddress.postcode, ReturnAddress.city, ReturnAddress.country,
+             ReturnAddress.given_at],
+            sa.and_(Device.seller_id == me, ReturnAddress.device_id == Device.id),
         ),
         "offers": _rows(
             session,

@@ -15,7 +15,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ewaste.accounts import policy
+from ewaste.accounts import policy, postal
 from ewaste.accounts.models import SELLERS, Actor, Organisation, OrganisationKind, Person, Role
 from ewaste.accounts.policy import Action
 from ewaste.certificates.models import Certificate, CertificateRevocation
@@ -143,7 +143,8 @@ def lot(session: Session, actor: Actor, code: str, *, now: datetime) -> dict[str
         "starts_at": found.opens_at,
         "opened_at": found.opens_at,
         "start": Money(found.start_minor, found.currency),
-        "collection_place": f"{centre.name}, {centre.city}",
+        "collection_place": postal.place(centre),
+        "opening_hours": centre.opening_hours,
         "watched": policy.allows(actor, Action.WATCH_LOT) and session.get(Watch, (actor.id, found.id)) is not None,
         "may_watch": policy.allows(actor, Action.WATCH_LOT) and told["lot"]["state"] in ("planned", "open"),
         "second_offer": _second_offer(session, found, actor),
@@ -346,6 +347,8 @@ def listing(session: Session, code: str) -> dict[str, Any]:
     shown = listing_card(found) | {
         "state": found.state.value,
         "centre_name": f"{centre.name}, {centre.city}",
+        "collection_place": postal.place(centre),
+        "opening_hours": centre.opening_hours,
         "custody_cycle": device.cycle,
         "grade_text": " ".join(rule["text"] for rule in inspection.grade["rules"]) if inspection else None,
         "found": _found(device, inspection),
@@ -462,7 +465,8 @@ def order(session: Session, found: Order, *, actor: Actor | None = None) -> dict
         "paid_at": found.paid_at,
         "reference": instruction.provider_reference if instruction and found.paid_at else None,
         "collection_code": found.collection_code if waiting and (actor is None or may_pay(actor, found)) else None,
-        "collection_place": f"{centre.name}, {centre.city}",
+        "collection_place": postal.place(centre),
+        "opening_hours": centre.opening_hours,
         "collected_at": found.handed_over_at,
         "closed_at": found.closed_at,
         "decline_reason": instruction.failure if failed and instruction else None,
@@ -506,7 +510,7 @@ def invoice(session: Session, found: Order) -> dict[str, Any]:
         "seller": seller,
         "buyer": buyer,
         "delivered_at": found.handed_over_at,
-        "place": f"{centre.name}, {centre.city}",
+        "place": postal.place(centre),
         "total": total,
         "refunds": [
             {

@@ -9,10 +9,10 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ewaste.accounts import firms, passkeys, policy, sessions
+from ewaste.accounts import firms, passkeys, policy, postal, sessions
 from ewaste.accounts import second_factor as factor
 from ewaste.accounts.firms import Application, Document, Invitation
-from ewaste.accounts.models import Actor, Membership, Organisation, OrganisationState, Person, Rank
+from ewaste.accounts.models import Actor, Membership, Organisation, OrganisationKind, OrganisationState, Person, Rank
 from ewaste.accounts.policy import Action
 
 
@@ -113,9 +113,22 @@ def firm(session: Session, actor: Actor, *, now: datetime) -> dict[str, Any]:
         "firm": {
             "id": organisation.id,
             "name": organisation.name,
+            "kind": organisation.kind.value,
             "city": organisation.city,
             "code": organisation.code,
         },
+        # A centre's address, for the form that changes it; other firms get no parcels here.
+        "reached": {
+            "street": organisation.street or "",
+            "postcode": organisation.postcode or "",
+            "city": organisation.city,
+            "country": organisation.country,
+            "opening_hours": organisation.opening_hours or "",
+            "lines": postal.of_firm(organisation),
+            "known": postal.is_known(organisation),
+        }
+        if organisation.kind is OrganisationKind.CENTRE
+        else None,
         "people": [
             {
                 "id": row.id,

@@ -20,7 +20,7 @@ from ewaste.processing import routing
 from ewaste.processing.models import Inspection
 from ewaste.tradein import price_tables, pricing
 from ewaste.tradein.models import Offer, OfferState, PublishedTable
-from ewaste.views import shapes
+from ewaste.views import price_words, shapes
 
 FEWEST = 3
 """A median stands on at least so many devices."""
@@ -259,7 +259,7 @@ def _price_groups(content: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
                 f"Each doubling of storage, {content['storage']['most_doublings']} times at most",
                 content["storage"]["per_doubling"],
             ),
-            _row("Share of the selling price that we pay", content["buyback"]),
+            _row(f"The seller’s share; the rest pays for {price_words.PAYS_FOR}", content["buyback"]),
         ],
     }
     yield {
@@ -325,7 +325,7 @@ def _row(item: str, figure: Mapping[str, Any]) -> dict[str, Any]:
         "value": str(figure["value"]),
         "low": figure.get("low"),
         "high": figure.get("high"),
-        "basis": figure["basis"],
-        "source": figure["source"],
+        "basis": price_words.note(figure["basis"]),
+        "source": price_words.note(figure["source"]),
         "estimate": bool(figure.get("estimate")),
     }

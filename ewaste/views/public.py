@@ -13,6 +13,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from ewaste.accounts import postal
 from ewaste.accounts.models import Actor, Organisation, Role
 from ewaste.centres.models import Centre, Standing
 from ewaste.certificates.models import Certificate, CertificateRefusal, CertificateRevocation
@@ -23,7 +24,7 @@ from ewaste.devices.models import Device, DeviceClass
 from ewaste.market.models import Lot, LotState
 from ewaste.tradein import price_tables, pricing, questions, quotes
 from ewaste.tradein.models import Quote
-from ewaste.views import market, shapes
+from ewaste.views import market, price_words, shapes
 
 # At least one of these kinds must be in a centre's scope before a device of the class is sent there.
 STORAGE_OF = {
@@ -150,7 +151,7 @@ def quote(session: Session, actor: Actor, code: str, *, now: datetime) -> dict[s
     if found is None or (found.person_id not in (None, actor.id) and not desk):
         raise NotFound("There is no quote under this code, or it is not yours to see. Codes look like Q-7K3M-9QXA.")
     state = "accepted" if found.accepted_at else "expired" if found.valid_until <= now else "open"
-    lines = price_lines(found.lines, found.device_class, price_tables.find(session, found.table_version))
+    lines = price_lines(found.lines, found.inputs, price_tables.find(session, found.table_version))
     return {
         "code": found.code,
         "model": found.model_code,
@@ -171,9 +172,12 @@ def quote(session: Session, actor: Actor, code: str, *, now: datetime) -> dict[s
     }
 
 
-def price_lines(lines: list[dict[str, Any]], device_class: str, table: pricing.PriceTable) -> list[dict[str, Any]]:
+def price_lines(
+    lines: list[dict[str, Any]], inputs: Mapping[str, Any], table: pricing.PriceTable
+) -> list[dict[str, Any]]:
     """The stored lines of a price as a waterfall with running sums; each says what it does to the amount before it."""
     told: list[dict[str, Any]] = []
+    device_class = inputs["model"]["device_class"]
     before: Money | None = None
     for line in lines:
         after = Money(line["amount_minor_after"], line["currency"])
@@ -182,14 +186,15 @@ def price_lines(lines: list[dict[str, Any]], device_class: str, table: pricing.P
         value = Decimal(line["value"])
         told.append(
             {
-                "label": line["label"],
+                "label": price_words.label(line, inputs),
+                "plain": price_words.plain(line, inputs, table),
                 "factor": f"× {value.normalize():f}" if line["kind"] == "factor" else None,
                 "delta": after - before if same and before is not None and line["kind"] != "amount" else None,
                 "running": after,
                 "explain": _explain(line["kind"], value, before, after),
                 "rule": line["rule"],
-                "basis": line["basis"],
-                "source": line["source"],
+                "basis": price_words.note(line["basis"]),
+                "source": price_words.note(line["source"]),
                 "low": format(figure.low, "f") if figure is not None and figure.low is not None else None,
                 "high": format(figure.high, "f") if figure is not None and figure.high is not None else None,
                 "estimate": line["estimate"],
@@ -282,7 +287,7 @@ def _storage(storage_gb: int) -> str:
 
 
 def centres_for(session: Session, device_class: str, *, now: datetime) -> list[dict[str, Any]]:
-    """The accredited centres that may clear this class of device."""
+    """The accredited centres that may clear this class of device, and that parcels can be sent to."""
     rows = session.execute(
         sa.select(Centre, Organisation)
         .join(Organisation, Organisation.id == Centre.organisation_id)
@@ -294,11 +299,13 @@ def centres_for(session: Session, device_class: str, *, now: datetime) -> list[d
             "id": organisation.id,
             "name": organisation.name,
             "city": organisation.city,
-            "text": f"{organisation.city}. Accredited until {_day(centre.accredited_until)}.",
+            "text": f"{', '.join(postal.of_firm(organisation))}. Accredited until {_day(centre.accredited_until)}.",
             "accredited_until": centre.accredited_until,
         }
         for centre, organisation in rows
-        if centre.accredited_until is not None and STORAGE_OF.get(device_class, set()) & set(centre.media_kinds)
+        if centre.accredited_until is not None
+        and postal.is_known(organisation)
+        and STORAGE_OF.get(device_class, set()) & set(centre.media_kinds)
     ]
 
 

@@ -154,9 +154,9 @@ def _next(
     if state is State.INSPECTED:
         return "It is coming back to you", f"{centre} sends it back, free of charge.", None, centre
     if state in (State.CLEARING, State.DESTROYING):
-        what = "Its data is being wiped" if state is State.CLEARING else "A storage medium is being destroyed"
+        what = "Waiting for proof that its data is gone" if state is State.CLEARING else "A storage medium is destroyed"
         how = (
-            f"{centre} wipes every storage medium in it and signs for it."
+            f"{centre} wipes or destroys every storage medium in it, checks it, and signs for it."
             if state is State.CLEARING
             else "It could not be wiped, so it does not travel on. That changes nothing for you."
         )
@@ -348,7 +348,8 @@ def _title_passed(it: Told) -> Words:
 
 def _clearing(it: Told) -> Words:
     if it.event.from_state is State.INSPECTED:
-        return Words("note", "It goes to be wiped", "Every storage medium that was ever seen in it must be covered.")
+        must = "Every storage medium that was ever seen in it must be wiped or destroyed, and certified."
+        return Words("note", "Its data is next", must)
     return Words(
         "note",
         "It is wiped anew",

@@ -8,8 +8,11 @@ from uuid import UUID
 import flask
 from flask import Blueprint, flash, redirect, request, url_for
 
+from ewaste.accounts import firms, policy, postal
 from ewaste.accounts.models import SELLERS
+from ewaste.accounts.policy import Action
 from ewaste.core.refusals import Invalid, NotAllowed, NotFound, Refusal
+from ewaste.devices.lifecycle import State
 from ewaste.devices.models import Device
 from ewaste.journey import trade_in
 from ewaste.payments.models import Payee
@@ -30,7 +33,7 @@ from ewaste.web.edge import (
     transaction,
     uuid_or_none,
 )
-from ewaste.web.forms import typed
+from ewaste.web.forms import refused, typed
 from ewaste.web.public import quote_page
 
 pages = Blueprint("consumer", __name__)
@@ -74,7 +77,10 @@ def accept_quote(code: str) -> flask.typing.ResponseReturnValue:
     except Refusal as refusal:
         return quote_page(code, form=request.form, errors=errors_of(refusal), status=keep(refusal))
     if fresh:
-        flash("It is agreed. Now get it ready to post.", "ok")
+        flash(
+            "The price is kept for you. Get the device ready to post. Nothing is sold before you confirm the offer.",
+            "ok",
+        )
     else:
         flash("You had accepted this quote already. It is one device, and this is its page.", "note")
     return redirect(url_for(".prepare", code=device_code), 303)
@@ -86,8 +92,14 @@ def prepare(code: str) -> flask.Response:
     return prepare_page(code)
 
 
-def prepare_page(code: str, *, status: int = 200, errors: Mapping[str, str] | None = None) -> flask.Response:
-    """The page before posting; photographs that were refused come back here."""
+def prepare_page(
+    code: str,
+    *,
+    status: int = 200,
+    form: Mapping[str, str] | None = None,
+    errors: Mapping[str, str] | None = None,
+) -> flask.Response:
+    """The page before posting; photographs and a return address that were refused come back here."""
     me = actor()
     with transaction() as session:
         told = devices.prepare(session, me, code)
@@ -98,6 +110,8 @@ def prepare_page(code: str, *, status: int = 200, errors: Mapping[str, str] | No
         qr_svg=qr(told["device"]["code"]),
         seal_hint=None,
         errors=errors or {},
+        countries=firms.country_choices(),
+        form=form or {},
         may_photograph=me.role in SELLERS and told["device"]["state"] in ("expected", "received"),
     )
 
@@ -108,11 +122,13 @@ def my_devices() -> flask.Response:
     number, group, q = shapes.page_number(request.args.get("page")), request.args.get("show", "")[:20], lists.search()
     with transaction() as session:
         told = devices.mine(session, actor(), number, group=group, q=q)
+        plain = number == 1 and not q and not group
+        waiting = devices.open_quotes(session, actor(), now=now()) if plain else []
     group = group if group in devices.GROUPS else ""
     paging = shapes.paging(
         told["total"], number, lambda other: url_for(".devices", show=group or None, q=q or None, page=other)
     )
-    return page("devices/mine.html", paging=paging, group=group, q=q, **told)
+    return page("devices/mine.html", paging=paging, group=group, q=q, quotes=waiting, **told)
 
 
 @pages.get("/devices.csv")
@@ -163,19 +179,44 @@ def confirm_offer(id: UUID) -> flask.typing.ResponseReturnValue:  # noqa: A002 -
     return redirect(url_for(".device", code=code), 303)
 
 
+@pages.get("/offers/<uuid:id>/decline")
+def decline(id: UUID) -> flask.typing.ResponseReturnValue:  # noqa: A002 - the name stands in addresses
+    """Asked once more before the device goes back, and where to."""
+    return _decline_page(id)
+
+
 @pages.post("/offers/<uuid:id>/decline")
 def decline_offer(id: UUID) -> flask.typing.ResponseReturnValue:  # noqa: A002 - the name stands in addresses
     """The seller does not take the offer."""
     code = _device_of(id)
     try:
+        where = _back_to() if "back_street" in request.form else None
         with transaction() as session:
-            trade_in.decline_offer(session, actor(), id, now=now())
+            trade_in.decline_offer(session, actor(), id, back_to=where, now=now())
     except (NotFound, NotAllowed):
         raise
+    except Invalid as refusal:
+        return _decline_page(id, status=keep(refusal), form=request.form, errors=errors_of(refusal))
     except Refusal as refusal:
         return _device_page(code, status=keep(refusal), errors=errors_of(refusal))
     flash("You declined the offer. The device comes back to you, free of charge.", "note")
     return redirect(url_for(".device", code=code), 303)
+
+
+@pages.post("/devices/<code>/return-address")
+def say_where_back(code: str) -> flask.typing.ResponseReturnValue:
+    """Where the device goes if its seller does not sell it."""
+    with transaction() as session:
+        found = devices.find(session, actor(), code)
+        device_id, coming = found.id, found.state is State.EXPECTED
+    show = prepare_page if coming else _device_page
+    try:
+        with transaction() as session:
+            trade_in.say_where_back(session, actor(), device_id, _back_to(), now=now())
+    except Refusal as refusal:
+        return refused(refusal, lambda **context: show(code, **context))
+    flash("We know where to send it back to. The centre reads it only then.", "ok")
+    return redirect(url_for(".prepare" if coming else ".device", code=code), 303)
 
 
 @pages.post("/devices/<code>/cancel")
@@ -203,7 +244,43 @@ def _device_of(offer_id: UUID) -> str:
         return devices.find(session, actor(), session.get_one(Device, offer.device_id).code).code
 
 
-def _device_page(code: str, *, status: int = 200, errors: Mapping[str, str] | None = None) -> flask.Response:
+def _back_to() -> postal.Postal:
+    return postal.read(
+        street=typed("back_street"),
+        postcode=typed("back_postcode"),
+        city=typed("back_city"),
+        country=typed("back_country", 2),
+        prefix="back_",
+    )
+
+
+def _decline_page(
+    offer_id: UUID,
+    *,
+    status: int = 200,
+    form: Mapping[str, str] | None = None,
+    errors: Mapping[str, str] | None = None,
+) -> flask.typing.ResponseReturnValue:
+    code = _device_of(offer_id)
+    me = actor()
+    with transaction() as session:
+        found = devices.find(session, me, code)
+        policy.require(me, Action.ANSWER_OFFER, owner=found.seller_id)
+        told = devices.story(session, found.id, me)
+    if told["offer"] is None or told["offer"]["id"] != offer_id or told["offer"]["status"] != "open":
+        return redirect(url_for(".device", code=code), 303)
+    return page(
+        "devices/decline.html", status, **told, countries=firms.country_choices(), form=form or {}, errors=errors or {}
+    )
+
+
+def _device_page(
+    code: str,
+    *,
+    status: int = 200,
+    form: Mapping[str, str] | None = None,
+    errors: Mapping[str, str] | None = None,
+) -> flask.Response:
     me = actor()
     with transaction() as session:
         found = devices.find(session, me, code)
@@ -212,4 +289,13 @@ def _device_page(code: str, *, status: int = 200, errors: Mapping[str, str] | No
     payout = told["payout"]
     if payout is not None and payout["status"] in ("planned", "instructed"):
         payout["bank_missing"] = payee_status(payee.reference if payee else None) in ("none", "started")
-    return page("devices/device.html", status, **told, mine=me.id, form={}, errors=errors or {})
+    return page(
+        "devices/device.html",
+        status,
+        **told,
+        mine=me.id,
+        may_answer=policy.allows(me, Action.ANSWER_OFFER, owner=found.seller_id),
+        countries=firms.country_choices(),
+        form=form or {},
+        errors=errors or {},
+    )

@@ -52,6 +52,7 @@ NOT_TOLD = {
     "market.pay_order": "There is no order with this code, or it is not yours to see.",
     "consumer.accept_quote": "There is no quote under this code, or it is not yours. Codes look like Q-7K3M-9QXA.",
     "consumer.confirm_offer": "There is no such offer, or it is not yours to answer.",
+    "consumer.decline": "There is no such offer, or it is not yours to answer.",
     "consumer.decline_offer": "There is no such offer, or it is not yours to answer.",
 }
 

@@ -48,7 +48,7 @@ STATES: Mapping[str, tuple[str, str, str, str]] = {
     "cancelled": ("Cancelled", "quiet", "x", "The sale was called off before the device arrived."),
     "inspected": ("Offer made", "wait", "clipboard-check", "Inspected. The owner has been asked."),
     "returned": ("Sent back", "quiet", "undo-2", "Returned to its owner."),
-    "clearing": ("Being wiped", "work", "eraser", "Sold to us. Every storage medium is being wiped."),
+    "clearing": ("Data removal", "work", "eraser", "Sold to us. Every storage medium is wiped or destroyed next."),
     "destroying": ("Being destroyed", "wait", "hammer", "A wipe failed, so the medium is destroyed."),
     "cleared": ("Data gone", "safe", "shield-check", "Every storage medium is wiped or destroyed, and certified."),
     "for_resale": ("For resale", "onward", "tag", "It will be sold as it is."),

@@ -175,6 +175,26 @@ def invite() -> flask.typing.ResponseReturnValue:
     return redirect(url_for(".people_of"), 303)
 
 
+@pages.post("/account/firm/address")
+def change_address() -> flask.typing.ResponseReturnValue:
+    """Where parcels reach the firm, and when it is open."""
+    try:
+        with transaction() as session:
+            entering.change_address(
+                session,
+                actor(),
+                street=typed("street"),
+                postcode=typed("postcode"),
+                city=typed("city"),
+                country=typed("country", 2),
+                opening_hours=typed("opening_hours"),
+            )
+    except Refusal as refusal:
+        return refused(refusal, _firm_page)
+    flash("The address is changed. Sellers and buyers read it from now on.", "ok")
+    return redirect(url_for(".people_of"), 303)
+
+
 @pages.post("/account/firm/invitations/<uuid:id>/withdraw")
 def withdraw(id: UUID) -> flask.typing.ResponseReturnValue:  # noqa: A002 - the name stands in addresses
     """Take an invitation back."""
@@ -265,6 +285,9 @@ def _wish(kind: str) -> Wish:
         group_name=typed("group_name"),
         related_firms=typed("related_firms", 2_000),
         licences=[value[:40] for value in request.form.getlist("licences")][:10],
+        street=typed("street"),
+        postcode=typed("postcode"),
+        opening_hours=typed("opening_hours"),
     )
 
 
@@ -290,9 +313,7 @@ def _apply_page(
         kind=kind,
         kind_label=label,
         kind_text=text,
-        countries=[
-            {"value": code, "label": name} for code, name in sorted(firms.COUNTRIES.items(), key=lambda each: each[1])
-        ],
+        countries=firms.country_choices(),
         licences=[{"value": licence, "label": licence.capitalize()} for licence in LICENCES],
         ticked=request.form.getlist("licences"),
         needs_licence=OrganisationKind(kind) in entering.NEEDS_LICENCE,
@@ -320,4 +341,6 @@ def _firm_page(
 ) -> flask.Response:
     with transaction() as session:
         told = own_account.firm(session, actor(), now=now())
-    return page("accounts/firm.html", status, **told, form=form or {}, errors=errors or {})
+    return page(
+        "accounts/firm.html", status, **told, countries=firms.country_choices(), form=form or {}, errors=errors or {}
+    )

@@ -8,7 +8,7 @@ import flask
 from flask import Blueprint, flash, redirect, request, url_for
 from flask_login import current_user
 
-from ewaste.accounts import mailed, tries
+from ewaste.accounts import kept_forms, mailed, tries
 from ewaste.accounts.mailed import Purpose
 from ewaste.core.refusals import Invalid, Refusal
 from ewaste.journey import entering
@@ -50,11 +50,16 @@ def confirm(token: str) -> flask.typing.ResponseReturnValue:
             return page("accounts/confirm.html", email=found.email, change=found.purpose is Purpose.CHANGE)
         with transaction() as session:
             person = entering.confirm_address(session, token, now=now())
-            email = person.email
+            email, person_id = person.email, person.id
+            waits = kept_forms.waiting(session, person_id, now=now())
+            onward = url_for("resend.send_again", id=waits[0].id) if waits else None
     except Refusal as refusal:
         return page("accounts/link_over.html", keep(refusal), what=refusal.message, again=url_for(".security"))
     flash(f"{email} is confirmed.", "ok")
-    return redirect(url_for("accounts.account"), 303) if current_user.is_authenticated else sign_in_page(None)
+    if not current_user.is_authenticated:
+        return sign_in_page(onward)  # What they had typed before they confirmed waits behind the sign-in.
+    mine = current_user.signed_in.person_id == person_id
+    return redirect((onward if mine else None) or url_for("accounts.account"), 303)
 
 
 @pages.post("/account/confirm")

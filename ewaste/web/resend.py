@@ -45,6 +45,21 @@ NEVER = frozenset(
     }
 )  # fmt: skip
 SECRETS = frozenset({"csrf_token", "kept", "code"})
+# How the fields of the forms that most often come too early or too late are called on their pages.
+LABELS = {
+    "serial": "Serial number or IMEI",
+    "silence": "If you do not answer a new offer",
+    "floor": "Your floor",
+    "owner": "The device is mine to sell",
+    "maximum": "Your maximum",
+    "organisation": "Organisation",
+    "email": "E-mail address",
+    "mass_g": "Weight in grams",
+}
+ANSWERS = {
+    ("silence", "send-back"): "Send it back to me",
+    ("silence", "floor"): "Accept, down to my floor",
+}
 _SALT = "a form that came too late"
 
 
@@ -63,7 +78,7 @@ def signed_out() -> flask.Response:
 
     late = _late()
     refusal = NotAllowed(
-        "You are not signed in, so this was not sent. Sign in; what you typed is kept, and you can send it then."
+        "Sign in; what you typed is kept, and you can send it then."
         if late
         else "You are not signed in, so this was not sent. Sign in first."
     )
@@ -136,8 +151,25 @@ def send_again(id: UUID) -> flask.Response:  # noqa: A002 - the name stands in a
 
 
 def _page(path: str, fields: list[Any], *, status: int = 200) -> flask.Response:
-    shown = [(name, value) for name, value in fields if value.strip() and not uuid_or_none(value)]
-    return page("accounts/send_again.html", status, path=path, fields=fields, shown=shown, no_files=bool(request.files))
+    shown = [_in_words(name, value) for name, value in fields if value.strip() and not uuid_or_none(value)]
+    # Whoever has just opened an account cannot send it yet: first the address is confirmed.
+    early = current_user.is_authenticated and not current_user.confirmed
+    return page(
+        "accounts/send_again.html",
+        status,
+        path=path,
+        fields=fields,
+        shown=shown,
+        sale=path.startswith("/quotes/"),
+        confirm_first=current_user.email if early else None,
+        no_files=bool(request.files),
+    )
+
+
+def _in_words(name: str, value: str) -> tuple[str, str]:
+    """A field as its form showed it: label and answer; a field that stands in no table by its name."""
+    label = LABELS.get(name, name.removeprefix("back_").replace("_", " ").capitalize())
+    return label, ANSWERS.get((name, value), "Yes" if value in ("yes", "on") else value)
 
 
 def _late() -> Late | None:

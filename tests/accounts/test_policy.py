@@ -26,6 +26,7 @@ EXPECTED = {
     "see a device": "c o S U",
     "cancel a device": "c S",
     "answer an offer": "c",
+    "say where a device goes back to": "c",
     "receive a device": "o",
     "inspect a device": "o",
     "issue a work order": "o",

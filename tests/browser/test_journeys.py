@@ -165,7 +165,9 @@ def test_a_consumer_declines_a_revised_offer(place: Town, arrive: Arrive, script
     place.world.inspected(serial=number, serials=(f"{number}-D",), findings=good_findings() | {"body_wear": "heavy"})
     code = device_of(place, number)
     cora = arrive(CORA, phone=True)
-    cora.open(f"/devices/{code}").send("/decline")
+    back = {"back_street": "Am Wall 3", "back_postcode": "28195", "back_city": "Bremen", "back_country": "DE"}
+    asked = place.row("select o.id from offers o join devices d on d.id = o.device_id where d.code = :code", code=code)
+    cora.open(f"/offers/{asked['id']}/decline").send("/decline", back)
     offer = place.row(
         "select o.state, o.amount_minor, d.title from offers o join devices d on d.id = o.device_id"
         " where d.code = :code",

@@ -58,7 +58,9 @@ GET  /photographs/<uuid:id> (for sale)                   in      in     in     i
 POST /photographs/<uuid:id>/hide                         sign-in in     hidden in     hidden no     no     in     no
 POST /devices/<code>/cancel                              sign-in in     hidden no     hidden no     no     in     no
 POST /offers/<uuid:id>/confirm                           sign-in in     hidden no     hidden no     no     no     no
+GET  /offers/<uuid:id>/decline                           sign-in in     hidden no     hidden no     no     no     no
 POST /offers/<uuid:id>/decline                           sign-in in     hidden no     hidden no     no     no     no
+POST /devices/<code>/return-address                      sign-in in     hidden no     hidden no     no     no     no
 
 # Orders: the buyer pays. The centre has no business with their pages; the collection code is the buyer's alone.
 GET  /orders/<code> (of a lot)                           sign-in hidden hidden no     no     in     hidden in     in
@@ -230,6 +232,7 @@ GET  /account/firms                                      sign-in  in       in   
 POST /account/act-for                                    sign-in  in       no       in       no       no
 GET  /account/firm                                       sign-in  no       in       in       in       in
 POST /account/firm/invitations                           sign-in  no       in       in       in       in
+POST /account/firm/address                               sign-in  no       in       in       in       in
 GET  /staff/applications                                 sign-in  no       no       no       in       in
 GET  /account/tokens                                     sign-in  in       in       in       in       in
 POST /account/tokens                                     sign-in  in       in       in       no       no
@@ -374,6 +377,16 @@ SENT = {
     "GET /photographs/<uuid:id> (for sale)": _sent(id="$listing_photograph"),
     "POST /photographs/<uuid:id>/hide": _sent(id="$photograph"),
     "POST /offers/<uuid:id>/confirm": _sent(id="$offer"),
+    "GET /offers/<uuid:id>/decline": _sent(id="$offer"),
+    "POST /devices/<code>/return-address": _sent(
+        code="$expected",
+        form={
+            "back_street": "Am Wall 3",
+            "back_postcode": "28195",
+            "back_city": "Bremen",
+            "back_country": "DE",
+        },
+    ),
     "POST /offers/<uuid:id>/decline": _sent(id="$offer"),
     "GET /orders/<code> (of a lot)": _sent(code="$order_due"),
     "GET /orders/<code> (from the shop)": _sent(code="$shop_order"),
@@ -532,6 +545,15 @@ SENT = {
     "POST /account/name": _sent(form={"name": "Another Name"}),
     "POST /account/close": _sent(form={"password": "practice-makes-perfect"}),
     "POST /account/act-for": _sent(form={"organisation_id": ""}),
+    "POST /account/firm/address": _sent(
+        form={
+            "street": "Musterweg 1",
+            "postcode": "10115",
+            "city": "Berlin",
+            "country": "DE",
+            "opening_hours": "Mondays",
+        }
+    ),
     "POST /account/firm/invitations": _sent(form={"name": "Ida Invited", "email": "ida@example.org", "rank": "member"}),
     "POST /account/tokens": _sent(form={"name": "stock system", "scopes": ["read"], "days": "30"}),
     "POST /account/tokens/<uuid:id>/revoke": _sent(id="$token"),

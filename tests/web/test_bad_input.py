@@ -48,6 +48,7 @@ FREE = {
     *("reason", "note", "name", "password", "title", "group_name", "model", "manufacturer", "seal", "serial"),
     *("observed_serial", "collection_code", "key", "organisation", "city", "registration_number"),
     *("text", "correction"),
+    *("street", "postcode", "opening_hours", "back_street", "back_postcode", "back_city"),
 }
 ONE_OF_TWO = {"POST /sign-in": "password"}  # Whether the address or the password is wrong is not told.
 # May be left out; what that means, its form says.

@@ -43,7 +43,8 @@ def test_whoever_has_not_confirmed_the_address_gets_quotes_and_loses_nothing_typ
             "silence": "send-back"}  # fmt: skip
     answer = new.post(f"{quote}/accept", form)
     assert answer.status_code == 403
-    assert "Confirm your e-mail address first" in words(answer.text)
+    assert "Almost done: confirm your address" in words(answer.text)
+    assert "Not sent yet: go on where you stopped" in new.text("/devices")
     waits = re.search(r'href="(/send-again/[^"]+)"', answer.text)
     assert waits
     confirm = link(world, NINA["email"], "confirm")
@@ -53,6 +54,46 @@ def test_whoever_has_not_confirmed_the_address_gets_quotes_and_loses_nothing_typ
     fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page))
     assert {name: fields[name] for name in form} == form
     assert new.post(f"{quote}/accept", {name: fields[name] for name in form}).status_code == 303
+
+
+def test_a_stranger_who_accepts_opens_an_account_confirms_and_goes_on_with_the_sale(
+    visitor: Come, world: World
+) -> None:
+    new = visitor(None)
+    quote = make_quote(new)
+    form = {"serial": "PF1ABCDE", "owner": "yes", "centre_id": str(world.organisation("Rhein Datenpark")),
+            "silence": "send-back"}  # fmt: skip
+    asked = new.post(f"{quote}/accept", form)
+    assert "You are not signed in" not in words(asked.text)
+    onward = new.post("/sign-up", NINA | {"kept": kept(asked.text)}).headers["Location"]
+    waits = new.get(onward).text
+    assert "Almost done: confirm your address" in words(waits)
+    assert "signed out" not in words(waits)
+    assert "Send it now" not in waits
+    assert "Serial number or IMEI" in waits
+    assert "Send it back to me" in waits
+    confirmed = new.post(link(world, NINA["email"], "confirm"))
+    assert confirmed.headers["Location"] == onward
+    assert "Send it now" in new.get(onward).text
+    assert "Not sent yet: go on where you stopped" in new.text("/devices")
+    assert new.post(f"{quote}/accept", form).status_code == 303
+    assert "Not sent yet" not in new.text("/devices")
+
+
+def test_who_confirms_in_another_browser_goes_on_after_signing_in(visitor: Come, world: World) -> None:
+    new = nina(visitor)
+    quote = make_quote(new)
+    new.post(f"{quote}/accept", {"serial": "PF1ABCDE"})
+    elsewhere = visitor(None)
+    page = elsewhere.post(link(world, NINA["email"], "confirm")).text
+    assert re.search(r'name="next" value="/send-again/[^"]+"', page)
+
+
+def test_an_open_quote_stands_under_my_devices_until_it_ends(cora: Visitor, world: World) -> None:
+    quote = make_quote(cora)
+    assert f'href="{quote}"' in cora.get("/devices").text
+    world.later(days=28, seconds=1)
+    assert quote not in cora.get("/devices").text
 
 
 def test_a_link_confirms_once_and_opening_it_confirms_nothing(visitor: Come, world: World) -> None:

@@ -20,6 +20,8 @@ PDF = b"%PDF-1.7\n1 0 obj\n<< >>\nendobj\n%%EOF\n"
 PERSON = {"name": "Petra Wolf", "email": "petra@werke.example", "password": "long enough 1"}
 FIRM = {"organisation": "Neue Werke GmbH", "country": "AT", "city": "Linz", "registration_number": "FN 123456 a"}
 
+REACHED = {"street": "Landstraße 9", "postcode": "4020", "opening_hours": "Monday to Friday, 9:00 to 15:00"}
+
 
 def png() -> bytes:
     out = io.BytesIO()
@@ -32,7 +34,9 @@ def files(*contents: tuple[bytes, str]) -> list[tuple[io.BytesIO, str]]:
 
 
 def apply(visitor: Visitor, kind: str, **changes: Any) -> Any:
-    return visitor.post(f"/sign-up/firm/{kind}", {**PERSON, **FIRM, **changes}, content_type="multipart/form-data")
+    reached = REACHED if kind == "centre" else {}
+    form = {**PERSON, **FIRM, **reached, **changes}
+    return visitor.post(f"/sign-up/firm/{kind}", form, content_type="multipart/form-data")
 
 
 def application(staff: Visitor, name: str = "Neue Werke GmbH") -> str:

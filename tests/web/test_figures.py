@@ -119,8 +119,8 @@ def test_a_refused_certificate_is_counted_by_its_reason_without_naming_a_device(
 
 def test_the_published_tables_are_told_whole_and_with_their_sources(stranger: Visitor) -> None:
     page = stranger.text("/prices")
-    assert "price = market price × age × storage × looks × faults × our share" in page
-    assert "Share of the selling price that we pay" in page
+    assert "price = asking price × age × storage × looks × faults × the seller’s share" in page
+    assert "The seller’s share; the rest pays for testing, wiping, selling, warranty and risk" in page
     content = json.loads(stranger.get("/prices/tables.json").text)
     assert content["prices"]["version"] == "prices-2026-11"
     assert content["ways"]["version"] == "routing-2026-11"

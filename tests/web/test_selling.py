@@ -16,7 +16,7 @@ from ewaste.devices.lifecycle import State
 from ewaste.journey import bench, sale
 from tests.web.test_public import make_quote
 from tests.web.visitors import Visitor, words
-from tests.world import World, good_findings, jpeg
+from tests.world import GOOD_ANSWERS, World, good_findings, jpeg
 
 
 def accepted(who: Visitor, world: World, **changes: str) -> str:
@@ -200,7 +200,8 @@ def test_an_offer_is_a_difference_and_confirming_it_fixes_the_price(world: World
     device_id = world.inspected(findings={**good_findings(), "screen_crack": "yes"})
     code, offer = code_of(world, device_id), world.offer(device_id)
     text = cora.text(f"/devices/{code}")
-    assert "The centre found something else" in text
+    assert "One thing differs:" in text
+    assert "I disagree" in text
     assert "Glass of the screen" in text
     assert "cracked screen" in text
     assert "not declared" not in text
@@ -211,7 +212,7 @@ def test_an_offer_is_a_difference_and_confirming_it_fixes_the_price(world: World
     after = cora.text(f"/devices/{code}")
     assert "We pay you by Friday 27 November" in after
     assert "You accepted the offer" in after
-    assert "Its data is being wiped" in after
+    assert "Waiting for proof that its data is gone" in after
     assert "Tell us where to pay you" in after
     again = cora.post(f"/offers/{offer.id}/confirm")
     assert again.status_code == 409
@@ -242,11 +243,48 @@ def test_a_consumer_finds_what_they_bought(cora: Visitor) -> None:
     assert "You have bought nothing yet." in cora.text("/account")
 
 
+def test_an_offer_names_what_was_measured_and_one_set_of_words_for_looks(world: World, cora: Visitor) -> None:
+    findings = {**good_findings(), "body_wear": "visible", "battery_soh": 92}
+    device_id = world.inspected(answers={**GOOD_ANSWERS, "battery": "unknown"}, findings=findings)
+    text = cora.text(f"/devices/{code_of(world, device_id)}")
+    assert "Two things differ; together" in text
+    assert "I do not know, reckoned as: battery holds less than 80 %" in text
+    assert "92 % (better)" in text
+    assert "not found" not in text
+    assert "Visible wear, grade C4" in text
+    assert "light wear" not in text
+    assert "Decline it, and the device comes back to you, free of charge" in text
+
+
+def test_a_price_is_told_in_plain_words_and_the_rest_is_for_experts(cora: Visitor) -> None:
+    answers = phone_answers(cora) | {"display": "unknown", "power": "no", "liquid": "yes", "account": "no"}
+    page = cora.get(cora.post("/quote/apple-iphone-12", answers).headers["Location"])
+    text = words(page.text)
+    assert "Asking prices on eBay USA, April 2025; the middle of 11." in text
+    assert "70 % is yours; 30 % pays for testing, wiping, selling, warranty and risk" in text
+    assert "Picture not known, reckoned as spots" in text
+    assert "You also said: does not turn on, has been wet inside. Only the worst of these counts." in text
+    assert "For experts" in text
+    assert "Nothing is binding before you confirm the offer." in text
+    launched = cora.post("/quote/apple-iphone-13-mini", phone_answers(cora) | {"storage_gb": "128"}).headers["Location"]
+    text = cora.text(launched)
+    assert "Estimate: from memory of the maker’s pages, not checked yet." in text
+    assert "verify before publication" not in text
+
+
+def test_whoever_cannot_tell_reads_at_the_question_what_that_means(stranger: Visitor) -> None:
+    text = stranger.text("/quote/apple-iphone-12")
+    assert text.count("We reckon with the worse; if it is fine, our offer rises") == 2
+
+
 def test_a_declined_offer_sends_the_device_back(world: World, cora: Visitor) -> None:
     device_id = world.inspected()
     code = code_of(world, device_id)
     cora.post(f"/offers/{world.offer(device_id).id}/decline")
-    assert "It is coming back to you" in cora.text(f"/devices/{code}")
+    after = cora.text(f"/devices/{code}")
+    assert "It is coming back to you" in after
+    assert "Offer made" not in after
+    assert "Offer made" not in cora.text("/devices")
     with world.transaction() as session:
         bench.send_back(session, world.olga, device_id, reason="Declined.", seal="S-2", mass_g=1580, now=world.now)
     assert "It went back to you" in cora.text("/devices")
