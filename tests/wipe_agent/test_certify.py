@@ -26,6 +26,7 @@ from wipe_agent.errors import (
     TwoPeopleNeeded,
     WouldNotVerify,
     WrongPassphrase,
+    WrongSerial,
 )
 
 
@@ -73,6 +74,15 @@ def test_a_missing_medium_is_named(make_station: Callable[..., Station]) -> None
     station.destroy("SD-2")
     said = statement(station, station.certify().bundle)
     assert [line.evidence_class for line in said.lines] == ["full-read", "destroyed"]
+
+
+def test_one_image_is_not_wiped_as_two_media_of_an_order(make_station: Callable[..., Station]) -> None:
+    station = make_station(medium(SERIAL), medium("DISK-0002"))
+    station.wipe(medium_named=SERIAL)
+    with pytest.raises(WrongSerial, match=f"taken as {SERIAL} of the same order already"):
+        station.wipe(medium_named="DISK-0002", typed=lambda question: "DISK-0002")
+    with pytest.raises(NotComplete, match="DISK-0002"):
+        station.certify()
 
 
 def test_a_phone_has_an_end_as_destroyed(make_station: Callable[..., Station]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.wipe_agent.conftest import SERIAL, Station
-from tests.wipe_agent.support import medium, moment
+from tests.wipe_agent.support import medium, moment, planted_image
 from wipe_agent import jobs, keys
 from wipe_agent.certificate import Bundle, verify
 from wipe_agent.errors import WouldNotVerify
@@ -57,8 +57,9 @@ def test_a_drive_that_was_in_another_machine_gives_no_certificate(station: Stati
 
 def test_of_two_machines_the_wrong_one_never_hides(make_station: Callable[..., Station]) -> None:
     station = make_station(medium(SERIAL), medium("DISK-0002"))
-    for serial in (SERIAL, "DISK-0002"):
-        station.wipe(medium_named=serial, typed=lambda question, serial=serial: serial)
+    second = planted_image(station.image.with_name("second.img"))
+    for serial, image in ((SERIAL, station.image), ("DISK-0002", second)):
+        station.wipe(medium_named=serial, target_path=image, typed=lambda question, serial=serial: serial)
     for one, host in zip(jobs.load_order(station.home, "WO-1").media, (OURS, OTHER), strict=True):
         seen_in(station, host, one.id)
     with pytest.raises(WouldNotVerify, match="HOST-2"):

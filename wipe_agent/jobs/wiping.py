@@ -29,7 +29,7 @@ from wipe_agent.jobs.orders import Order, OrderMedium, load_order
 from wipe_agent.jobs.people import person
 from wipe_agent.jobs.planning import Wish
 from wipe_agent.jobs.story import Attempt, MediumStory, decided_certificate, journal_path, open_journal, read_story
-from wipe_agent.journal import Journal, Line, set_aside
+from wipe_agent.journal import Journal, Line, parse, set_aside
 from wipe_agent.media import Identity, Runner, Target
 
 TOOL = "wipe-agent"
@@ -106,6 +106,7 @@ def wipe(
             if story.wiped and story.destroyed is None and not start_over:
                 return _result(order, medium, story, resumed_at=None, again=True)
             _require_not_ended(home, order, medium, story)
+            _require_no_twin(home, order, medium, target.identity)
             resumed_at = _prepare(
                 home,
                 journal,
@@ -178,6 +179,20 @@ def _require_not_ended(home: keys.Home, order: Order, medium: OrderMedium, story
         raise OrderRefused(f"Order {order.code} is certified already.", next_step="Ask for a new work order.")
     if story.destroyed is not None:
         raise OrderRefused(f"{medium.name_to_type} is recorded as destroyed.", next_step="Run: wipe-agent certify")
+
+
+def _require_no_twin(home: keys.Home, order: Order, medium: OrderMedium, identity: Identity) -> None:
+    """One drive stands for one medium: the same drive is not wiped as two of an order. Raises WrongSerial."""
+    for other in order.media:
+        path = journal_path(home, order.code, other.id)
+        if other.id == medium.id or not path.exists():
+            continue
+        last = read_story(parse(path.read_bytes(), path.name)[0], path.name).last
+        if last is not None and last.result in (None, "wiped") and last.identity.difference(identity) is None:
+            raise WrongSerial(
+                f"This drive was taken as {other.name_to_type} of the same order already. One drive is one medium.",
+                next_step=f"Look for the drive that is {medium.name_to_type}, and name that one.",
+            )
 
 
 def _set_aside_if_damaged(home: keys.Home, order: Order, medium: OrderMedium) -> None:
