@@ -26,7 +26,7 @@ def seen_in(station: Station, host: dict[str, str] | None, medium_id: str | None
     path.unlink()
     with Journal.open(path) as journal:
         for line in lines:
-            journal.append(**line, **({"host": host} if line["event"] == "planned" else {}))
+            journal.append(**line | ({"host": host} if line["event"] == "planned" else {}))
 
 
 def observed(station: Station) -> Any:
