@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -19,6 +19,10 @@ from ewaste.devices.models import Device, DeviceClass, Medium, MediumEvent, Medi
 SOLDERED = frozenset({MediumKind.PHONE_STORAGE, MediumKind.EMMC, MediumKind.UFS})
 # Classes of devices that always have such a medium.
 HAVE_SOLDERED = frozenset({DeviceClass.SMARTPHONE, DeviceClass.TABLET})
+# Media that a device runs from: without one of them it has no drive. Cards, sticks and SIMs are none.
+DRIVES = frozenset({MediumKind.HDD, MediumKind.SSD, MediumKind.NVME, MediumKind.EMMC, MediumKind.UFS})
+# What became of a device's drives: one is inside, or the last one was destroyed, or taken out and kept apart.
+DriveFate = Literal["inside", "destroyed", "taken-out"]
 
 
 def observe(
@@ -127,6 +131,44 @@ def failed(session: Session, device: Device) -> set[UUID]:
             )
         )
     )
+
+
+def drives(session: Session, device_ids: Sequence[UUID]) -> dict[UUID, DriveFate]:
+    """What became of the drives of these devices; a device in which none was ever seen is left out. One statement.
+
+    What was destroyed stays destroyed; what was taken out counts so in the last cycle in which it was spoken of.
+    """
+    newest = sa.func.max(MediumEvent.cycle).over(partition_by=MediumEvent.medium_id)
+    events = (
+        sa.select(
+            MediumEvent.device_id,
+            MediumEvent.medium_id,
+            (MediumEvent.kind == MediumEventKind.DESTROYED).label("destroyed"),
+            sa.and_(
+                MediumEvent.kind.in_([MediumEventKind.REMOVED, MediumEventKind.HELD]), MediumEvent.cycle == newest
+            ).label("out"),
+        )
+        .join(Medium, Medium.id == MediumEvent.medium_id)
+        .where(MediumEvent.device_id.in_(device_ids), Medium.kind.in_(DRIVES))
+        .subquery()
+    )
+    each = (
+        sa.select(
+            events.c.device_id,
+            sa.func.bool_or(events.c.destroyed).label("destroyed"),
+            sa.func.bool_or(events.c.out).label("out"),
+        )
+        .group_by(events.c.device_id, events.c.medium_id)
+        .subquery()
+    )
+    rows = session.execute(
+        sa.select(
+            each.c.device_id,
+            sa.func.bool_or(sa.not_(sa.or_(each.c.destroyed, each.c.out))).label("inside"),
+            sa.func.bool_or(each.c.destroyed).label("destroyed"),
+        ).group_by(each.c.device_id)
+    )
+    return {row.device_id: "inside" if row.inside else "destroyed" if row.destroyed else "taken-out" for row in rows}
 
 
 def with_event(session: Session, device: Device, kind: MediumEventKind) -> set[UUID]:

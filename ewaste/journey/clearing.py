@@ -46,6 +46,11 @@ from ewaste.tradein.models import OfferState, Quote
 
 # Holds that doubt whether the seller may sell at all: the promise to pay by a day does not cover fraud.
 FRAUD = frozenset({HoldKind.STOLEN, HoldKind.OWNERSHIP, HoldKind.WRONG_ITEM})
+# Where its last drive left a device it is graded and sent its way without one; what was promised to the seller stays.
+DRIVE_GONE: Mapping[str | None, str] = {
+    "destroyed": "Its drive was destroyed after the inspection, so it was graded anew as a device without a drive.",
+    "taken-out": "Its drive was taken out after the inspection, so it was graded anew as a device without a drive.",
+}
 
 
 @dataclass(frozen=True)
@@ -492,7 +497,10 @@ def _route(session: Session, actor: Actor, device: Device, *, remanufactured: bo
         return  # A device that came back waits for its inspection before it is sent a way.
     quote = session.scalars(sa.select(Quote).where(Quote.device_id == device.id)).one()
     declared = quote.inputs["condition"]
-    condition = pricing.Condition.from_json(inspections.found_condition(device, inspection, declared))
+    drive = media.drives(session, [device.id]).get(device.id)
+    gone = drive in DRIVE_GONE
+    grade = inspections.grade_now(device, inspection, drive_gone=gone)
+    condition = pricing.Condition.from_json(inspections.found_condition(device, inspection, declared, drive_gone=gone))
     mended = pricing.Condition(
         condition.cosmetic, frozenset(fault for fault in condition.faults if fault.value not in ways.repairable(device))
     )
@@ -510,7 +518,7 @@ def _route(session: Session, actor: Actor, device: Device, *, remanufactured: bo
     routing = ways.decide(
         session,
         device,
-        inspection,
+        grade,
         faults=frozenset(fault.value for fault in condition.faults),
         as_is_minor=as_is,
         repaired_minor=repaired,
@@ -524,7 +532,12 @@ def _route(session: Session, actor: Actor, device: Device, *, remanufactured: bo
         device,
         State(routing.chosen),
         by=actor,
-        evidence={"routing": str(routing.id), "version": routing.version, "why": list(routing.explanation)},
+        evidence={
+            "routing": str(routing.id),
+            "version": routing.version,
+            "why": [*([DRIVE_GONE[drive]] if drive in DRIVE_GONE else []), *routing.explanation],
+            **({"gradedAnew": f"{grade.cosmetic} {grade.function}", "grading": grade.version} if gone else {}),
+        },
         now=now,
     )
 
