@@ -6,7 +6,8 @@ changed the device meanwhile the form is refused, and what was typed is shown be
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -49,7 +50,7 @@ MOST_GRAMS = 200_000
 MOST_ROWS = 10_000  # of a list as a file
 COLUMNS = ("code", "device", "class", "state", "next_step", "serial", "media", "on_hold", "since", "due_by")
 # Fields of a form that say nothing to a reader.
-SILENT = frozenset({"csrf_token", "version"})
+SILENT = frozenset({"csrf_token", "typed_by", "version"})
 FIELD_WORDS = {
     "seal": "Seal number",
     "seal_state": "Seal",
@@ -478,18 +479,34 @@ def _device(
 
 def _typed_in(told: dict[str, Any]) -> list[tuple[str, str]]:
     """What somebody typed into a form that is refused and may not be on the page any more: nothing typed is lost."""
-    device_class = told["device"]["device_class"]
-    questions = {item.id: item.question for item in checklist.items(device_class)}
-    answers = {
-        item.id: {answer.value: answer.label for answer in item.answers} for item in checklist.items(device_class)
-    }
+    return in_words(told["device"]["device_class"], list(request.form.items()))
+
+
+def in_words(device_class: str, fields: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
+    """What was typed into a form of the bench, under the questions of that form."""
+    asked = checklist.items(device_class)
+    questions = {item.id: item.question for item in asked}
+    answers = {item.id: {answer.value: answer.label for answer in item.answers} for item in asked}
     kept = []
-    for name, value in request.form.items():
+    for name, value in fields:
         if name in SILENT or not value.strip():
             continue
         label = questions.get(name) or FIELD_WORDS.get(name) or name.replace("_", " ").capitalize()
         kept.append((label[:80], answers.get(name, {}).get(value, value)[:FREE_TEXT]))
     return kept[:60]
+
+
+def kept_in_words(path: str, fields: Sequence[Sequence[str]]) -> list[tuple[str, str]] | None:
+    """The same of a form that was kept over a sign-out; None when it was no form of a device on this bench."""
+    found = re.match(r"/bench/devices/([^/?]+)/", path)
+    if found is None:
+        return None
+    try:
+        with transaction() as session:
+            device_class = bench.find(session, actor(), found[1]).device_class.value
+    except Refusal:
+        return None
+    return in_words(device_class, fields)
 
 
 def _queue(
