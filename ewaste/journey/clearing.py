@@ -110,7 +110,7 @@ def accept_certificate(
     """Step 7. Verify, store, clear, route, and instruct the payout: whole, or not at all.
 
     A device with a medium that was destroyed before people only is cleared and paid, and sent its way when a second
-    person has confirmed it (`validate`), before or after. `brought_by` is the person who uploaded the bundle, where no
+    person has confirmed it (`validate`) after that. `brought_by` is the person who uploaded the bundle, where no
     station sent it.
 
     Raises `registry.CertificateRefused` with the first thing that is wrong; the device stays where it is. The same
@@ -223,7 +223,7 @@ def validate(
     note: str,
     now: datetime,
 ) -> Device:
-    """A second person of the centre says whether they saw a medium destroyed as its certificate says, or will say.
+    """A second person of the centre says whether they saw a medium destroyed as its certificate says.
 
     Nobody confirms their own work: who inspected the device in this custody cycle, ordered its wipe, noted a failed
     wipe or brought the certificate is refused. A doubt puts the device on hold. The last confirmation that was missing
@@ -236,6 +236,11 @@ def validate(
     medium = next((seen for seen in media.observed(session, device) if seen.id == medium_id), None)
     if medium is None:
         raise NotFound("This medium was not observed in this device.")
+    if not _recorded_as_destroyed(session, device, medium):
+        raise Conflict(
+            "Nobody has recorded yet that it was destroyed. The certificate records it; look at what is left, and "
+            "confirm it then."
+        )
     if result not in set(ValidationResult):
         raise Invalid("Say whether you confirm it or doubt it.", field="result")
     doubted = result == ValidationResult.DOUBTED
@@ -452,6 +457,24 @@ def _require_destroyed(
                 f"The wipe of the {medium.kind.value} with serial {medium.serial} failed before. It must be destroyed, "
                 "and certified as destroyed."
             )
+
+
+def _recorded_as_destroyed(session: Session, device: Device, medium: Medium) -> bool:
+    """Whether the certificate that clears the device now says of this medium what people only saw."""
+    return bool(
+        session.scalar(
+            sa.select(sa.literal(1))
+            .select_from(CertificateLine)
+            .join(Clearance, Clearance.certificate_id == CertificateLine.certificate_id)
+            .where(
+                Clearance.device_id == device.id,
+                Clearance.ended_at.is_(None),
+                CertificateLine.medium_id == medium.id,
+                CertificateLine.evidence_class.in_(SECOND_PERSON),
+            )
+            .limit(1)
+        )
+    )
 
 
 def _require_second_person(session: Session, actor: Actor, device: Device) -> None:

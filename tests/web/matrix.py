@@ -564,7 +564,7 @@ NEVER_DONE = {
     "POST /account/confirm": "everybody here is confirmed",
     "POST /account/firms/<uuid:id>/documents": "no file is sent; `test_entering_firms.py` sends some",
     "POST /bench/devices/<code>/reinspect": "nothing waits for a second inspection; `test_bench.py` brings one there",
-    "POST /bench/devices/<code>/media/<uuid:medium_id>/validate": "who visits has worked on the device themselves",
+    "POST /bench/devices/<code>/media/<uuid:medium_id>/validate": "nothing is recorded as destroyed there",
     "POST /orders/<code>/pay (of a lot)": "no payment provider answers in this test",
     "POST /orders/<code>/pay (from the shop)": "no payment provider answers in this test",
     "POST /orders/<code>/withdraw": "the order of this market is not paid; `test_aftersales.py` withdraws from one",
