@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from ewaste.accounts.models import Actor
 from ewaste.core.refusals import Conflict, Invalid
 from ewaste.devices import custody
+from ewaste.devices.lifecycle import ENDS, State
 from ewaste.devices.models import Device, DeviceClass, Medium, MediumEvent, MediumEventKind, MediumKind
 
 # Media that cannot be separated from their device.
@@ -52,7 +53,10 @@ def observe(
     if size_bytes is not None and not 0 < size_bytes <= 2**53 - 1:
         raise Invalid("The size is a number of bytes, more than zero.", field="size_bytes")
     medium = session.scalar(
-        sa.select(Medium).where(Medium.device_id == device.id, Medium.kind == MediumKind(kind), Medium.serial == serial)
+        sa.select(Medium)
+        .where(Medium.device_id == device.id, Medium.kind == MediumKind(kind), _folded(Medium.serial) == _fold(serial))
+        .order_by((Medium.serial == serial).desc(), Medium.created_at)
+        .limit(1)
     )
     if medium is None:
         medium = Medium(
@@ -71,9 +75,39 @@ def observe(
         raise Conflict(
             "This medium is kept apart under a seal. Put a hold on the device, and find out which of the two is true."
         )
-    if medium.id not in {seen.id for seen in observed(session, device)}:
+    seen_now = medium.id in {seen.id for seen in observed(session, device)}
+    if seen_now and medium.serial != serial:
+        raise Invalid(f"{medium.serial} is noted already. Look at the list above.", field="serial")
+    if not seen_now:
         record(session, device, medium, MediumEventKind.FOUND, by=by, evidence={}, now=now)
     return medium
+
+
+def elsewhere(session: Session, device: Device, serial: str) -> str | None:
+    """The code of another device that is with us, or on its way, in which a medium of this serial is noted; or None."""
+    return session.scalar(
+        sa.select(Device.code)
+        .join(Medium, Medium.device_id == Device.id)
+        .where(
+            Device.id != device.id,
+            Device.state.not_in([*ENDS, State.DELIVERED, State.LOST]),
+            _folded(Medium.serial) == _fold(serial),
+            ~sa.exists().where(
+                MediumEvent.medium_id == Medium.id,
+                MediumEvent.kind.in_([MediumEventKind.REMOVED, MediumEventKind.DESTROYED]),
+            ),
+        )
+        .order_by(Device.created_at.desc())
+        .limit(1)
+    )
+
+
+def _fold(serial: str) -> str:
+    return "".join(serial.split()).upper()
+
+
+def _folded(serial: Any) -> sa.ColumnElement[str]:
+    return sa.func.upper(sa.func.replace(serial, " ", ""))
 
 
 def record(

@@ -316,8 +316,16 @@ def device(session: Session, actor: Actor, code: str, *, now: datetime) -> dict[
     unconfirmed = [medium for medium in told["media"] if _needs_second(medium)]
     refused = _refused_since(told)
     if refused and standing.state in (State.CLEARING, State.DESTROYING) and standing.order_open and not standing.holds:
-        title = f"Certify again: {title[0].lower()}{title[1:]}"
+        if title != "Certify again":
+            title = f"Certify again: {title[0].lower()}{title[1:]}"
         text = f"The last certificate was refused: {refused} {text or ''}".rstrip()
+    order = _work_order(session, found, told["work_order"], now)
+    stale = order is not None and not order["closed"] and (order["unlisted"] or order["apart"])
+    if stale and standing.state in (State.CLEARING, State.DESTROYING) and standing.order_open and not standing.holds:
+        title = "Replace the work order"
+        text = "It does not name the media as they are now. All media have to be wiped again under the new one."
+    if standing.state is State.SOLD and not standing.holds and not _is_paid(session, found.id):
+        title, text = "Wait: not paid yet", "It is handed over against the buyer’s collection code, once it is paid."
     device_class = found.device_class.value
     return told | {
         "device": told["device"]
@@ -328,7 +336,7 @@ def device(session: Session, actor: Actor, code: str, *, now: datetime) -> dict[
         },
         "checklist": _sections(device_class, answers, standing.state),
         "unconfirmed": unconfirmed,
-        "work_order": _work_order(session, found, told["work_order"], now),
+        "work_order": order,
         "policies": [
             {
                 "value": POLICY,
@@ -342,6 +350,25 @@ def device(session: Session, actor: Actor, code: str, *, now: datetime) -> dict[
         "separable_media": [medium for medium in waiting if separable(medium)],
         "may": _may(standing, waiting, unconfirmed),
     }
+
+
+def has_open_order(session: Session, device_id: UUID, *, now: datetime) -> bool:
+    """Whether a work order waits for its certificate; the caller has asked the policy."""
+    return bool(session.scalar(sa.select(sa.literal(1)).where(Device.id == device_id, _ordered(now))))
+
+
+def _is_paid(session: Session, device_id: UUID) -> bool:
+    """Whether the sale of this device is paid and waits to be collected."""
+    listed = sa.select(Listing.id).where(Listing.device_id == device_id)
+    in_lot = sa.select(LotLine.lot_id).where(LotLine.device_id == device_id, LotLine.released_at.is_(None))
+    return bool(
+        session.scalar(
+            sa.select(sa.literal(1))
+            .select_from(Order)
+            .where(Order.state == OrderState.PAID, sa.or_(Order.listing_id.in_(listed), Order.lot_id.in_(in_lot)))
+            .limit(1)
+        )
+    )
 
 
 def _needs_second(medium: Mapping[str, Any]) -> bool:
@@ -391,6 +418,11 @@ def stations(session: Session, actor: Actor, *, now: datetime) -> dict[str, Any]
 def separable(medium: Mapping[str, Any]) -> bool:
     """Whether a medium that waits for its wipe can be taken out and kept apart."""
     return not medium["apart"] and medium["kind"] not in {kind.value for kind in SOLDERED}
+
+
+def code_of(session: Session, actor: Actor, device_id: UUID | None) -> str | None:
+    """The code of this device of the actor's centre; None when there is none."""
+    return session.scalar(sa.select(Device.code).where(Device.id == device_id, Device.centre_id == require(actor)))
 
 
 def signing_station(session: Session, actor: Actor, verification_method: str | None) -> Station | None:

@@ -58,6 +58,7 @@ FIELD_WORDS = {
     "observed_serial": "Serial number or IMEI",
     "size_gb": "Size, in GB",
     "wwn": "World wide name",
+    "sure": "Read in this device",
     "note_for_seller": "What the seller reads",
     "photograph_kind": "What the photograph shows",
 }
@@ -143,7 +144,7 @@ def receive(code: str) -> flask.typing.ResponseReturnValue:
             session,
             actor(),
             device_id,
-            seal=typed("seal"),
+            seal="no number" if typed("no_number", 5) == "yes" and not typed("seal").strip() else typed("seal"),
             seal_state=seal_state,
             mass_g=_grams(),
             note=typed("note", FREE_TEXT),
@@ -191,6 +192,7 @@ def add_medium(code: str) -> flask.typing.ResponseReturnValue:
                 serial=typed("serial"),
                 wwn=typed("wwn", 64).strip() or None,
                 size_bytes=gigabytes(typed("size_gb"), "size_gb"),
+                sure=typed("sure", 5) == "yes",
                 now=now(),
             )
         except Invalid as refusal:
@@ -370,11 +372,17 @@ def upload_certificate(code: str) -> flask.typing.ResponseReturnValue:
             raise Invalid("Choose the .zip that wipe-agent certify wrote.", field="bundle")
         files = registry.unzip(sent.read())
         with transaction() as session:
-            bench.find(session, actor(), code)
+            here = bench.find(session, actor(), code)
+            belongs = bench.code_of(session, actor(), registry.device_of(files))
             station = bench.signing_station(session, actor(), registry.signed_with(files))
         if station is None:
             raise Invalid(
                 "No station of your centre is enrolled under the key that signed this certificate.", field="bundle"
+            )
+        if belongs is not None and belongs != here.code:
+            raise Invalid(
+                f"This bundle belongs to {belongs}. {here.code} is not changed. Upload it on the page of {belongs}.",
+                field="bundle",
             )
         receipt = submit(station, files, brought_by=actor())
     except Refusal as refusal:
@@ -580,5 +588,7 @@ def _effect(device_id: UUID, session: Session) -> str:
             "new cycle and wipe it anew."
         )
     if state in (State.CLEARING, State.DESTROYING):
-        return "It must be covered before the device clears: an open work order does not name it. Replace the order."
+        if bench.has_open_order(session, device_id, now=now()):
+            return "It must be covered before the device clears, and the open work order does not name it. Replace it."
+        return "It must be covered before the device clears. Issue the work order when every medium is noted."
     return "It must be covered before the device clears."
