@@ -352,6 +352,35 @@ def device(session: Session, actor: Actor, code: str, *, now: datetime) -> dict[
     }
 
 
+def hand_over_of(session: Session, actor: Actor, order: Order) -> dict[str, Any]:
+    """To whom a paid order is given, and what: the devices of it, each with its code and serial."""
+    require(actor)
+    in_it = (
+        sa.select(LotLine.device_id).where(LotLine.lot_id == order.lot_id, LotLine.released_at.is_(None))
+        if order.lot_id
+        else sa.select(Listing.device_id).where(Listing.id == order.listing_id)
+    )
+    buyer = (
+        sa.select(Organisation.name).where(Organisation.id == order.organisation_id)
+        if order.organisation_id
+        else sa.select(Person.name).where(Person.id == order.person_id)
+    )
+    return {
+        "order_code": order.code,
+        "collection_code": order.collection_code,
+        "lot": session.scalar(sa.select(Lot.code).where(Lot.id == order.lot_id)) if order.lot_id else None,
+        "buyer": session.scalar(buyer),
+        "devices": [
+            {
+                "code": found.code,
+                "title": shapes.title(found.brand, found.model),
+                "serial": str(found.observed.get("serial", found.claimed_serial)),
+            }
+            for found in session.scalars(sa.select(Device).where(Device.id.in_(in_it)).order_by(Device.code))
+        ],
+    }
+
+
 def has_open_order(session: Session, device_id: UUID, *, now: datetime) -> bool:
     """Whether a work order waits for its certificate; the caller has asked the policy."""
     return bool(session.scalar(sa.select(sa.literal(1)).where(Device.id == device_id, _ordered(now))))

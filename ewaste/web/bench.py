@@ -395,8 +395,13 @@ def upload_certificate(code: str) -> flask.typing.ResponseReturnValue:
 
 @pages.post("/bench/collections")
 def hand_over() -> flask.typing.ResponseReturnValue:
-    """The buyer shows the collection code."""
+    """The buyer shows the collection code; what is given to whom is shown first, and given at the second click."""
     try:
+        if typed("given", 5) != "yes":
+            with transaction() as session:
+                order = settlement.to_hand_over(session, actor(), typed("collection_code"))
+                giving = bench.hand_over_of(session, actor(), order)
+            return _queue(form=request.form, giving=giving)
         with transaction() as session:
             order = settlement.hand_over(session, actor(), typed("collection_code"), now=now())
     except Refusal as refusal:
@@ -524,6 +529,7 @@ def _queue(
     errors: dict[str, str] | None = None,
     missed: str = "",
     near: list[dict[str, Any]] | None = None,
+    giving: dict[str, Any] | None = None,
 ) -> flask.Response:
     state, number = request.args.get("state", "")[:40] or None, shapes.page_number(request.args.get("page"))
     with reading() as session:
@@ -537,6 +543,7 @@ def _queue(
         paging=paging,
         missed=missed.strip()[:64],
         near=near or [],
+        giving=giving,
         **told,
     )
 

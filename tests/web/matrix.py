@@ -434,7 +434,7 @@ SENT = {
     "POST /bench/devices/<code>/holds/<uuid:hold_id>/lift": _sent(code="$held", hold_id="$hold", form=_WHY),
     "POST /bench/devices/<code>/return": _sent(code="$received", form={"mass_g": "1500", "seal": "S-8", **_WHY}),
     "POST /bench/devices/<code>/lost": _sent(code="$received", form=_WHY),
-    "POST /bench/collections": _sent(form={"collection_code": "$collection_code"}),
+    "POST /bench/collections": _sent(form={"collection_code": "$collection_code", "given": "yes"}),
     "POST /bench/stations/<uuid:id>/retire": _sent(id="$station", form=_WHY),
     "GET /staff/devices/<code>": _sent(code="$received"),
     "POST /staff/devices/<code>/list": _sent(code="$for_sale", form={"price": "120"}),

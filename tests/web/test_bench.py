@@ -326,6 +326,7 @@ def test_a_wrong_collection_code_hands_nothing_over(browser: Browser, world: Wor
     answer = browser.sign_in("olga").post("/bench/collections", data={"collection_code": "GUESS123"})
     assert answer.status_code == 404
     assert 'value="GUESS123"' in text(answer)
+    assert "Nothing was handed over" in text(answer)
 
 
 def test_the_queue_costs_the_same_with_one_device_and_with_many(browser: Browser, world: World) -> None:
