@@ -680,7 +680,10 @@ def _next(standing: Bench) -> tuple[str, str | None]:
 
 def _clearing(standing: Bench) -> tuple[str, str | None]:
     if not standing.media:
-        return "Note the storage media", "Look for every drive, card and stick, and note each one."
+        return "Note the storage media", (
+            "Look for every drive, card and stick, and note each one. A device without any storage cannot be cleared "
+            "here yet: ask our desk."
+        )
     if not standing.order_open:
         why = "The last one ran out." if standing.order else "It names every medium that you noted."
         return "Issue the work order", why
