@@ -391,7 +391,7 @@ class Story:
         self.tell.claim("a declined card moves nothing", state == "awaiting-payment", state)
         buyer.send(page, "", {"action": "pay"})
         row = self.until("select state, collection_code from orders where code = :order", "state", "paid", order=order)
-        self.olga.send("/bench", "/bench/collections", {"collection_code": str(row["collection_code"])})
+        self.olga.send("/bench", "/bench/collections", {"collection_code": str(row["collection_code"]), "given": "yes"})
         row = self.row("select state from orders where code = :order", order=order)
         self.tell.claim("the order is handed over", row["state"] == "handed-over")
 

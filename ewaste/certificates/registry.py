@@ -324,6 +324,17 @@ def unzip(archive: bytes) -> dict[str, str]:
         raise Invalid("The bundle cannot be read: a file in it is not text.", field="bundle") from error
 
 
+def device_of(files: Mapping[str, str]) -> UUID | None:
+    """The device that a bundle says it is about, before anything is verified; None when it cannot be told."""
+    try:
+        document = wipe.read(
+            str(files.get("certificate.json", "")).encode("utf-8", "surrogatepass"), what="certificate"
+        )
+        return _uuid(str(document["wipe"]["device"]["id"]))
+    except (wipe.Unreadable, KeyError, TypeError, ValueError):
+        return None
+
+
 def signed_with(files: Mapping[str, str]) -> str | None:
     """The key that a certificate says it was signed with; nothing is verified. None when it does not say."""
     try:

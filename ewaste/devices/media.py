@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -13,12 +13,17 @@ from sqlalchemy.orm import Session
 from ewaste.accounts.models import Actor
 from ewaste.core.refusals import Conflict, Invalid
 from ewaste.devices import custody
+from ewaste.devices.lifecycle import ENDS, State
 from ewaste.devices.models import Device, DeviceClass, Medium, MediumEvent, MediumEventKind, MediumKind
 
 # Media that cannot be separated from their device.
 SOLDERED = frozenset({MediumKind.PHONE_STORAGE, MediumKind.EMMC, MediumKind.UFS})
 # Classes of devices that always have such a medium.
 HAVE_SOLDERED = frozenset({DeviceClass.SMARTPHONE, DeviceClass.TABLET})
+# Media that a device runs from: without one of them it has no drive. Cards, sticks and SIMs are none.
+DRIVES = frozenset({MediumKind.HDD, MediumKind.SSD, MediumKind.NVME, MediumKind.EMMC, MediumKind.UFS})
+# What became of a device's drives: one is inside, or the last one was destroyed, or taken out and kept apart.
+DriveFate = Literal["inside", "destroyed", "taken-out"]
 
 
 def observe(
@@ -48,7 +53,10 @@ def observe(
     if size_bytes is not None and not 0 < size_bytes <= 2**53 - 1:
         raise Invalid("The size is a number of bytes, more than zero.", field="size_bytes")
     medium = session.scalar(
-        sa.select(Medium).where(Medium.device_id == device.id, Medium.kind == MediumKind(kind), Medium.serial == serial)
+        sa.select(Medium)
+        .where(Medium.device_id == device.id, Medium.kind == MediumKind(kind), _folded(Medium.serial) == _fold(serial))
+        .order_by((Medium.serial == serial).desc(), Medium.created_at)
+        .limit(1)
     )
     if medium is None:
         medium = Medium(
@@ -67,9 +75,39 @@ def observe(
         raise Conflict(
             "This medium is kept apart under a seal. Put a hold on the device, and find out which of the two is true."
         )
-    if medium.id not in {seen.id for seen in observed(session, device)}:
+    seen_now = medium.id in {seen.id for seen in observed(session, device)}
+    if seen_now and medium.serial != serial:
+        raise Invalid(f"{medium.serial} is noted already. Look at the list above.", field="serial")
+    if not seen_now:
         record(session, device, medium, MediumEventKind.FOUND, by=by, evidence={}, now=now)
     return medium
+
+
+def elsewhere(session: Session, device: Device, serial: str) -> str | None:
+    """The code of another device that is with us, or on its way, in which a medium of this serial is noted; or None."""
+    return session.scalar(
+        sa.select(Device.code)
+        .join(Medium, Medium.device_id == Device.id)
+        .where(
+            Device.id != device.id,
+            Device.state.not_in([*ENDS, State.DELIVERED, State.LOST]),
+            _folded(Medium.serial) == _fold(serial),
+            ~sa.exists().where(
+                MediumEvent.medium_id == Medium.id,
+                MediumEvent.kind.in_([MediumEventKind.REMOVED, MediumEventKind.DESTROYED]),
+            ),
+        )
+        .order_by(Device.created_at.desc())
+        .limit(1)
+    )
+
+
+def _fold(serial: str) -> str:
+    return "".join(serial.split()).upper()
+
+
+def _folded(serial: Any) -> sa.ColumnElement[str]:
+    return sa.func.upper(sa.func.replace(serial, " ", ""))
 
 
 def record(
@@ -127,6 +165,44 @@ def failed(session: Session, device: Device) -> set[UUID]:
             )
         )
     )
+
+
+def drives(session: Session, device_ids: Sequence[UUID]) -> dict[UUID, DriveFate]:
+    """What became of the drives of these devices; a device in which none was ever seen is left out. One statement.
+
+    What was destroyed stays destroyed; what was taken out counts so in the last cycle in which it was spoken of.
+    """
+    newest = sa.func.max(MediumEvent.cycle).over(partition_by=MediumEvent.medium_id)
+    events = (
+        sa.select(
+            MediumEvent.device_id,
+            MediumEvent.medium_id,
+            (MediumEvent.kind == MediumEventKind.DESTROYED).label("destroyed"),
+            sa.and_(
+                MediumEvent.kind.in_([MediumEventKind.REMOVED, MediumEventKind.HELD]), MediumEvent.cycle == newest
+            ).label("out"),
+        )
+        .join(Medium, Medium.id == MediumEvent.medium_id)
+        .where(MediumEvent.device_id.in_(device_ids), Medium.kind.in_(DRIVES))
+        .subquery()
+    )
+    each = (
+        sa.select(
+            events.c.device_id,
+            sa.func.bool_or(events.c.destroyed).label("destroyed"),
+            sa.func.bool_or(events.c.out).label("out"),
+        )
+        .group_by(events.c.device_id, events.c.medium_id)
+        .subquery()
+    )
+    rows = session.execute(
+        sa.select(
+            each.c.device_id,
+            sa.func.bool_or(sa.not_(sa.or_(each.c.destroyed, each.c.out))).label("inside"),
+            sa.func.bool_or(each.c.destroyed).label("destroyed"),
+        ).group_by(each.c.device_id)
+    )
+    return {row.device_id: "inside" if row.inside else "destroyed" if row.destroyed else "taken-out" for row in rows}
 
 
 def with_event(session: Session, device: Device, kind: MediumEventKind) -> set[UUID]:

@@ -149,13 +149,24 @@ def observe_medium(
     serial: str,
     wwn: str | None,
     size_bytes: int | None,
+    sure: bool = True,
     now: datetime,
 ) -> Medium:
-    """A storage medium was seen in the device or its parcel. From now on it must be covered."""
+    """A storage medium was seen in the device or its parcel. From now on it must be covered.
+
+    Where another device that is with us has a medium of this serial, somebody who is not `sure` is asked to look again.
+    """
     device = custody.find(session, device_id)
     policy.require(actor, Action.INSPECT, centre=device.centre_id)
     if device.state in AWAY:
         raise Conflict(f"This device is {custody.words(device.state)}: it is not on your bench.")
+    other = None if sure or not serial.strip() else media.elsewhere(session, device, serial)
+    if other is not None:
+        raise Invalid(
+            f"{serial.strip()} is noted in {other} too. Look again which of the two it is in. If you read it in this "
+            "device, tick that below.",
+            field="serial",
+        )
     return media.observe(
         session,
         device,

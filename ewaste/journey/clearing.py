@@ -46,6 +46,11 @@ from ewaste.tradein.models import OfferState, Quote
 
 # Holds that doubt whether the seller may sell at all: the promise to pay by a day does not cover fraud.
 FRAUD = frozenset({HoldKind.STOLEN, HoldKind.OWNERSHIP, HoldKind.WRONG_ITEM})
+# Where its last drive left a device it is graded and sent its way without one; what was promised to the seller stays.
+DRIVE_GONE: Mapping[str | None, str] = {
+    "destroyed": "Its drive was destroyed after the inspection, so it was graded anew as a device without a drive.",
+    "taken-out": "Its drive was taken out after the inspection, so it was graded anew as a device without a drive.",
+}
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,7 @@ def accept_certificate(
     """Step 7. Verify, store, clear, route, and instruct the payout: whole, or not at all.
 
     A device with a medium that was destroyed before people only is cleared and paid, and sent its way when a second
-    person has confirmed it (`validate`), before or after. `brought_by` is the person who uploaded the bundle, where no
+    person has confirmed it (`validate`) after that. `brought_by` is the person who uploaded the bundle, where no
     station sent it.
 
     Raises `registry.CertificateRefused` with the first thing that is wrong; the device stays where it is. The same
@@ -227,7 +232,7 @@ def validate(
     note: str,
     now: datetime,
 ) -> Device:
-    """A second person of the centre says whether they saw a medium destroyed as its certificate says, or will say.
+    """A second person of the centre says whether they saw a medium destroyed as its certificate says.
 
     Nobody confirms their own work: who inspected the device in this custody cycle, ordered its wipe, noted a failed
     wipe or brought the certificate is refused. A doubt puts the device on hold. The last confirmation that was missing
@@ -240,6 +245,11 @@ def validate(
     medium = next((seen for seen in media.observed(session, device) if seen.id == medium_id), None)
     if medium is None:
         raise NotFound("This medium was not observed in this device.")
+    if not _recorded_as_destroyed(session, device, medium):
+        raise Conflict(
+            "Nobody has recorded yet that it was destroyed. The certificate records it; look at what is left, and "
+            "confirm it then."
+        )
     if result not in set(ValidationResult):
         raise Invalid("Say whether you confirm it or doubt it.", field="result")
     doubted = result == ValidationResult.DOUBTED
@@ -458,6 +468,24 @@ def _require_destroyed(
             )
 
 
+def _recorded_as_destroyed(session: Session, device: Device, medium: Medium) -> bool:
+    """Whether the certificate that clears the device now says of this medium what people only saw."""
+    return bool(
+        session.scalar(
+            sa.select(sa.literal(1))
+            .select_from(CertificateLine)
+            .join(Clearance, Clearance.certificate_id == CertificateLine.certificate_id)
+            .where(
+                Clearance.device_id == device.id,
+                Clearance.ended_at.is_(None),
+                CertificateLine.medium_id == medium.id,
+                CertificateLine.evidence_class.in_(SECOND_PERSON),
+            )
+            .limit(1)
+        )
+    )
+
+
 def _require_second_person(session: Session, actor: Actor, device: Device) -> None:
     if actor.id in _workers(session, device):
         raise Conflict(
@@ -501,7 +529,10 @@ def _route(session: Session, actor: Actor, device: Device, *, remanufactured: bo
         return  # A device that came back waits for its inspection before it is sent a way.
     quote = session.scalars(sa.select(Quote).where(Quote.device_id == device.id)).one()
     declared = quote.inputs["condition"]
-    condition = pricing.Condition.from_json(inspections.found_condition(device, inspection, declared))
+    drive = media.drives(session, [device.id]).get(device.id)
+    gone = drive in DRIVE_GONE
+    grade = inspections.grade_now(device, inspection, drive_gone=gone)
+    condition = pricing.Condition.from_json(inspections.found_condition(device, inspection, declared, drive_gone=gone))
     mended = pricing.Condition(
         condition.cosmetic, frozenset(fault for fault in condition.faults if fault.value not in ways.repairable(device))
     )
@@ -519,7 +550,7 @@ def _route(session: Session, actor: Actor, device: Device, *, remanufactured: bo
     routing = ways.decide(
         session,
         device,
-        inspection,
+        grade,
         faults=frozenset(fault.value for fault in condition.faults),
         as_is_minor=as_is,
         repaired_minor=repaired,
@@ -533,7 +564,12 @@ def _route(session: Session, actor: Actor, device: Device, *, remanufactured: bo
         device,
         State(routing.chosen),
         by=actor,
-        evidence={"routing": str(routing.id), "version": routing.version, "why": list(routing.explanation)},
+        evidence={
+            "routing": str(routing.id),
+            "version": routing.version,
+            "why": [*([DRIVE_GONE[drive]] if drive in DRIVE_GONE else []), *routing.explanation],
+            **({"gradedAnew": f"{grade.cosmetic} {grade.function}", "grading": grade.version} if gone else {}),
+        },
         now=now,
     )
 

@@ -17,7 +17,7 @@ from ewaste.certificates.models import Certificate, CertificateLine, Clearance
 from ewaste.core.ids import LISTING, new_code, read_code
 from ewaste.core.money import Money
 from ewaste.core.refusals import Conflict, Invalid, NotAllowed, NotFound
-from ewaste.devices import custody
+from ewaste.devices import custody, media
 from ewaste.devices.lifecycle import WAYS, State
 from ewaste.devices.models import CustodyEvent, Device
 from ewaste.market import auctions, bidders, defaults, lots, orders, watching
@@ -327,20 +327,33 @@ def snapshot(session: Session, device_ids: Sequence[UUID]) -> dict[UUID, dict[st
         .where(Clearance.device_id.in_(device_ids), Clearance.ended_at.is_(None))
     ):
         evidence.setdefault(row.device_id, (str(row.id), set()))[1].add(row.evidence_class)
+    drives = media.drives(session, device_ids)
     lines: dict[UUID, dict[str, Any]] = {}
     for device in session.scalars(sa.select(Device).where(Device.id.in_(device_ids))):
         inspection, routing = inspected.get(device.id), routed.get(device.id)
         certificate_id, classes = evidence.get(device.id, (None, set()))
         chosen = next((way for way in routing.ways if way["name"] == routing.chosen), None) if routing else None
+        faults = list(routing.inputs["faults"]) if routing else []
+        drive = drives.get(device.id)
+        no_drive = (
+            drive
+            if drive in ("destroyed", "taken-out")
+            else "missing"
+            if drive is None and "no_storage" in faults
+            else None
+        )
         lines[device.id] = {
             "code": device.code,
             "title": f"{device.brand} {device.model}",
             "device_class": device.device_class.value,
-            "storage_gb": device.storage_gb,
+            # A device is sold with what is inside it now.
+            "storage_gb": 0 if no_drive else device.storage_gb,
+            "no_drive": no_drive,
             "grade_cosmetic": inspection.cosmetic if inspection else None,
-            "grade_function": inspection.function if inspection else None,
+            # The grade by which it was sent its way: without its drive it is not what was inspected.
+            "grade_function": routing.inputs["function"] if routing else inspection.function if inspection else None,
             "battery_health": inspection.grade.get("battery_soh") if inspection else None,
-            "faults": list(routing.inputs["faults"]) if routing else [],
+            "faults": faults,
             "mass_g": masses.get(device.id),
             "certificate_id": certificate_id,
             "evidence_classes": sorted(classes),

@@ -314,6 +314,15 @@ def hand_over(session: Session, actor: Actor, collection_code: str, *, now: date
     return order
 
 
+def to_hand_over(session: Session, actor: Actor, collection_code: str) -> Order:
+    """The paid order of this collection code, to be shown before anything is given away. Raises as `hand_over` does."""
+    policy.require(actor, Action.HAND_OVER, centre=actor.organisation_id)
+    order = orders.by_collection_code(session, actor.organisation_id, collection_code)
+    if order.state is not OrderState.PAID:
+        raise Conflict(f"This order is {order.state.value.replace('-', ' ')}. Only a paid one is handed over.")
+    return order
+
+
 def report_outcome(
     session: Session,
     actor: Actor,

@@ -14,7 +14,17 @@ from typing import Any
 
 from ewaste.processing.checklist import WEAR, BadFinding, clean, items
 
-__all__ = ["GRADING_VERSION", "BadFinding", "Grade", "RuleHit", "from_json", "grade", "to_condition", "to_json"]
+__all__ = [
+    "GRADING_VERSION",
+    "BadFinding",
+    "Grade",
+    "RuleHit",
+    "from_json",
+    "grade",
+    "to_condition",
+    "to_json",
+    "without_drive",
+]
 
 GRADING_VERSION = "grading-1"
 USABLE_SOH, RECYCLE_SOH = 80, 60
@@ -108,6 +118,15 @@ def to_condition(
     if declared is not None:
         faults |= unseen & set(declared.get("faults", []))
     return {"cosmetic": _wear_words(found), "faults": sorted(faults)}
+
+
+def without_drive(device_class: str, findings: Mapping[str, object]) -> dict[str, object]:
+    """The findings of a device whose last drive was destroyed or taken out after it was inspected.
+
+    A class that is not asked for its drive stays as it was found: its storage is soldered in.
+    """
+    asked = "storage" in {item.id for item in items(device_class)}
+    return {**findings, **({"storage": "missing"} if asked else {})}
 
 
 def to_json(grade: Grade) -> dict[str, Any]:

@@ -42,9 +42,21 @@ def record(
     return inspection, grade
 
 
-def found_condition(device: Device, inspection: Inspection, declared: Mapping[str, Any]) -> dict[str, Any]:
+def found_condition(
+    device: Device, inspection: Inspection, declared: Mapping[str, Any], *, drive_gone: bool = False
+) -> dict[str, Any]:
     """The findings in the words of the price formula; what was not looked at stays as declared."""
-    return grading.to_condition(device.device_class.value, inspection.findings, declared)
+    device_class = device.device_class.value
+    findings = grading.without_drive(device_class, inspection.findings) if drive_gone else inspection.findings
+    return grading.to_condition(device_class, findings, declared)
+
+
+def grade_now(device: Device, inspection: Inspection, *, drive_gone: bool) -> grading.Grade:
+    """The grade as inspected; graded anew by the same rules where the last drive left the device since."""
+    if not drive_gone:
+        return grading.from_json(inspection.grade)
+    device_class = device.device_class.value
+    return grading.grade(device_class, grading.without_drive(device_class, inspection.findings))
 
 
 def latest(session: Session, device_id: UUID) -> Inspection | None:

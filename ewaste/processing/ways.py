@@ -11,13 +11,13 @@ from sqlalchemy.orm import Session
 from ewaste.core.refusals import Conflict
 from ewaste.devices.models import Device
 from ewaste.processing import grading, routing
-from ewaste.processing.models import Inspection, Routing
+from ewaste.processing.models import Routing
 
 
 def decide(
     session: Session,
     device: Device,
-    inspection: Inspection,
+    grade: grading.Grade,
     *,
     faults: frozenset[str],
     as_is_minor: int,
@@ -28,7 +28,6 @@ def decide(
     now: datetime,
 ) -> Routing:
     """Work out and keep the way of a device. Money in minor units of the routing table's currency."""
-    grade = grading.from_json(inspection.grade)
     table = routing.load_routing_table()
     inputs = routing.RouteInputs(
         device_class=device.device_class.value,

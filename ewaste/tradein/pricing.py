@@ -441,7 +441,8 @@ def compare(declared: Priced, found: Priced, table: PriceTable) -> tuple[Differe
     for fault in Fault:
         if fault in was.faults and fault not in now.faults:
             condition = Condition(condition.cosmetic, condition.faults - {fault})
-            step(fault.value, FAULT_WORDS[fault], "not found", f"fault.{fault}")
+            found_words = "it is in the parcel" if fault is Fault.MISSING_CHARGER else "not found"
+            step(fault.value, FAULT_WORDS[fault], found_words, f"fault.{fault}")
     return tuple(differences)
 
 

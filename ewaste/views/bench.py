@@ -318,10 +318,18 @@ def device(session: Session, actor: Actor, code: str, *, now: datetime) -> dict[
     unconfirmed = [medium for medium in told["media"] if _needs_second(medium)]
     refused = _refused_since(told)
     if refused and standing.state in (State.CLEARING, State.DESTROYING) and standing.order_open and not standing.holds:
-        title = f"Certify again: {title[0].lower()}{title[1:]}"
+        if title != "Certify again":
+            title = f"Certify again: {title[0].lower()}{title[1:]}"
         text = f"The last certificate was refused: {refused} {text or ''}".rstrip()
     if standing.state is State.INSPECTED and standing.offer is not OfferState.OPEN and title == "Send it back":
         text = f"{text} {_goes_to(session, found)}"
+    order = _work_order(session, found, told["work_order"], now)
+    stale = order is not None and not order["closed"] and (order["unlisted"] or order["apart"])
+    if stale and standing.state in (State.CLEARING, State.DESTROYING) and standing.order_open and not standing.holds:
+        title = "Replace the work order"
+        text = "It does not name the media as they are now. All media have to be wiped again under the new one."
+    if standing.state is State.SOLD and not standing.holds and not _is_paid(session, found.id):
+        title, text = "Wait: not paid yet", "It is handed over against the buyer’s collection code, once it is paid."
     device_class = found.device_class.value
     return told | {
         "device": told["device"]
@@ -332,7 +340,7 @@ def device(session: Session, actor: Actor, code: str, *, now: datetime) -> dict[
         },
         "checklist": _sections(device_class, answers, standing.state),
         "unconfirmed": unconfirmed,
-        "work_order": _work_order(session, found, told["work_order"], now),
+        "work_order": order,
         "policies": [
             {
                 "value": POLICY,
@@ -355,6 +363,54 @@ def _goes_to(session: Session, device: Device) -> str:
         return "Its owner has not told us an address yet. We have asked for it; it appears here."
     name = session.scalar(sa.select(Person.name).where(Person.id == device.seller_id))
     return f"It goes to {', '.join([str(name), *where.lines()])}. Use the address for this parcel only."
+
+
+def hand_over_of(session: Session, actor: Actor, order: Order) -> dict[str, Any]:
+    """To whom a paid order is given, and what: the devices of it, each with its code and serial."""
+    require(actor)
+    in_it = (
+        sa.select(LotLine.device_id).where(LotLine.lot_id == order.lot_id, LotLine.released_at.is_(None))
+        if order.lot_id
+        else sa.select(Listing.device_id).where(Listing.id == order.listing_id)
+    )
+    buyer = (
+        sa.select(Organisation.name).where(Organisation.id == order.organisation_id)
+        if order.organisation_id
+        else sa.select(Person.name).where(Person.id == order.person_id)
+    )
+    return {
+        "order_code": order.code,
+        "collection_code": order.collection_code,
+        "lot": session.scalar(sa.select(Lot.code).where(Lot.id == order.lot_id)) if order.lot_id else None,
+        "buyer": session.scalar(buyer),
+        "devices": [
+            {
+                "code": found.code,
+                "title": shapes.title(found.brand, found.model),
+                "serial": str(found.observed.get("serial", found.claimed_serial)),
+            }
+            for found in session.scalars(sa.select(Device).where(Device.id.in_(in_it)).order_by(Device.code))
+        ],
+    }
+
+
+def has_open_order(session: Session, device_id: UUID, *, now: datetime) -> bool:
+    """Whether a work order waits for its certificate; the caller has asked the policy."""
+    return bool(session.scalar(sa.select(sa.literal(1)).where(Device.id == device_id, _ordered(now))))
+
+
+def _is_paid(session: Session, device_id: UUID) -> bool:
+    """Whether the sale of this device is paid and waits to be collected."""
+    listed = sa.select(Listing.id).where(Listing.device_id == device_id)
+    in_lot = sa.select(LotLine.lot_id).where(LotLine.device_id == device_id, LotLine.released_at.is_(None))
+    return bool(
+        session.scalar(
+            sa.select(sa.literal(1))
+            .select_from(Order)
+            .where(Order.state == OrderState.PAID, sa.or_(Order.listing_id.in_(listed), Order.lot_id.in_(in_lot)))
+            .limit(1)
+        )
+    )
 
 
 def _needs_second(medium: Mapping[str, Any]) -> bool:
@@ -405,6 +461,11 @@ def stations(session: Session, actor: Actor, *, now: datetime) -> dict[str, Any]
 def separable(medium: Mapping[str, Any]) -> bool:
     """Whether a medium that waits for its wipe can be taken out and kept apart."""
     return not medium["apart"] and medium["kind"] not in {kind.value for kind in SOLDERED}
+
+
+def code_of(session: Session, actor: Actor, device_id: UUID | None) -> str | None:
+    """The code of this device of the actor's centre; None when there is none."""
+    return session.scalar(sa.select(Device.code).where(Device.id == device_id, Device.centre_id == require(actor)))
 
 
 def signing_station(session: Session, actor: Actor, verification_method: str | None) -> Station | None:
@@ -633,7 +694,10 @@ def _next(standing: Bench) -> tuple[str, str | None]:
 
 def _clearing(standing: Bench) -> tuple[str, str | None]:
     if not standing.media:
-        return "Note the storage media", "Look for every drive, card and stick, and note each one."
+        return "Note the storage media", (
+            "Look for every drive, card and stick, and note each one. A device without any storage cannot be cleared "
+            "here yet: ask our desk."
+        )
     if not standing.order_open:
         why = "The last one ran out." if standing.order else "It names every medium that you noted."
         return "Issue the work order", why

@@ -24,7 +24,7 @@ from ewaste.core.ids import QUOTE, read_code
 from ewaste.core.money import Money
 from ewaste.core.refusals import NotFound
 from ewaste.devices import custody
-from ewaste.devices.lifecycle import GOES_BACK_FROM, State
+from ewaste.devices.lifecycle import GOES_BACK_FROM, WAYS, State
 from ewaste.devices.models import (
     CustodyEvent,
     Device,
@@ -42,7 +42,7 @@ from ewaste.processing.outcomes import FRACTIONS
 from ewaste.tradein import pricing, questions, returning
 from ewaste.tradein.models import Offer, OfferState, Quote, Silence
 from ewaste.views import photographs, shapes, timeline
-from ewaste.views.records import Records, read
+from ewaste.views.records import Records, found_since, read
 from ewaste.views.shapes import money
 
 # What an offer's line is about, in the words of a page.
@@ -118,9 +118,15 @@ def story(session: Session, device_id: UUID, actor: Actor | None = None) -> dict
     certificates = [_certificate(records, *row) for row in records.certificates]
     told = seen_by is not timeline.Audience.OWNER
     payout = _payout(records)
+    since = found_since(session, certificates[0]["id"]) if certificates else None
+    if certificates:
+        certificates[0]["found_since"] = since
+    shown = _not_clear(_device(records, seen_by), since)
+    ahead = {"title": shown["next"]["title"], "text": shown["next"]["text"]} if shown.get("not_clear") else {}
+    events = timeline.events(records, seen_by, payout=payout)
     return {
-        "device": _device(records, seen_by),
-        "events": timeline.events(records, seen_by, payout=payout),
+        "device": shown,
+        "events": [{**event, **ahead} if event["kind"] == "next" else event for event in events],
         "custody": {"ok": not chain, "length": device.custody_seq, "head": device.custody_head, "wrong": chain},
         "offer": _offer(records),
         # The centre reads it when the device goes back (`views.bench`).
@@ -138,6 +144,16 @@ def story(session: Session, device_id: UUID, actor: Actor | None = None) -> dict
         "listing": _listing(session, device) if told else None,
         "photographs": photographs.of_device(session, device, owner=not told),
     }
+
+
+def _not_clear(shown: dict[str, Any], since: str | None) -> dict[str, Any]:
+    """A device that lost its clearance goes nowhere, whatever its state says: its owner reads why."""
+    waits = shown["state"] in {*(way.value for way in WAYS), State.CLEARED.value}
+    if since is None or not waits or shown["holds"] or not since.endswith("not clear."):
+        return shown
+    text = f"{since} {shown['centre_name']} wipes it anew. That changes nothing for you."
+    step = {"title": "It is not clear any more", "text": text, "by": None, "who": shown["centre_name"]}
+    return {**shown, "next": step, "not_clear": True}
 
 
 def is_held(session: Session, device_id: UUID) -> bool:

@@ -409,6 +409,7 @@ def listing_card(found: Listing) -> dict[str, Any]:
         "title": line["title"],
         "device_class": line["device_class"],
         "storage_gb": line["storage_gb"],
+        "no_drive": line.get("no_drive"),
         "grade_cosmetic": line["grade_cosmetic"],
         "grade_function": line["grade_function"],
         "battery_health": line["battery_health"],

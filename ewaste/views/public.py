@@ -25,6 +25,7 @@ from ewaste.market.models import Lot, LotState
 from ewaste.tradein import price_tables, pricing, questions, quotes
 from ewaste.tradein.models import Quote
 from ewaste.views import market, price_words, shapes
+from ewaste.views.records import found_since
 
 # At least one of these kinds must be in a centre's scope before a device of the class is sent there.
 STORAGE_OF = {
@@ -346,6 +347,7 @@ def certificate(session: Session, certificate_id: UUID) -> tuple[Certificate, di
         "revoked_at": revocation.at if revocation is not None else None,
         "revoked_reason": revocation.reason if revocation is not None else None,
         "reason": None,
+        "found_since": found_since(session, found.id) if revocation is None else None,
     }
     about = {
         "title": shapes.title(device.brand, device.model),

@@ -7,13 +7,22 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from ewaste.accounts.models import Organisation, Person
 from ewaste.certificates.models import Certificate, CertificateLine, CertificateRefusal, CertificateRevocation
 from ewaste.core.refusals import NotFound
 from ewaste.devices import custody
-from ewaste.devices.models import CustodyEvent, Device, Hold, Medium, Validation, ValidationResult
+from ewaste.devices.models import (
+    CustodyEvent,
+    Device,
+    Hold,
+    Medium,
+    MediumEvent,
+    MediumEventKind,
+    Validation,
+    ValidationResult,
+)
 from ewaste.payments.models import InstructionKind, Payee, PaymentInstruction
 from ewaste.processing.models import Inspection, OutcomeReport, Routing
 from ewaste.tradein.models import Offer, Quote
@@ -126,6 +135,42 @@ def read(session: Session, device_id: UUID) -> Records:
             ).all()
         ),
     )
+
+
+MEDIUM_FOUND = "Since then another medium was found in this device. This certificate does not cover it; "
+
+
+def found_since(session: Session, certificate_id: UUID) -> str | None:
+    """What is to be said beside a certificate when a medium that it does not cover was found after it; or None.
+
+    The certificate stays true for the media that it lists.
+    """
+    line = sa.select(sa.literal(1)).where(
+        CertificateLine.certificate_id == Certificate.id, CertificateLine.medium_id == MediumEvent.medium_id
+    )
+    apart = aliased(MediumEvent)
+    held = sa.select(sa.literal(1)).where(
+        apart.medium_id == MediumEvent.medium_id,
+        apart.cycle == MediumEvent.cycle,
+        apart.kind == MediumEventKind.HELD,
+    )
+    cleared = session.execute(
+        sa.select(sa.func.device_cleared(Certificate.device_id).label("cleared"))
+        .join(
+            MediumEvent,
+            sa.and_(MediumEvent.device_id == Certificate.device_id, MediumEvent.cycle == Certificate.cycle),
+        )
+        .where(
+            Certificate.id == certificate_id,
+            MediumEvent.kind.in_([MediumEventKind.FOUND, MediumEventKind.FITTED]),
+            ~line.exists(),
+            ~held.exists(),
+        )
+        .limit(1)
+    ).one_or_none()
+    if cleared is None:
+        return None
+    return MEDIUM_FOUND + ("a newer certificate does." if cleared.cleared else "the device is not clear.")
 
 
 def certificate_lines(session: Session, certificate_ids: Sequence[UUID]) -> dict[UUID, list[dict[str, Any]]]:

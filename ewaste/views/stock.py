@@ -415,7 +415,7 @@ def _lot_rows(session: Session, rows: Sequence[Any]) -> list[dict[str, Any]]:
             "centre_id": found.centre_id,
             "centre_name": name,
             "grade_cosmetic": graded[found.id].cosmetic if found.id in graded else None,
-            "grade_function": graded[found.id].function if found.id in graded else None,
+            "grade_function": _function(routed.get(found.id), graded.get(found.id)),
             "expected_value": _expected(routed.get(found.id)),
             "mass_g": weighed.get(found.id, 0),
             "paid": shapes.money(paid.get(found.id, 0)),
@@ -423,6 +423,13 @@ def _lot_rows(session: Session, rows: Sequence[Any]) -> list[dict[str, Any]]:
         }
         for found, name, cleared in rows
     ]
+
+
+def _function(routing: Routing | None, inspection: Inspection | None) -> str | None:
+    """The grade by which it was sent its way, as its manifest says it; without its drive it is not what it was."""
+    if routing is not None:
+        return str(routing.inputs["function"])
+    return inspection.function if inspection else None
 
 
 def _expected(routing: Routing | None) -> Money | None:

@@ -26,7 +26,7 @@ from ewaste.core.database import Database
 from ewaste.core.installation import Installation, Unfounded, installation
 from ewaste.core.refusals import Conflict, Invalid, NotAllowed, Refusal
 from ewaste.payments.stripe_gateway import open_gateway
-from ewaste.web import addresses, assets, edge, errors, filters, front, requests
+from ewaste.web import addresses, assets, edge, errors, filters, front, requests, resend
 from ewaste.web.limits import csrf, limiter
 from ewaste.web.sample import Filling
 
@@ -71,6 +71,7 @@ def create_app(config: Config) -> Flask:
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.globals.update(
         site_name=SITE_NAME,
+        typed_by=resend.typed_by,
         sample_filling=Filling(config, database),
         mode=config.mode,
         mailbox_url=f"{config.practice_url}/mailbox" if config.practice_mail else None,
@@ -182,7 +183,6 @@ def _blueprints(app: Flask) -> None:
         public,
         reaudits,
         recycler,
-        resend,
         second_factor,
         staff,
         staff_applications,
@@ -219,7 +219,7 @@ def _blueprints(app: Flask) -> None:
 
 
 def _refusals(app: Flask) -> None:
-    from ewaste.web import accounts, resend
+    from ewaste.web import accounts
 
     @app.errorhandler(Refusal)
     def refused(refusal: Refusal) -> flask.Response:

@@ -6,7 +6,8 @@ changed the device meanwhile the form is refused, and what was typed is shown be
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -49,7 +50,7 @@ MOST_GRAMS = 200_000
 MOST_ROWS = 10_000  # of a list as a file
 COLUMNS = ("code", "device", "class", "state", "next_step", "serial", "media", "on_hold", "since", "due_by")
 # Fields of a form that say nothing to a reader.
-SILENT = frozenset({"csrf_token", "version"})
+SILENT = frozenset({"csrf_token", "typed_by", "version"})
 FIELD_WORDS = {
     "seal": "Seal number",
     "seal_state": "Seal",
@@ -57,6 +58,7 @@ FIELD_WORDS = {
     "observed_serial": "Serial number or IMEI",
     "size_gb": "Size, in GB",
     "wwn": "World wide name",
+    "sure": "Read in this device",
     "note_for_seller": "What the seller reads",
     "photograph_kind": "What the photograph shows",
 }
@@ -142,7 +144,7 @@ def receive(code: str) -> flask.typing.ResponseReturnValue:
             session,
             actor(),
             device_id,
-            seal=typed("seal"),
+            seal="no number" if typed("no_number", 5) == "yes" and not typed("seal").strip() else typed("seal"),
             seal_state=seal_state,
             mass_g=_grams(),
             note=typed("note", FREE_TEXT),
@@ -190,6 +192,7 @@ def add_medium(code: str) -> flask.typing.ResponseReturnValue:
                 serial=typed("serial"),
                 wwn=typed("wwn", 64).strip() or None,
                 size_bytes=gigabytes(typed("size_gb"), "size_gb"),
+                sure=typed("sure", 5) == "yes",
                 now=now(),
             )
         except Invalid as refusal:
@@ -369,11 +372,17 @@ def upload_certificate(code: str) -> flask.typing.ResponseReturnValue:
             raise Invalid("Choose the .zip that wipe-agent certify wrote.", field="bundle")
         files = registry.unzip(sent.read())
         with transaction() as session:
-            bench.find(session, actor(), code)
+            here = bench.find(session, actor(), code)
+            belongs = bench.code_of(session, actor(), registry.device_of(files))
             station = bench.signing_station(session, actor(), registry.signed_with(files))
         if station is None:
             raise Invalid(
                 "No station of your centre is enrolled under the key that signed this certificate.", field="bundle"
+            )
+        if belongs is not None and belongs != here.code:
+            raise Invalid(
+                f"This bundle belongs to {belongs}. {here.code} is not changed. Upload it on the page of {belongs}.",
+                field="bundle",
             )
         receipt = submit(station, files, brought_by=actor())
     except Refusal as refusal:
@@ -386,8 +395,13 @@ def upload_certificate(code: str) -> flask.typing.ResponseReturnValue:
 
 @pages.post("/bench/collections")
 def hand_over() -> flask.typing.ResponseReturnValue:
-    """The buyer shows the collection code."""
+    """The buyer shows the collection code; what is given to whom is shown first, and given at the second click."""
     try:
+        if typed("given", 5) != "yes":
+            with transaction() as session:
+                order = settlement.to_hand_over(session, actor(), typed("collection_code"))
+                giving = bench.hand_over_of(session, actor(), order)
+            return _queue(form=request.form, giving=giving)
         with transaction() as session:
             order = settlement.hand_over(session, actor(), typed("collection_code"), now=now())
     except Refusal as refusal:
@@ -478,18 +492,34 @@ def _device(
 
 def _typed_in(told: dict[str, Any]) -> list[tuple[str, str]]:
     """What somebody typed into a form that is refused and may not be on the page any more: nothing typed is lost."""
-    device_class = told["device"]["device_class"]
-    questions = {item.id: item.question for item in checklist.items(device_class)}
-    answers = {
-        item.id: {answer.value: answer.label for answer in item.answers} for item in checklist.items(device_class)
-    }
+    return in_words(told["device"]["device_class"], list(request.form.items()))
+
+
+def in_words(device_class: str, fields: Sequence[Sequence[str]]) -> list[tuple[str, str]]:
+    """What was typed into a form of the bench, under the questions of that form."""
+    asked = checklist.items(device_class)
+    questions = {item.id: item.question for item in asked}
+    answers = {item.id: {answer.value: answer.label for answer in item.answers} for item in asked}
     kept = []
-    for name, value in request.form.items():
+    for name, value in fields:
         if name in SILENT or not value.strip():
             continue
         label = questions.get(name) or FIELD_WORDS.get(name) or name.replace("_", " ").capitalize()
         kept.append((label[:80], answers.get(name, {}).get(value, value)[:FREE_TEXT]))
     return kept[:60]
+
+
+def kept_in_words(path: str, fields: Sequence[Sequence[str]]) -> list[tuple[str, str]] | None:
+    """The same of a form that was kept over a sign-out; None when it was no form of a device on this bench."""
+    found = re.match(r"/bench/devices/([^/?]+)/", path)
+    if found is None:
+        return None
+    try:
+        with transaction() as session:
+            device_class = bench.find(session, actor(), found[1]).device_class.value
+    except Refusal:
+        return None
+    return in_words(device_class, fields)
 
 
 def _queue(
@@ -499,6 +529,7 @@ def _queue(
     errors: dict[str, str] | None = None,
     missed: str = "",
     near: list[dict[str, Any]] | None = None,
+    giving: dict[str, Any] | None = None,
 ) -> flask.Response:
     state, number = request.args.get("state", "")[:40] or None, shapes.page_number(request.args.get("page"))
     with reading() as session:
@@ -512,6 +543,7 @@ def _queue(
         paging=paging,
         missed=missed.strip()[:64],
         near=near or [],
+        giving=giving,
         **told,
     )
 
@@ -563,5 +595,7 @@ def _effect(device_id: UUID, session: Session) -> str:
             "new cycle and wipe it anew."
         )
     if state in (State.CLEARING, State.DESTROYING):
-        return "It must be covered before the device clears: an open work order does not name it. Replace the order."
+        if bench.has_open_order(session, device_id, now=now()):
+            return "It must be covered before the device clears, and the open work order does not name it. Replace it."
+        return "It must be covered before the device clears. Issue the work order when every medium is noted."
     return "It must be covered before the device clears."

@@ -62,6 +62,13 @@ STATES: Mapping[str, tuple[str, str, str, str]] = {
     "lost": ("Lost", "bad", "triangle-alert", "Not where it should be. We are looking for it."),
 }
 
+# What a buyer reads of a device that has no drive of its own inside.
+NO_DRIVE: Mapping[str, str] = {
+    "destroyed": "No drive: it was destroyed. You fit your own.",
+    "taken-out": "No drive: it was taken out. You fit your own.",
+    "missing": "No drive or no memory inside. You fit your own.",
+}
+
 GRADES_COSMETIC: Mapping[str, str] = {
     "C0": "not graded for looks",
     "C1": "damaged",
@@ -386,6 +393,11 @@ def medium_word(kind: Any) -> str:
     return MEDIUM_KINDS.get(_text(kind), _text(kind))
 
 
+def no_drive_text(fate: Any) -> str:
+    """Why a device is sold without a drive, and what that means for its buyer."""
+    return NO_DRIVE.get(_text(fate), NO_DRIVE["missing"])
+
+
 def level_word(level: Any) -> str:
     """A level of sanitisation: Clear, Purge, Destroy."""
     return LEVELS.get(_text(level), _text(level))
@@ -424,7 +436,7 @@ def install(env: Environment) -> None:
             date, day, moment, second, iso, time_tag, age_tag, duration, until,
             grams, size, count, plural, tail, short,
             state_word, state_tone, state_icon, state_text, grade_word, evidence_word, evidence_text,
-            class_word, classes_word, medium_word, level_word, way_word, hold_word, role_word,
+            class_word, classes_word, medium_word, no_drive_text, level_word, way_word, hold_word, role_word,
         )
     }  # fmt: skip
     env.filters.update(filters)

@@ -15,6 +15,7 @@ from ewaste.core.refusals import Invalid, NotFound, Refusal
 from ewaste.journey import trade_in
 from ewaste.tradein import questions, quotes
 from ewaste.views import open_figures, prices, public, shapes
+from ewaste.views.records import found_since
 from ewaste.web import codes, lists, uploads, verdict
 from ewaste.web.edge import actor, errors_of, keep, now, page, runtime, transaction, whole_number
 from ewaste.web.limits import VERIFY, WRITE_UNKNOWN, limiter
@@ -152,6 +153,7 @@ def verify() -> flask.Response:
         short["revoked_reason"],
         about["device_class"],
         url_for(".certificate", id=found.id),
+        since=short["found_since"],
     )
     return _verify_page(code=code, result=told)
 
@@ -164,14 +166,15 @@ def verify_upload() -> flask.Response:
         verified = _verified(uploads.bundle(LARGEST_BUNDLE))
     except Invalid as refusal:
         return _verify_page(form=request.form, errors=errors_of(refusal), status=422)
-    known, standing, reason = None, "unknown", None
+    known, standing, reason, since = None, "unknown", None, None
     if verified.refusal is None and verified.statement is not None:
         with transaction() as session:
             known, standing, reason = public.standing_of(
                 session, verified.statement.certificate_id, verified.statement.issuer_did
             )
+            since = found_since(session, known) if known is not None else None
     url = url_for(".certificate", id=known) if known is not None else None
-    return _verify_page(form=request.form, result=verdict.verdict(verified, standing, reason, None, url))
+    return _verify_page(form=request.form, result=verdict.verdict(verified, standing, reason, None, url, since=since))
 
 
 @pages.get("/certificates/<uuid:id>")
@@ -185,7 +188,12 @@ def certificate(id: UUID) -> flask.Response:  # noqa: A002 - the name stands in 
         short |= {"status": "refused", "reason": f"It does not verify any more: {verified.refusal}"}
     url = url_for(".certificate", id=found.id)
     told = verdict.verdict(
-        verified, short["status"], short["revoked_reason"] or short["reason"], about["device_class"], url
+        verified,
+        short["status"],
+        short["revoked_reason"] or short["reason"],
+        about["device_class"],
+        url,
+        since=short["found_since"],
     )
     short |= {"statement": verified.statement, "checks": told["checks"], "checked_at": now()}
     if verified.statement is not None:

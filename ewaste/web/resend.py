@@ -14,13 +14,16 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import flask
+import sqlalchemy as sa
 from flask import Blueprint, request, url_for
 from flask_login import current_user
-from itsdangerous import BadData, URLSafeTimedSerializer
+from itsdangerous import BadData, URLSafeSerializer, URLSafeTimedSerializer
 
 from ewaste.accounts import kept_forms, policy, sessions
+from ewaste.accounts.models import Person
 from ewaste.accounts.policy import Action
 from ewaste.core.refusals import Conflict, NotAllowed, Refusal
+from ewaste.web import bench
 from ewaste.web.edge import (
     actor,
     half,
@@ -44,7 +47,7 @@ NEVER = frozenset(
         "proofs", "second_factor", "firms.invitation", "tokens",
     }
 )  # fmt: skip
-SECRETS = frozenset({"csrf_token", "kept", "code"})
+SECRETS = frozenset({"csrf_token", "typed_by", "kept", "code"})
 # How the fields of the forms that most often come too early or too late are called on their pages.
 LABELS = {
     "serial": "Serial number or IMEI",
@@ -61,6 +64,7 @@ ANSWERS = {
     ("silence", "floor"): "Accept, down to my floor",
 }
 _SALT = "a form that came too late"
+_WHO = "who typed a form"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,9 @@ def forged() -> flask.Response | None:
             answer = guard()
             if isinstance(answer, flask.Response):
                 return answer
+    if current_user.is_authenticated and late.person_id not in (None, current_user.signed_in.person_id):
+        refusal = Conflict(_anothers(late.person_id))
+        return page("accounts/send_again.html", keep(refusal), path=None, anothers=refusal.message)
     status = keep(Conflict("This form was opened before your session was renewed, so it was not sent."))
     return _page(late.path, late.fields, status=status)
 
@@ -132,7 +139,10 @@ def unseal(text: str | None) -> Late | None:
 
 def keep_for(person_id: UUID, late: Late | None) -> str | None:
     """Keep a late form for who has just signed in. Returns the page that sends it; None when it was another's."""
-    if late is None or late.person_id not in (None, person_id):
+    if late is None:
+        return None
+    if late.person_id not in (None, person_id):
+        flask.flash(_anothers(late.person_id), "bad")
         return None
     with transaction() as session:
         form_id = kept_forms.keep(session, person_id, path=late.path, fields=late.fields, now=now())
@@ -151,7 +161,9 @@ def send_again(id: UUID) -> flask.Response:  # noqa: A002 - the name stands in a
 
 
 def _page(path: str, fields: list[Any], *, status: int = 200) -> flask.Response:
-    shown = [_in_words(name, value) for name, value in fields if value.strip() and not uuid_or_none(value)]
+    shown = bench.kept_in_words(path, fields) or [
+        _in_words(name, value) for name, value in fields if value.strip() and not uuid_or_none(value)
+    ]
     # Whoever has just opened an account cannot send it yet: first the address is confirmed.
     early = current_user.is_authenticated and not current_user.confirmed
     return page(
@@ -189,8 +201,31 @@ def _late() -> Late | None:
     return Late(path, fields, _whose())
 
 
+def typed_by() -> str:
+    """Who reads the page on which a form stands, sealed: a form stays theirs, whoever signs in at this browser next."""
+    if not current_user.is_authenticated:
+        return ""
+    if "typed_by" not in flask.g:
+        person_id = str(current_user.signed_in.person_id)
+        flask.g.typed_by = str(URLSafeSerializer(runtime().config.secret_key, salt=_WHO).dumps(person_id))
+    return str(flask.g.typed_by)
+
+
+def _anothers(person_id: UUID) -> str:
+    """The sentence for somebody who may not send what this person typed."""
+    with transaction() as session:
+        name = session.scalar(sa.select(Person.name).where(Person.id == person_id)) or "Somebody else"
+    return f"{name} typed this. Only they can send it; sign in as {name} to do so. Nothing was sent."
+
+
 def _whose() -> UUID | None:
-    """Whose session this was, as far as its cookie still tells."""
+    """Who typed the form: it says so itself; else whose session this was, as far as its cookie still tells."""
+    sealed = request.form.get("typed_by", "")
+    if sealed:
+        try:
+            return UUID(URLSafeSerializer(runtime().config.secret_key, salt=_WHO).loads(sealed[:300]))
+        except (BadData, ValueError, TypeError, AttributeError):
+            return None
     if current_user.is_authenticated:
         return actor().id
     token = flask.session.get("_user_id")

@@ -40,12 +40,18 @@ DO_NOT_RELY = (
 
 
 def verdict(
-    verified: Verified, standing: str, because: str | None, device_class: str | None, url: str | None
+    verified: Verified,
+    standing: str,
+    because: str | None,
+    device_class: str | None,
+    url: str | None,
+    *,
+    since: str | None = None,
 ) -> dict[str, Any]:
     """A verification as the page shows it.
 
     `standing`: live, accepted, revoked, refused or unknown, as our register says; `because` is why it is revoked or
-    refused; `device_class` is None where we do not know the device.
+    refused; `device_class` is None where we do not know the device; `since` is what was found after the certificate.
     """
     statement = verified.statement
     standing = {"accepted": "live"}.get(standing, standing)
@@ -53,12 +59,18 @@ def verdict(
     kind = _kind(ok, standing, statement is not None and statement.training)
     headline, sentence = _words(kind, verified, because, device_class)
     tone, symbol = LOOKS[kind]
+    since = since if kind in ("proves", "training") else None
+    if since and kind == "proves":
+        # It still holds for what it lists; the device is another matter.
+        tone, symbol = "wait", "circle-alert"
+        headline, sentence = "This certificate verifies, for the media that it lists.", gone(verified, device_class)
     checks = with_standing(verified.checks, standing, because)
     return {
         "kind": kind,
         "ok": ok,
         "tone": tone,
         "symbol": symbol,
+        "since": since,
         "headline": headline,
         "sentence": sentence,
         "advice": DO_NOT_RELY if kind in ("fails", "refused") else None,

@@ -105,3 +105,12 @@ def test_a_medium_that_could_not_be_wiped_waits_for_its_destruction(world: World
     assert world.device(device_id).state.value == "destroying"
     with world.nothing_changes(), pytest.raises(NotFound), world.transaction() as session:
         bench.wipe_failed(session, world.olga, device_id, device_id, reason="No such medium.", now=world.now)
+
+
+def test_a_serial_in_other_letters_or_with_blanks_is_the_same_medium(world: World) -> None:
+    device_id = world.with_media(["IMG-OPA1"])
+    for spelled in ("img-opa1", "IMG - OPA1"):
+        with world.nothing_changes(), pytest.raises(Invalid, match=r"^IMG-OPA1 is noted already\.") as refusal:
+            world.note_medium(device_id, spelled)
+        assert refusal.value.field == "serial"
+    assert [medium.serial for medium in world.media(device_id)] == ["IMG-OPA1"]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ewaste.processing.checklist import CHECKLISTS, DEVICE_CLASSES, WEAR, BadFinding, answer_words, clean, items
-from ewaste.processing.grading import from_json, grade, to_condition, to_json
+from ewaste.processing.grading import from_json, grade, to_condition, to_json, without_drive
 from ewaste.tradein import pricing
 
 
@@ -226,3 +226,15 @@ def test_each_checklist_names_its_items_once_and_looks_at_the_battery_before_the
 
 def test_the_bench_knows_the_same_device_classes_as_the_price():
     assert DEVICE_CLASSES == pricing.DEVICE_CLASSES
+
+
+def test_a_laptop_whose_drive_was_destroyed_is_graded_as_one_without_a_drive():
+    found = perfect("laptop", tested=True, software="licensed")
+    without = without_drive("laptop", found)
+    assert (grade("laptop", found).function, grade("laptop", without).function) == ("F5", "F2")
+    assert to_condition("laptop", without, {"faults": []})["faults"] == ["no_storage"]
+    assert found["storage"] == "present"
+
+
+def test_a_phone_is_not_asked_for_a_drive():
+    assert without_drive("smartphone", perfect("smartphone")) == perfect("smartphone")

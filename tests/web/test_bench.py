@@ -326,6 +326,7 @@ def test_a_wrong_collection_code_hands_nothing_over(browser: Browser, world: Wor
     answer = browser.sign_in("olga").post("/bench/collections", data={"collection_code": "GUESS123"})
     assert answer.status_code == 404
     assert 'value="GUESS123"' in text(answer)
+    assert "Nothing was handed over" in text(answer)
 
 
 def test_the_queue_costs_the_same_with_one_device_and_with_many(browser: Browser, world: World) -> None:
@@ -532,14 +533,24 @@ def test_a_doubt_is_a_hold_and_only_a_later_confirmation_sends_the_device_on(bro
     assert "Shredded again." not in owner
 
 
-def test_a_confirmation_that_came_before_the_certificate_counts(browser: Browser, world: World) -> None:
+@pytest.mark.parametrize("result", ["confirmed", "doubted"])
+def test_nobody_confirms_what_nobody_recorded_as_destroyed(browser: Browser, world: World, result: str) -> None:
     device_id = world.clearing(serials=("SIM-1",), kind="sim")
     order, (medium,) = world.order(device_id), world.media(device_id)
-    answer = browser.sign_in("otto").post(
-        f"{bench_of(world, device_id)}/media/{medium.id}/validate", data={"result": "confirmed"}
-    )
-    assert answer.status_code == 303
+    address = bench_of(world, device_id)
+    browser.sign_in("otto")
+    page = browser.get(address)
+    assert "Nobody has recorded yet that it was destroyed." in text(page)
+    assert f"/media/{medium.id}/validate" not in page.text
+    with world.nothing_changes("refusals"):
+        early = browser.post(
+            f"{address}/media/{medium.id}/validate", data={"result": result, "note": "It is in the press."}
+        )
+    assert early.status_code == 409
+    assert "Nobody has recorded yet that it was destroyed." in text(early)
     world.submit(world.bundle(order, evidence_class="destroyed", level="destroy", technique="shred", bytes_read=0))
+    assert world.device(device_id).state is State.CLEARED
+    assert browser.post(f"{address}/media/{medium.id}/validate", data={"result": "confirmed"}).status_code == 303
     assert world.device(device_id).state in WAYS
 
 
@@ -843,3 +854,66 @@ def test_a_hundred_megabytes_are_refused_before_they_are_read(browser: Browser, 
             content_type="multipart/form-data; boundary=x",
         )
         assert answer.status_code == 413
+
+
+def test_a_serial_that_is_noted_in_another_device_is_asked_again(browser: Browser, world: World) -> None:
+    first = world.with_media(serials=("DRIVE-9",), serial="PF1FIRST")
+    second = world.received(serial="PF1SECOND")
+    address = bench_of(world, second)
+    form = {"kind": "ssd", "model": "PM981", "serial": "drive-9"}
+    browser.sign_in("olga")
+    with world.nothing_changes("refusals"):
+        asked = browser.post(f"{address}/media", data=form)
+    assert asked.status_code == 422
+    assert f"drive-9 is noted in {world.device(first).code} too." in text(asked)
+    assert 'name="sure"' in asked.text
+    assert browser.post(f"{address}/media", data={**form, "sure": "yes"}).status_code == 303
+    assert [medium.serial for medium in world.media(second)] == ["drive-9"]
+
+
+def test_nothing_is_answered_beforehand_and_a_seal_may_have_no_number(browser: Browser, world: World) -> None:
+    device_id = world.expected()
+    address = bench_of(world, device_id)
+    page = browser.sign_in("olga").get(address).text
+    assert 'name="seal_state" value="intact" required>' in page
+    assert '<option value="">Choose why</option>' in page
+    form = {"mass_g": "1900", "no_number": "yes"}
+    with world.nothing_changes("refusals"):
+        assert browser.post(f"{address}/receive", data=form).status_code == 422
+    assert browser.post(f"{address}/receive", data={**form, "seal_state": "intact"}).status_code == 303
+    assert world.device(device_id).state is State.RECEIVED
+    assert "no number" in text(browser.get(address))
+
+
+def test_an_order_that_does_not_name_every_medium_is_replaced_next(browser: Browser, world: World) -> None:
+    device_id, _ = world.ordered()
+    browser.sign_in("olga")
+    address = bench_of(world, device_id)
+    assert "<h2>Wipe and certify</h2>" in text(browser.get(address))
+    world.note_medium(device_id, "STICK-1", "usb")
+    page = text(browser.get(address))
+    assert "<h2>Replace the work order</h2>" in page
+    assert "All media have to be wiped again under the new order." in page
+
+
+def test_a_sale_that_is_not_paid_is_not_handed_over_next(browser: Browser, world: World) -> None:
+    lot, (device_id,) = world.listed_lot()
+    world.bid("rita", lot, 40)
+    world.later(days=3)
+    order = world.close(lot)
+    browser.sign_in("olga")
+    assert "<h2>Wait: not paid yet</h2>" in text(browser.get(bench_of(world, device_id)))
+    world.pay(order, "rita")
+    assert "<h2>Hand it over</h2>" in text(browser.get(bench_of(world, device_id)))
+
+
+def test_a_bundle_of_another_device_changes_neither(browser: Browser, world: World) -> None:
+    device_id, order = world.ordered()
+    files = world.bundle(order)
+    other = world.received(serial="PF1OTHER")
+    browser.sign_in("olga")
+    with world.nothing_changes("refusals"):
+        answer = browser.post(f"{bench_of(world, other)}/certificate", data={"bundle": zipped(files)})
+    assert answer.status_code == 422
+    codes = world.device(device_id).code, world.device(other).code
+    assert f"This bundle belongs to {codes[0]}. {codes[1]} is not changed." in text(answer)

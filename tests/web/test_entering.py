@@ -9,7 +9,8 @@ from collections.abc import Callable
 import pytest
 import sqlalchemy as sa
 
-from ewaste.accounts.samples import PASSWORD
+from ewaste.accounts.samples import PASSWORD, SAMPLES
+from ewaste.devices.lifecycle import State
 from ewaste.web.limits import limiter
 from tests.web.letters import letters, link
 from tests.web.test_public import make_quote
@@ -381,3 +382,35 @@ def test_a_very_long_name_that_runs_from_right_to_left_stays_in_its_place(visito
     assert f'<bdi class="wrap-anywhere">{name}</bdi>' in new.get("/account").text
     assert visitor(None).post("/sign-up", {**NINA, "name": name + "x"}).status_code == 422
     assert visitor(None).post("/sign-up", {**NINA, "name": "a\u202eb"}).status_code == 422
+
+
+def email(who: str) -> str:
+    return next(sample.email for sample in SAMPLES if sample.email.split("@")[0] == who)
+
+
+def typed_by(html: str) -> str:
+    found = re.search(r'name="typed_by" value="([^"]+)"', html)
+    assert found
+    return found[1]
+
+
+def test_what_one_operator_typed_is_not_sent_by_the_next_one(visitor: Come, world: World) -> None:
+    device_id = world.received()
+    code = world.device(device_id).code
+    olga = visitor("olga")
+    form = {"observed_serial": "PF1ABCDE", "mass_g": "1580", "body_wear": "faint"}
+    form |= {"typed_by": typed_by(olga.get(f"/bench/devices/{code}").text)}
+    olga.post("/sign-out")
+    late = olga.post(f"/bench/devices/{code}/inspect", form)
+    assert late.status_code == 403
+    otto = visitor(None)
+    sent = {"email": email("otto"), "password": PASSWORD, "kept": kept(late.text)}
+    onward = otto.post("/sign-in", sent).headers["Location"]
+    assert onward == "/bench"
+    assert "Olga Brandt typed this. Only they can send it" in words(otto.get(onward).text)
+    assert world.device(device_id).state is State.RECEIVED
+    again = olga.post("/sign-in", {**sent, "email": email("olga")}).headers["Location"]
+    page = words(olga.get(again).text)
+    assert "Serial number or IMEI PF1ABCDE" in page
+    assert "Weight, in grams 1580" in page
+    assert "observed_serial" not in page

@@ -384,3 +384,32 @@ def test_a_list_costs_the_same_number_of_statements_however_long(
         world.lot_of([world.cleared(serial=f"QF{number:05d}", serials=(f"D-{number}",))])
     cost("/lots")
     assert cost("/lots") == one
+
+
+def test_a_medium_that_was_found_later_stands_on_top_of_the_verdict(world: World, stranger: Visitor) -> None:
+    device_id = world.cleared()
+    code = world.device(device_id).code
+    number = certificate_of(world, code)
+    since = "Since then another medium was found in this device. This certificate does not cover it; "
+    assert since not in stranger.text(f"/verify?code={code}")
+    world.note_medium(device_id, "STICK-1", "usb")
+    for address in (f"/verify?code={code}", f"/certificates/{number}"):
+        assert f"{since}the device is not clear." in stranger.text(address)
+    stranger.sign_in("cora")
+    page = stranger.text(f"/devices/{code}")
+    assert "It is not clear any more" in page
+    assert f"{since}the device is not clear. Rhein Datenpark wipes it anew." in page
+    assert "It waits for its next owner" not in page
+    assert "The data is gone" not in page.split("Its story so far")[0]
+
+
+def test_a_certificate_says_that_a_newer_one_covers_what_was_found(world: World, stranger: Visitor) -> None:
+    device_id = world.cleared()
+    code = world.device(device_id).code
+    number = certificate_of(world, code)
+    world.note_medium(device_id, "STICK-1", "usb")
+    with world.transaction() as session:
+        clearing.clear_again(session, world.olga, device_id, now=world.now)
+    world.submit(world.bundle(world.order(device_id)))
+    assert "does not cover it; a newer certificate does." in stranger.text(f"/certificates/{number}")
+    assert "Since then" not in stranger.text(f"/verify?code={code}")

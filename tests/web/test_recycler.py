@@ -92,7 +92,13 @@ def test_from_the_bid_to_the_report(browser: Browser, world: World) -> None:
 
     browser.sign_in("olga")
     assert "Werk Zwei" in text(browser.get("/bench"))
-    assert browser.post("/bench/collections", data={"collection_code": f" {collection.lower()} "}).status_code == 303
+    with world.nothing_changes():
+        shown = browser.post("/bench/collections", data={"collection_code": f" {collection.lower()} "})
+    assert shown.status_code == 200
+    assert "Give Werk Zwei: 2" in text(shown)
+    assert all(world.device(device).code in text(shown) for device in devices)
+    given = {"collection_code": collection, "given": "yes"}
+    assert browser.post("/bench/collections", data=given).status_code == 303
 
     browser.sign_in("rita")
     first, second = (f"/my-lots/{code}/devices/{world.device(device).code}/outcome" for device in devices)
