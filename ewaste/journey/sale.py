@@ -15,7 +15,7 @@ from ewaste.accounts.models import Actor, Organisation
 from ewaste.accounts.policy import Action
 from ewaste.certificates.models import Certificate, CertificateLine, Clearance
 from ewaste.core.ids import LISTING, new_code, read_code
-from ewaste.core.money import Money
+from ewaste.core.money import Money, in_words
 from ewaste.core.refusals import Conflict, Invalid, NotAllowed, NotFound
 from ewaste.devices import custody
 from ewaste.devices.lifecycle import WAYS, State
@@ -113,6 +113,7 @@ def close_lot(session: Session, actor: Actor, lot_id: UUID, *, now: datetime) ->
         return None
     sale = auctions.winner(lots.book_of(lot))
     lot.closed_at = now
+    watching.tell_losers(session, lot, sale.price_minor if sale else None, now=now)
     if sale is None:
         lot.state = LotState.UNSOLD
         session.flush()
@@ -131,7 +132,7 @@ def close_lot(session: Session, actor: Actor, lot_id: UUID, *, now: datetime) ->
         session,
         UUID(sale.bidder),
         subject=f"You won lot {lot.code}",
-        text=f"“{lot.title}” ({lot.code}) is yours for {watching.in_words(order.amount_minor, order.currency)}.\n\n"
+        text=f"“{lot.title}” ({lot.code}) is yours for {in_words(order.amount_minor, order.currency)}.\n\n"
         f"Pay by {order.pay_by:%H:%M} UTC on {watching.on_day(order.pay_by)}; after that the sale is undone. "
         f"Once it is paid you get the code to collect with.\n\n{{site}}/orders/{order.code}\n",
         key=f"won {order.id}",

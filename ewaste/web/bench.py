@@ -240,7 +240,7 @@ def inspect(code: str) -> flask.typing.ResponseReturnValue:
         graded = f"Inspected: {inspection.cosmetic} for looks, {inspection.function} for function. "
         if offer is None:
             return graded + "The device is ours already; it waits to be wiped."
-        return graded + f"The owner is offered {offer.amount_minor / 100:,.2f} {offer.currency} and asked."
+        return graded + f"The owner is offered {filters.money(offer)} and asked."
 
     return _step(code, "inspect", step)
 

@@ -68,7 +68,7 @@ def test_a_recycler_applies_with_papers_and_bids_once_it_is_verified(visitor: Co
     assert staff.post(f"{at}/decide", {"outcome": "verified"}).status_code == 422  # No licence ticked.
     assert staff.post(f"{at}/decide", {"outcome": "verified", "licences": ["resale"]}).status_code == 303
     assert staff.post(f"{at}/decide", {"outcome": "declined", "reason": "Too late."}).status_code == 409
-    assert "It may bid from now on" in letters(world, PERSON["email"])[-1][1]
+    assert "You may bid on: Resale. {site}/lots" in letters(world, PERSON["email"])[-1][1]
     assert petra.post(f"/lots/{code}/bids", bid).status_code == 303
 
 

@@ -177,7 +177,7 @@ def test_a_buyer_disputes_a_device_and_reads_what_became_of_it(world: World, vis
         f"/staff{dispute}/decide", {"outcome": "partial", "amount": "199.01", "reason": "We share the harm."}
     )
     assert too_much.status_code == 422
-    assert "up to 199.00 EUR" in words(too_much.text)
+    assert "up to €199.00" in words(too_much.text)
     stefan.post(f"/staff{dispute}/decide", {"outcome": "partial", "amount": "30", "reason": "We share the harm."})
     text = ben.text(dispute)
     assert "€30.00" in text
