@@ -503,6 +503,8 @@ def _queue(
     state, number = request.args.get("state", "")[:40] or None, shapes.page_number(request.args.get("page"))
     with reading() as session:
         told = bench.queue(session, actor(), state=state, page=number, now=now())
+    if told["centre"]["status"] == "new" and not told["total"]:
+        return page("bench/waiting.html", status, centre=told["centre"])
     paging = shapes.paging(told["total"], number, lambda to: url_for("bench.queue", state=told["state"], page=to))
     return page(
         "bench/queue.html",

@@ -12,6 +12,7 @@ from flask_login import current_user
 from ewaste.core.refusals import Invalid, NotAllowed, NotFound, Refusal
 from ewaste.journey import sale, settlement
 from ewaste.market.models import SecondOffer, SecondOfferState
+from ewaste.processing.models import Outcome, OutcomeReport
 from ewaste.processing.outcomes import FRACTIONS
 from ewaste.views import recycler
 from ewaste.web import lists, market
@@ -22,6 +23,8 @@ from ewaste.web.forms import FREE_TEXT, refused, typed
 pages = Blueprint("recycler", __name__)
 
 MOST_GRAMS = 1_000_000
+# One part in ten of a device may be missing from a report before we ask back.
+MOST_MISSING = 10
 # The columns of the file of results, in this order for good: new ones are added at the end.
 RESULT_COLUMNS = (
     "code", "title", "device_class", "grade_cosmetic", "grade_function", "mass_in_g", "state", "outcome",
@@ -100,7 +103,9 @@ def my_lot(code: str) -> flask.Response:
 def report(code: str, device_code: str) -> flask.typing.ResponseReturnValue:
     """What became of a device, fraction by fraction."""
     try:
-        fractions = {name: grams for name in FRACTIONS if (grams := _grams(name)) is not None}
+        # What was not taken apart has no weights to tell, even where a browser sent some.
+        apart = typed("outcome") != Outcome.REMADE
+        fractions = {name: grams for name in FRACTIONS if (grams := _grams(name)) is not None} if apart else {}
         with transaction() as session:
             kept = settlement.report_outcome(
                 session,
@@ -112,6 +117,7 @@ def report(code: str, device_code: str) -> flask.typing.ResponseReturnValue:
                 remark=typed("note", FREE_TEXT),
                 now=now(),
             )
+            _require_accounted(kept)
     except Refusal as refusal:
 
         def show(**context: Any) -> flask.Response:
@@ -122,6 +128,17 @@ def report(code: str, device_code: str) -> flask.typing.ResponseReturnValue:
         f"Reported: {device_code} was {kept.outcome.value}. Its first owner reads it in the device’s story.", "ok"
     )
     return redirect(url_for(".my_lot", code=code), 303)
+
+
+def _require_accounted(kept: OutcomeReport) -> None:
+    """A report is final, so a big gap between what went in and what came out is asked about. Raises `Invalid`."""
+    missing = kept.mass_in_g - kept.mass_out_g
+    if kept.outcome is Outcome.DISMANTLED and missing * MOST_MISSING > kept.mass_in_g and typed("sure") != "yes":
+        raise Invalid(
+            f"{missing:,} g of {kept.mass_in_g:,} g are not accounted for. You cannot change this later: correct the "
+            "weights, or tick that they are right.",
+            field="sure",
+        )
 
 
 def _answer(code: str, step: Callable[..., SecondOffer]) -> flask.typing.ResponseReturnValue:
