@@ -228,14 +228,26 @@ def still_open_until(session: Session, lot_id: UUID) -> datetime | None:
     return session.scalar(sa.select(Lot.ends_at).where(Lot.id == lot_id, Lot.state == LotState.OPEN))
 
 
-def list_device(session: Session, actor: Actor, device_id: UUID, *, price_minor: int, now: datetime) -> Listing:
-    """A cleared device goes into the storefront at a price. The database refuses one that is not listable."""
+def list_device(
+    session: Session, actor: Actor, device_id: UUID, *, price_minor: int, below_cost: bool = True, now: datetime
+) -> Listing:
+    """A cleared device goes into the storefront at a price. The database refuses one that is not listable.
+
+    Without `below_cost`, a price under what we paid for the device is asked about first.
+    """
     policy.require(actor, Action.LIST_DEVICE)
     device = custody.find(session, device_id)
     if device.state is not State.FOR_RESALE:
         raise Conflict(f"This device is {custody.words(device.state)}; the storefront takes devices for resale.")
     if not LEAST_PRICE <= price_minor <= MOST_PRICE:
         raise Invalid("The price lies between 0.50 and 999,999.99: the provider takes no other.", field="price")
+    paid = offers.paid_for(session, [device.id])
+    if price_minor < paid and not below_cost:
+        raise Invalid(
+            f"We paid {in_words(paid, CURRENCY)} for it, which is more than this price. Change it, or tick that it is "
+            "right.",
+            field="below_cost",
+        )
     _require_listable(session, device)
     _require_free(session, device)
     listing = Listing(

@@ -304,6 +304,12 @@ def _my_maximum(session: Session, found: Lot, mine: str | None) -> int | None:
     )
 
 
+def may_bid(session: Session, actor: Actor, found: Lot, *, now: datetime) -> bool:
+    """Whether this reader may bid on an open lot."""
+    centre = session.get_one(Organisation, found.centre_id)
+    return _may_bid(session, actor, found, centre, lot_state(found, now))[0]
+
+
 def _may_bid(session: Session, actor: Actor, found: Lot, centre: Organisation, state: str) -> tuple[bool, str | None]:
     """Whether this reader may bid, and if not, why. The step asks all of it again."""
     if state != "open":

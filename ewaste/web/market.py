@@ -119,7 +119,8 @@ def lot_page(code: str, *, form: Mapping[str, str], errors: Mapping[str, str], s
     version = market.version(
         shown_lot["id"], shown_lot["state"], shown_lot["bids"], shown_lot["ends_at"], actor(), left
     )
-    shown_lot["bid_key"] = uuid4().hex  # One key for each form shown: a form sent twice is one bid.
+    # One key for each form shown: a form sent twice is one bid. A bid that is asked about keeps its own.
+    shown_lot["bid_key"] = form.get("key") if errors.get("sure") else uuid4().hex
     items = told.pop("items")
     grades = sorted({str(item["grade_cosmetic"]) for item in items if item.get("grade_cosmetic")}, reverse=True)
     words = q.casefold().split()

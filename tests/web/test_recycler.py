@@ -37,6 +37,13 @@ def test_a_bid_sent_twice_is_placed_once(browser: Browser, world: World) -> None
     key = re.search(r'name="key" value="([0-9a-f]{32})"', page)
     assert key is not None
     form = {"maximum": "1,250.50", "key": key[1]}
+    asked = browser.post(f"/lots/{code}/bids", data=form)
+    assert asked.status_code == 422
+    assert "€1,250.50 is more than double the price now, €10.00. A bid binds." in text(asked)
+    assert f'name="key" value="{key[1]}"' in text(asked)
+    with world.transaction() as session:
+        assert session.scalar(sa.select(sa.func.count()).select_from(Bid)) == 0
+    form["sure"] = "yes"
     assert [browser.post(f"/lots/{code}/bids", data=form).status_code for _ in range(2)] == [303, 303]
     with world.transaction() as session:
         assert [bid.max_minor for bid in session.scalars(sa.select(Bid))] == [125_050]
