@@ -59,9 +59,12 @@ def recycler(visitor: Come, world: World) -> Visitor:
 
 def test_a_recycler_applies_with_papers_and_bids_once_it_is_verified(visitor: Come, world: World) -> None:
     petra, staff = recycler(visitor, world), visitor("stefan")
-    assert "We are looking at it" in petra.text("/account/firms")
+    waiting = petra.text("/account/firms")
+    assert "We are looking at it" in waiting
+    assert "within three business days" in waiting
+    assert "You sent no papers yet" not in waiting
     code, _ = world.listed_lot()
-    bid = {"maximum": "60", "key": "k" * 16}
+    bid = {"maximum": "60", "key": "k" * 16, "sure": "yes"}
     assert petra.post(f"/lots/{code}/bids", bid).status_code == 403
     told = [subject for subject, _ in letters(world, PERSON["email"])]
     assert "We have the application of Neue Werke GmbH" in told
@@ -84,6 +87,10 @@ def test_a_firm_that_was_declined_reads_why_and_applies_again(visitor: Come, wor
     assert "The licence ended in 2024." in letters(world, PERSON["email"])[-1][1]
     assert "The licence ended in 2024." in petra.text("/account/firms")
     assert "Neue Werke" not in petra.text("/account").partition("Organisation")[0]
+    again = petra.get("/sign-up/firm/recycler").text
+    assert 'value="Neue Werke GmbH"' in again
+    assert 'value="FN 123456 a"' in again
+    assert re.search(r'value="resale"[^>]*checked', again)
     assert apply(petra, "company").status_code == 422
     assert apply(petra, "recycler", licences=["dismantling"]).status_code == 303
     assert application(staff) != at
