@@ -285,6 +285,22 @@ def membership(session: Session, organisation_id: UUID, person_id: UUID | None) 
     return found
 
 
+def owners(session: Session, organisation_id: UUID) -> list[Person]:
+    """Who answers for a firm, and is written to."""
+    return list(
+        session.scalars(
+            sa.select(Person)
+            .join(Membership, Membership.person_id == Person.id)
+            .where(
+                Membership.organisation_id == organisation_id,
+                Membership.rank == Rank.OWNER,
+                Membership.ended_at.is_(None),
+            )
+            .order_by(Person.id)
+        )
+    )
+
+
 def invite(
     session: Session,
     firm: Organisation,

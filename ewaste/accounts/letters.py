@@ -151,6 +151,35 @@ def decided(
     )
 
 
+def accredited(
+    session: Session, person: Person, firm: Organisation, *, scope: str, until: datetime, now: datetime
+) -> None:
+    """A test centre may certify; `scope` says what."""
+    _tell(
+        session,
+        person,
+        f"{firm.name} is accredited"[: mail.SUBJECT],
+        f"{firm.name} is accredited for: {scope}; until {until.day} {until:%B %Y}.\n\n"
+        "Next, enrol the station that wipes: {site}/bench/stations",
+        f"centre.accredited {firm.id} {person.id} {now.isoformat()}",
+        now,
+    )
+
+
+def standing_changed(
+    session: Session, person: Person, firm: Organisation, *, what: str, reason: str, next_step: str, now: datetime
+) -> None:
+    """A firm was suspended or reinstated; `what` says which."""
+    _tell(
+        session,
+        person,
+        f"{firm.name} is {what}"[: mail.SUBJECT],
+        f"{firm.name} is {what}. The reason: {reason.strip()}\n\n{next_step}",
+        f"firm.{what} {firm.id} {person.id} {now.isoformat()}",
+        now,
+    )
+
+
 def invited(
     session: Session, invitation: Invitation, firm: Organisation, by: str, token: str, *, now: datetime
 ) -> None:

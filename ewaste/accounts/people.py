@@ -17,6 +17,15 @@ from ewaste.accounts.models import Person
 from ewaste.core.refusals import Conflict, Invalid
 
 MINIMUM_PASSWORD = 10
+LEAST_DIFFERENT = 4
+KEYBOARD = ("abcdefghijklmnopqrstuvwxyz", "qwertyuiop", "qwertzuiop", "asdfghjkl", "1q2w3e4r5t6z7u8i9o0p",
+            "1q2w3e4r5t6y7u8i9o0p")  # fmt: skip
+# The words that long and common passwords are made of, before the digits and signs that people add to them.
+COMMON = frozenset(
+    {"password", "passwort", "passw0rd", "p@ssw0rd", "p@ssword", "administrator", "admin", "welcome", "willkommen",
+     "iloveyou", "letmein", "changeme", "qwerty", "qwertz", "abc", "hallo", "test", "football", "sunshine", "princess",
+     "clearhand"}
+)  # fmt: skip
 _hasher = PasswordHasher()
 # Verified when no account has the address, so that an unknown address takes as long as a wrong password.
 _NOBODY = _hasher.hash("nobody has this password")
@@ -37,7 +46,7 @@ def open_account(
     Raises `Invalid` for a field that cannot be taken, `Conflict` when the address has an account.
     """
     address, known_as = address_of(email), name_of(name)
-    _require_password(password)
+    _require_password(password, address)
     if session.scalar(sa.select(Person.id).where(Person.email == address)):
         raise Conflict("There is an account with this address already. Sign in instead.", field="email")
     person = Person(
@@ -81,7 +90,7 @@ def check_password(person: Person, password: str) -> None:
 
 def set_password(session: Session, person: Person, password: str) -> None:
     """A new password. Raises `Invalid` when it cannot be taken."""
-    _require_password(password)
+    _require_password(password, person.email)
     person.password_hash = _hasher.hash(password)
     session.flush()
 
@@ -128,6 +137,19 @@ def name_of(text: str) -> str:
     return name
 
 
-def _require_password(password: str) -> None:
+def _require_password(password: str, address: str) -> None:
+    """Length first (NIST SP 800-63B, 3.1.1.2), then what is tried first: the address itself, digits, a pattern."""
     if not MINIMUM_PASSWORD <= len(password) <= 200:
         raise Invalid(f"Choose a password of {MINIMUM_PASSWORD} to 200 characters.", field="password")
+    plain = "".join(password.casefold().split())
+    if plain in (address.casefold(), address.casefold().partition("@")[0]):
+        raise Invalid("This is your e-mail address. Choose a password that nobody can guess from it.", field="password")
+    if plain.isdigit():
+        raise Invalid("Digits alone are guessed quickly. Add some words.", field="password")
+    if len(set(plain)) < LEAST_DIFFERENT or any(plain in row * 3 for row in KEYBOARD):
+        raise Invalid(
+            "This is a pattern that is tried first. Choose some words that belong together only for you.",
+            field="password",
+        )
+    if plain.strip("0123456789!.?-_*#") in COMMON:
+        raise Invalid("This is one of the passwords that are tried first. Choose another one.", field="password")

@@ -32,6 +32,9 @@ from ewaste.core.refusals import Conflict, Invalid, NotFound, Refusal
 from ewaste.devices.models import Device, Medium
 from wipe_agent import certificate as wipe
 
+# How every zip begins, so that a damaged one is told from what never was one.
+ZIP = b"PK"
+
 
 class CertificateRefused(Refusal):
     """A certificate that does not clear. Carries what must be kept for audit."""
@@ -309,9 +312,16 @@ def verify_publicly(files: Mapping[str, bytes] | bytes, trust: bytes, *, at: dat
     try:
         bundle = wipe.Bundle.from_zip(files) if isinstance(files, bytes) else wipe.Bundle.from_files(dict(files))
     except wipe.Unreadable as error:
-        return Verified([], None, f"The bundle cannot be read: {error}")
+        return Verified([], None, _unreadable(files, error))
     report = wipe.verify(bundle, wipe.Trust.parse(trust), at=at, training=training)
     return Verified(_plain(report.checks), report.statement, report.refusal)
+
+
+def _unreadable(files: Mapping[str, bytes] | bytes, error: wipe.Unreadable) -> str:
+    """Why a bundle cannot be read. A zip that does not open was damaged on its way, and all that helps is another."""
+    if isinstance(files, bytes) and files.startswith(ZIP) and "readable .zip" in str(error):
+        return "This file is damaged; download it again."
+    return f"The bundle cannot be read: {error}"
 
 
 def unzip(archive: bytes) -> dict[str, str]:

@@ -5,6 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
+SYMBOLS = {"EUR": "€", "USD": "$", "GBP": "£"}
+
+
+def in_words(minor: int, currency: str) -> str:
+    """€1,234.50, as pages, letters and refusals say it; the code itself where no symbol is common."""
+    sign = "-" if minor < 0 else ""
+    units, cents = divmod(abs(minor), 100)
+    return f"{sign}{SYMBOLS.get(currency, currency + ' ')}{units:,}.{cents:02d}"
+
 
 @dataclass(frozen=True, slots=True, order=False)
 class Money:

@@ -16,6 +16,18 @@ from ewaste.devices import custody
 from ewaste.devices.lifecycle import ENDS, State
 from ewaste.devices.models import Device, DeviceClass, Medium, MediumEvent, MediumEventKind, MediumKind
 
+KIND_WORDS: Mapping[str, str] = {
+    "hdd": "Hard disk",
+    "ssd": "SSD",
+    "nvme": "NVMe SSD",
+    "emmc": "eMMC memory",
+    "ufs": "UFS memory",
+    "sd": "SD card",
+    "usb": "USB stick",
+    "sim": "SIM card",
+    "phone-storage": "Phone memory",
+    "other": "Other storage",
+}
 # Media that cannot be separated from their device.
 SOLDERED = frozenset({MediumKind.PHONE_STORAGE, MediumKind.EMMC, MediumKind.UFS})
 # Classes of devices that always have such a medium.

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from ewaste.accounts import postal
 from ewaste.accounts.models import Organisation, Person
 from ewaste.core import mail
-from ewaste.core.money import Money
+from ewaste.core.money import Money, in_words
 from ewaste.devices.models import Device, HoldKind, Title
 
 
@@ -194,4 +194,4 @@ def _tell(session: Session, device: Device, notice: Notice, *, key: str, now: da
 
 
 def _words(amount: Money) -> str:
-    return str(amount).replace("EUR", "euros")
+    return in_words(amount.amount_minor, amount.currency)

@@ -9,14 +9,15 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ewaste.accounts import firms, policy, standing
+from ewaste.accounts import firms, letters, policy, standing
 from ewaste.accounts.models import Actor, Organisation, OrganisationKind, OrganisationState
 from ewaste.accounts.policy import Action
 from ewaste.accounts.standing import StandingKind
 from ewaste.centres import accreditation, credentials, stations
 from ewaste.centres.models import Centre, Station
 from ewaste.core.refusals import Conflict, Invalid, NotFound
-from ewaste.market.bidders import LICENCES
+from ewaste.devices.media import KIND_WORDS
+from ewaste.market.bidders import LICENCES, licence_words
 
 
 def accredit(
@@ -60,6 +61,11 @@ def accredit(
         by=actor,
         now=now,
     )
+    media = ", ".join(_inside(KIND_WORDS[kind]) for kind in centre.media_kinds)
+    firm = session.get_one(Organisation, centre_id)
+    for owner in firms.owners(session, centre_id):
+        scope = f"{', '.join(centre.methods)}; {media}"
+        letters.accredited(session, owner, firm, scope=scope, until=valid_until, now=now)
     return centre
 
 
@@ -69,6 +75,8 @@ def suspend(session: Session, actor: Actor, centre_id: UUID, *, reason: str, now
     centre = accreditation.find(session, centre_id, to_change=True)
     accreditation.suspend(session, centre, reason, now=now)
     standing.note(session, centre_id, StandingKind.SUSPENDED, reason=reason, by=actor, now=now)
+    after = "Nothing that you certify from now on clears a device. Answer this message, so that our desk can settle it."
+    _tell_owners(session, centre_id, "suspended", reason, after, now)
     return centre
 
 
@@ -78,6 +86,7 @@ def reinstate(session: Session, actor: Actor, centre_id: UUID, *, reason: str, n
     centre = accreditation.find(session, centre_id, to_change=True)
     accreditation.reinstate(session, centre, reason)
     standing.note(session, centre_id, StandingKind.REINSTATED, reason=reason, by=actor, now=now)
+    _tell_owners(session, centre_id, "reinstated", reason, "You may certify again: {site}/bench", now)
     return centre
 
 
@@ -121,6 +130,7 @@ def verify_recycler(
         raise Invalid(f"Choose at least one of: {', '.join(LICENCES)}.", field="licences")
     if len(group_name.strip()) > 120:
         raise Invalid("The name of the group has at most 120 characters.", field="group_name")
+    came_back = firm.state is OrganisationState.SUSPENDED
     firm.state, firm.licences = OrganisationState.VERIFIED, sorted(set(licences))
     firm.group_name = " ".join(group_name.split()) or None
     ends = {licence: day for licence, day in (until or {}).items() if licence in firm.licences}
@@ -139,6 +149,9 @@ def verify_recycler(
         by=actor,
         now=now,
     )
+    if came_back:
+        after = f"You may bid on: {licence_words(firm.licences)}. {{site}}/lots"
+        _tell_owners(session, organisation_id, "reinstated", "our desk looked at your papers again.", after, now)
     return firm
 
 
@@ -154,7 +167,22 @@ def suspend_recycler(
         raise Invalid("Say why, in 3 to 500 characters.", field="reason")
     firm.state = OrganisationState.SUSPENDED
     standing.note(session, organisation_id, StandingKind.SUSPENDED, reason=reason, by=actor, now=now)
+    after = "You cannot bid from now on; what you bid and bought before still binds. Answer this message to settle it."
+    _tell_owners(session, organisation_id, "suspended", reason, after, now)
     return firm
+
+
+def _tell_owners(
+    session: Session, organisation_id: UUID, what: str, reason: str, next_step: str, now: datetime
+) -> None:
+    firm = session.get_one(Organisation, organisation_id)
+    for owner in firms.owners(session, organisation_id):
+        letters.standing_changed(session, owner, firm, what=what, reason=reason, next_step=next_step, now=now)
+
+
+def _inside(word: str) -> str:
+    """A word as it stands inside a sentence: hard disk, but NVMe SSD."""
+    return word if word[1:2].isupper() else word[:1].lower() + word[1:]
 
 
 def _recycler(session: Session, organisation_id: UUID) -> Organisation:

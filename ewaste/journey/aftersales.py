@@ -18,7 +18,7 @@ from ewaste.accounts.models import Actor, Person, Role
 from ewaste.accounts.policy import Action
 from ewaste.core import mail
 from ewaste.core.ids import read_code
-from ewaste.core.money import Money
+from ewaste.core.money import Money, in_words
 from ewaste.core.refusals import Conflict, Invalid, NotAllowed, NotFound
 from ewaste.devices import custody
 from ewaste.devices.lifecycle import State
@@ -83,7 +83,7 @@ def open_dispute(
     watching.write_to_firm(
         session,
         order.centre_id,
-        subject=f"Dispute {dispute.code}: device {device.code}",
+        subject=f"{disputes.word(dispute).capitalize()} {dispute.code}: device {device.code}",
         text=f"The buyer of device {device.code} (order {order.code}) says: {dispute.reason.value.replace('-', ' ')}."
         f"\n\n{{site}}/disputes/{dispute.code}\n",
         key=f"dispute opened {dispute.id} centre",
@@ -130,7 +130,7 @@ def decide_dispute(
         _give_back(session, order, dispute, practice=practice, now=now)
     if order.lot_id is not None:
         orders.settle_when_done(session, order, now=now)
-    amount = watching.in_words(dispute.refund_minor, dispute.currency)
+    amount = in_words(dispute.refund_minor, dispute.currency)
     told = f"{OUTCOME_WORDS[chosen]}" + (f" It is {amount}." if dispute.refund_minor else "")
     if chosen is DisputeOutcome.RETURN:
         told = _return_words(dispute)
@@ -229,12 +229,12 @@ def _return_words(dispute: Dispute) -> str:
     until = f" by {watching.on_day(dispute.return_by)}" if dispute.return_by else ""
     return (
         f"Bring the device back to the centre{until}. Once it is there, "
-        f"{watching.in_words(dispute.refund_minor, dispute.currency)} go back to where your payment came from."
+        f"{in_words(dispute.refund_minor, dispute.currency)} go back to where your payment came from."
     )
 
 
 def _tell_buyer(session: Session, order: Order, dispute: Dispute, text: str, occasion: str, now: datetime) -> None:
-    subject = f"Dispute {dispute.code}, order {order.code}"
+    subject = f"{disputes.word(dispute).capitalize()} {dispute.code}, order {order.code}"
     body = f"{text}\n\n{{site}}/disputes/{dispute.code}\n"
     key = f"dispute {dispute.id} {occasion}"
     if order.organisation_id is not None:

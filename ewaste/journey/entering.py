@@ -35,7 +35,7 @@ from ewaste.core import ids
 from ewaste.core.refusals import Conflict, Invalid, NotAllowed
 from ewaste.devices.lifecycle import State
 from ewaste.devices.models import Device, Title
-from ewaste.market.bidders import LICENCES
+from ewaste.market.bidders import LICENCES, licence_words
 from ewaste.market.models import Order, OrderState
 from ewaste.payments.ledger import Account
 from ewaste.payments.models import Entry
@@ -334,7 +334,7 @@ def decide(
         firm.licences = sorted(set(licences))
         session.flush()
     next_step = _next_step(firm, because)
-    for owner in _owners(session, firm.id):
+    for owner in firms.owners(session, firm.id):
         letters.decided(session, owner, firm, application.id, next_step=next_step, now=now)
     return firm
 
@@ -559,26 +559,11 @@ def _next_step(firm: Organisation, because: str) -> str:
         )
     first = {
         OrganisationKind.CENTRE: "Next, our staff accredit the methods and media it may certify; we write to you then.",
-        OrganisationKind.RECYCLER: "It may bid from now on: {site}/lots",
+        OrganisationKind.RECYCLER: f"You may bid on: {licence_words(firm.licences)}. {{site}}/lots",
         OrganisationKind.COMPANY: "It may sell devices from now on: {site}/quote",
         OrganisationKind.COLLECTOR: "It may hand in devices from now on: {site}/quote",
     }[firm.kind]
     return f"We looked at the papers of {firm.name}. It is verified. {first}"
-
-
-def _owners(session: Session, organisation_id: UUID) -> list[Person]:
-    return list(
-        session.scalars(
-            sa.select(Person)
-            .join(Membership, Membership.person_id == Person.id)
-            .where(
-                Membership.organisation_id == organisation_id,
-                Membership.rank == Rank.OWNER,
-                Membership.ended_at.is_(None),
-            )
-            .order_by(Person.id)
-        )
-    )
 
 
 def _staff(session: Session) -> list[Person]:

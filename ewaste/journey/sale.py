@@ -15,7 +15,7 @@ from ewaste.accounts.models import Actor, Organisation
 from ewaste.accounts.policy import Action
 from ewaste.certificates.models import Certificate, CertificateLine, Clearance
 from ewaste.core.ids import LISTING, new_code, read_code
-from ewaste.core.money import Money
+from ewaste.core.money import Money, in_words
 from ewaste.core.refusals import Conflict, Invalid, NotAllowed, NotFound
 from ewaste.devices import custody, media
 from ewaste.devices.lifecycle import WAYS, State
@@ -113,6 +113,7 @@ def close_lot(session: Session, actor: Actor, lot_id: UUID, *, now: datetime) ->
         return None
     sale = auctions.winner(lots.book_of(lot))
     lot.closed_at = now
+    watching.tell_losers(session, lot, sale.price_minor if sale else None, now=now)
     if sale is None:
         lot.state = LotState.UNSOLD
         session.flush()
@@ -131,7 +132,7 @@ def close_lot(session: Session, actor: Actor, lot_id: UUID, *, now: datetime) ->
         session,
         UUID(sale.bidder),
         subject=f"You won lot {lot.code}",
-        text=f"“{lot.title}” ({lot.code}) is yours for {watching.in_words(order.amount_minor, order.currency)}.\n\n"
+        text=f"“{lot.title}” ({lot.code}) is yours for {in_words(order.amount_minor, order.currency)}.\n\n"
         f"Pay by {order.pay_by:%H:%M} UTC on {watching.on_day(order.pay_by)}; after that the sale is undone. "
         f"Once it is paid you get the code to collect with.\n\n{{site}}/orders/{order.code}\n",
         key=f"won {order.id}",
@@ -227,14 +228,26 @@ def still_open_until(session: Session, lot_id: UUID) -> datetime | None:
     return session.scalar(sa.select(Lot.ends_at).where(Lot.id == lot_id, Lot.state == LotState.OPEN))
 
 
-def list_device(session: Session, actor: Actor, device_id: UUID, *, price_minor: int, now: datetime) -> Listing:
-    """A cleared device goes into the storefront at a price. The database refuses one that is not listable."""
+def list_device(
+    session: Session, actor: Actor, device_id: UUID, *, price_minor: int, below_cost: bool = True, now: datetime
+) -> Listing:
+    """A cleared device goes into the storefront at a price. The database refuses one that is not listable.
+
+    Without `below_cost`, a price under what we paid for the device is asked about first.
+    """
     policy.require(actor, Action.LIST_DEVICE)
     device = custody.find(session, device_id)
     if device.state is not State.FOR_RESALE:
         raise Conflict(f"This device is {custody.words(device.state)}; the storefront takes devices for resale.")
     if not LEAST_PRICE <= price_minor <= MOST_PRICE:
         raise Invalid("The price lies between 0.50 and 999,999.99: the provider takes no other.", field="price")
+    paid = offers.paid_for(session, [device.id])
+    if price_minor < paid and not below_cost:
+        raise Invalid(
+            f"We paid {in_words(paid, CURRENCY)} for it, which is more than this price. Change it, or tick that it is "
+            "right.",
+            field="below_cost",
+        )
     _require_listable(session, device)
     _require_free(session, device)
     listing = Listing(

@@ -22,7 +22,7 @@ from ewaste.accounts.models import Actor, Organisation, Person, Role
 from ewaste.accounts.policy import Action
 from ewaste.core import mail
 from ewaste.core.ids import read_code
-from ewaste.core.money import Money
+from ewaste.core.money import Money, in_words
 from ewaste.core.refusals import Conflict, Invalid, NotFound
 from ewaste.devices import custody, notices
 from ewaste.devices.lifecycle import State
@@ -163,7 +163,9 @@ def note_payment(
             order.state, order.paid_at = OrderState.PAID, now
             session.flush()
             orders.give_invoice_number(session, order, now=now)
+            _tell_of_payment(session, order, now)
             return "order paid"
+        _tell_of_refund(session, order, f"Your payment for order {order.code} came after the order was over.", now)
         _instruct_refund(session, order, instruction, "paid after the order was over", now)
         return "paid too late; refund instructed"
     _post(
@@ -173,8 +175,7 @@ def note_payment(
         [Side(Account.BUYERS, amount, instruction.party_id), Side(Account.PROVIDER, -amount)],
         now,
     )
-    if dispute is not None:
-        _refunded(session, order, dispute, amount, now)
+    _refunded(session, order, dispute, amount, now)
     return "buyer refunded"
 
 
@@ -234,6 +235,7 @@ def refund_order(session: Session, actor: Actor, code: str, *, reason: str, now:
         raise Conflict("No payment is noted for this order.")
     _undo_sale(session, actor, order, OrderState.REFUNDED, reason.strip(), now)
     _instruct_refund(session, order, paid, reason.strip(), now)
+    _tell_of_refund(session, order, f"Our desk called off order {order.code}. The reason: {reason.strip()}", now)
     return order
 
 
@@ -291,6 +293,7 @@ def withdraw_order(session: Session, actor: Actor, code: str, *, now: datetime) 
     why = "the buyer withdrew before collecting it"
     _undo_sale(session, actor, order, OrderState.REFUNDED, why, now)
     _instruct_refund(session, order, paid, why, now)
+    _tell_of_refund(session, order, f"You withdrew from order {order.code}. You need do nothing more.", now)
     return order
 
 
@@ -437,17 +440,50 @@ def _owed_for(session: Session, subject_id: UUID) -> tuple[Order, Dispute | None
     return order, disputes.by_id(session, subject_id) if about is not None else None
 
 
-def _refunded(session: Session, order: Order, dispute: Dispute, amount: Money, now: datetime) -> None:
-    disputes.refunded(session, dispute, now=now)
+def _refunded(session: Session, order: Order, dispute: Dispute | None, amount: Money, now: datetime) -> None:
+    words = in_words(amount.amount_minor, amount.currency)
+    text = f"{words} of order {order.code} went back to where the payment came from."
+    if dispute is None:
+        subject, key = f"Refunded: order {order.code}", f"order refunded {order.id}"
+    else:
+        disputes.refunded(session, dispute, now=now)
+        text += f" With that, {disputes.word(dispute)} {dispute.code} is closed."
+        subject, key = f"Refunded: {disputes.word(dispute)} {dispute.code}", f"dispute refunded {dispute.id}"
+    text += f" It may take some days until you see them.\n\n{{site}}/orders/{order.code}\n"
+    _write_to_buyer(session, order, subject=subject, text=text, key=key, now=now)
+
+
+def _tell_of_payment(session: Session, order: Order, now: datetime) -> None:
+    place = _place(session, order)
+    many = "the devices" if order.lot_id is not None else "the device"
     _write_to_buyer(
         session,
         order,
-        subject=f"Refunded: dispute {dispute.code}",
-        text=f"{watching.in_words(amount.amount_minor, amount.currency)} of order {order.code} went back to where the "
-        f"payment came from. With that, dispute {dispute.code} is closed.\n\n{{site}}/orders/{order.code}\n",
-        key=f"dispute refunded {dispute.id}",
+        subject=f"Paid: order {order.code}. Collect at {place}"[: mail.SUBJECT],
+        text=f"Paid: {in_words(order.amount_minor, order.currency)} for order {order.code}.\n\n"
+        f"Your collection code is {order.collection_code}. Collect at {place}.\n"
+        f"Show the code at the counter; the centre hands {many} over only against it. Keep it to yourself.\n\n"
+        f"The order and its invoice stand here:\n{{site}}/orders/{order.code}\n",
+        key=f"order paid {order.id}",
         now=now,
     )
+
+
+def _tell_of_refund(session: Session, order: Order, why: str, now: datetime) -> None:
+    _write_to_buyer(
+        session,
+        order,
+        subject=f"Your money comes back: order {order.code}",
+        text=f"{why}\n\n{in_words(order.amount_minor, order.currency)} go back to where your payment came from. We "
+        f"write to you again when that is done.\n\n{{site}}/orders/{order.code}\n",
+        key=f"order refund begun {order.id}",
+        now=now,
+    )
+
+
+def _place(session: Session, order: Order) -> str:
+    centre = session.get_one(Organisation, order.centre_id)
+    return f"{centre.name}, {centre.city}"
 
 
 def _tell_of_default(session: Session, order: Order, suspended: bool, now: datetime) -> None:
@@ -461,7 +497,7 @@ def _tell_of_default(session: Session, order: Order, suspended: bool, now: datet
         session,
         order,
         subject=f"Order {order.code} was not paid in time",
-        text=f"Order {order.code} over {watching.in_words(order.amount_minor, order.currency)} was to be paid by "
+        text=f"Order {order.code} over {in_words(order.amount_minor, order.currency)} was to be paid by "
         f"{order.pay_by:%H:%M} UTC on {watching.on_day(order.pay_by)}. {what}\n\n{{site}}/orders/{order.code}\n",
         key=f"defaulted {order.id}",
         now=now,
@@ -474,7 +510,7 @@ def _tell_runner_up(session: Session, lot: Lot, offer: SecondOffer, now: datetim
         offer.organisation_id,
         subject=f"Lot {lot.code} is offered to you",
         text=f"The winner of “{lot.title}” ({lot.code}) did not pay. You bid second: you may have the lot for your own "
-        f"highest bid, {watching.in_words(offer.amount_minor, offer.currency)}. You need not take it.\n\n"
+        f"highest bid, {in_words(offer.amount_minor, offer.currency)}. You need not take it.\n\n"
         f"Answer by {offer.answer_by:%H:%M} UTC on {watching.on_day(offer.answer_by)}; silence means no.\n\n"
         f"{{site}}/my-lots\n",
         key=f"second offer {offer.id}",

@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+from ewaste.core.money import in_words
+
 AUCTION_RULES_VERSION = "english-proxy-1"
 SOFT_CLOSE = timedelta(minutes=3)
 MOST_MINOR = 10_000_000_000
@@ -195,4 +197,4 @@ def _refuse(book: Book, refusal: Literal["invalid", "conflict"], why: str) -> tu
 
 
 def _words(book: Book, minor: int) -> str:
-    return f"{minor // 100:,}.{minor % 100:02d} {book.currency}"
+    return in_words(minor, book.currency)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ewaste.accounts.models import Organisation, OrganisationState
 from ewaste.market.models import Lot
 
 # A lot goes to firms that may treat what is in it. The licences are those that staff verified.
 LICENCE_FOR = {"for_resale": "resale", "for_remanufacture": "remanufacture", "for_dismantling": "dismantling"}
 LICENCES = tuple(LICENCE_FOR.values())
+
+
+def licence_words(licences: Iterable[str]) -> str:
+    """Remanufacture, Dismantling: the licences of a firm, as it reads them."""
+    return ", ".join(each.capitalize() for each in LICENCES if each in set(licences))
 
 
 def may_not_bid(bidder: Organisation, lot: Lot, centre_group: str | None) -> str | None:

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from ewaste.core import jobs
 from ewaste.core.ids import DISPUTE, new_code, read_code
+from ewaste.core.money import in_words
 from ewaste.core.refusals import Conflict, Invalid, NotFound
 from ewaste.market import deadlines, shares
 from ewaste.market.models import (
@@ -196,8 +197,8 @@ def decide(
     if outcome is DisputeOutcome.PARTIAL:
         if amount_minor is None or not 1 <= amount_minor <= most:
             raise Invalid(
-                f"Give an amount above zero and up to {most // 100:,}.{most % 100:02d} {dispute.currency}: more was "
-                "not paid for this device, or was given back already.",
+                f"Give an amount above zero and up to {in_words(most, dispute.currency)}: more was not "
+                "paid for this device, or was given back already.",
                 field="amount",
             )
         dispute.refund_minor = amount_minor
@@ -259,6 +260,11 @@ def note(session: Session, dispute: Dispute, step: DisputeStep, text: str, *, by
     last = session.scalar(sa.select(sa.func.max(DisputeEvent.seq)).where(DisputeEvent.dispute_id == dispute.id))
     session.add(DisputeEvent(dispute_id=dispute.id, seq=(last or 0) + 1, step=step, by=by, text=text, at=now))
     session.flush()
+
+
+def word(dispute: Dispute) -> str:
+    """What it is called: a withdrawal needs no reason, so it is no dispute."""
+    return "withdrawal" if dispute.reason is DisputeReason.WITHDRAWAL else "dispute"
 
 
 def require_text(text: str, *, least: int, field: str = "text") -> str:

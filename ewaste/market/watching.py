@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from ewaste.accounts.models import Membership, Person
 from ewaste.core import jobs, mail
+from ewaste.core.money import in_words
 from ewaste.core.refusals import Conflict
 from ewaste.market import deadlines
 from ewaste.market.models import Bid, Lot, LotState, Watch
@@ -106,6 +107,42 @@ def tell_outbid(session: Session, lot_id: UUID, *, now: datetime) -> int:
     )
 
 
+def tell_losers(session: Session, lot: Lot, price_minor: int | None, *, now: datetime) -> int:
+    """Write to whoever bid on a lot that closes and does not get it. `price_minor` is None when nobody does.
+
+    Returns the new letters. One goes to each firm, to the person who bid last for it.
+    """
+    last = (
+        sa.select(Bid.bidder_id, sa.func.max(Bid.seq).label("seq"))
+        .where(Bid.lot_id == lot.id)
+        .group_by(Bid.bidder_id)
+        .subquery()
+    )
+    rows = session.execute(
+        sa.select(Bid.bidder_id, Person.email, Person.name)
+        .join(last, sa.and_(last.c.bidder_id == Bid.bidder_id, last.c.seq == Bid.seq))
+        .join(Person, Person.id == Bid.person_id)
+        .where(Bid.lot_id == lot.id)
+    ).all()
+    if price_minor is None:
+        said = "Not sold: the reserve was not met. It went to nobody."
+    else:
+        said = f"Lot {lot.code} closed at {in_words(price_minor, lot.currency)}. It did not come to you."
+    return sum(
+        mail.write(
+            session,
+            to=row.email,
+            name=row.name,
+            subject=f"Lot {lot.code} closed; it did not come to you",
+            text=f"“{lot.title}” ({lot.code}): {said} You owe nothing.\n\nOther lots:\n{{site}}/lots\n",
+            key=f"lost {lot.id} {row.bidder_id}",
+            now=now,
+        )
+        for row in rows
+        if price_minor is None or row.bidder_id != lot.leader_id
+    )
+
+
 def write_to_firm(session: Session, firm_id: UUID, *, subject: str, text: str, key: str, now: datetime) -> int:
     """Write the same letter to everybody who trades for a firm. Returns how many are new."""
     readers = session.execute(
@@ -118,11 +155,6 @@ def write_to_firm(session: Session, firm_id: UUID, *, subject: str, text: str, k
         mail.write(session, to=row.email, name=row.name, subject=subject, text=text, key=f"{key} {row.id}", now=now)
         for row in readers
     )
-
-
-def in_words(minor: int, currency: str) -> str:
-    """1,234.50 EUR, as letters say it."""
-    return f"{minor // 100:,}.{minor % 100:02d} {currency}"
 
 
 def on_day(moment: datetime) -> str:

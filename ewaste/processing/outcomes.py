@@ -17,13 +17,16 @@ from ewaste.processing.models import Outcome, OutcomeReport
 
 FRACTIONS: dict[str, tuple[str, str]] = {
     "reused_parts": ("Parts for reuse", "Whatever goes into another device as it is."),
-    "batteries": ("Batteries", "Annex VII: always taken out."),
-    "circuit_boards": ("Circuit boards", "Annex VII: of phones always, of others above 10 cm²."),
-    "displays": ("Displays", "Annex VII: liquid crystal displays above 100 cm², and all with discharge lamps."),
+    "batteries": ("Batteries", "WEEE directive, Annex VII: take them out."),
+    "circuit_boards": ("Circuit boards", "WEEE directive, Annex VII: of phones always, of others above 10 cm²."),
+    "displays": (
+        "Displays",
+        "WEEE directive, Annex VII: liquid crystal ones above 100 cm², and all with discharge lamps.",
+    ),
     "ferrous": ("Iron and steel", ""),
     "non_ferrous": ("Copper, aluminium and other metals", ""),
-    "plastics": ("Plastics", "Annex VII: those with brominated flame retardants apart."),
-    "cables": ("External cables", "Annex VII."),
+    "plastics": ("Plastics", "WEEE directive, Annex VII: those with brominated flame retardants apart."),
+    "cables": ("External cables", "WEEE directive, Annex VII: take them out."),
     "residue": ("Residue", "What is burnt or landfilled."),
 }
 

@@ -70,3 +70,9 @@ def repairable(device: Device) -> frozenset[str]:
 def latest(session: Session, device_id: UUID) -> Routing | None:
     """The newest routing of a device."""
     return session.scalar(sa.select(Routing).where(Routing.device_id == device_id).order_by(Routing.at.desc()).limit(1))
+
+
+def selling_price(session: Session, device_id: UUID) -> int | None:
+    """What a device brings as it is, in minor units, by the rules that chose its way; None before one was chosen."""
+    routed = latest(session, device_id)
+    return int(routed.inputs["as_is_minor"]) if routed is not None else None

@@ -66,11 +66,11 @@ vera      R      dell-latitude-5420                512 good          ssd        
 dilara    R      apple-mac-mini-m2-2023            256 good          ssd               10 listed
 emil      E      apple-macbook-pro-13-m1-2020      512 weak          nvme               9 mended
 fatima    I      dell-xps-13-9310                  512 worn          nvme              11 listed
-gerd      R      apple-ipad-pro-11-4th-gen         256 good          emmc               9 listed
+gerd      R      hp-elitebook-845-g8               512 good          nvme               9 listed
 hanna     R      apple-mac-studio-m1-max-2022      512 good          ssd                8 listed
 theo      R      dell-latitude-7420                256 good          nvme               9 free
 ivo       R      apple-macbook-pro-14-m1-pro-2021  512 worn          nvme              10 reserved
-jule      R      apple-iphone-13-pro               128 good          ufs                9 bought
+jule      R      lenovo-thinkpad-x1-carbon-gen-5   512 good          nvme               9 bought
 anke      R      microsoft-surface-pro-8           128 good          emmc               8 refunded
 nils      R      apple-macbook-air-13-m1-2020      256 worn          nvme              11 taken
 cora      R      apple-imac-24-m1-2021             256 good          ssd               12 back

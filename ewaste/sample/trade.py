@@ -21,6 +21,7 @@ from ewaste.devices.models import Device
 from ewaste.journey import aftersales, bench, clearing, sale, settlement
 from ewaste.market.models import Order
 from ewaste.payments.gateway import Gateway
+from ewaste.processing import ways
 from ewaste.sample import plan
 from ewaste.sample.bench import code_of, device_of, mass_of
 from ewaste.sample.plan import Planned, PlannedLot
@@ -78,8 +79,8 @@ class Trade:
         device_id = device_of(self.steps, one)
 
         def step(session: Session) -> Made:
-            manifest = sale.snapshot(session, [device_id])[device_id]
-            price = max(39_00, round((manifest["expected_value_minor"] or 0) * 1.25 / 500) * 500 - 1_00)
+            # What the rules say that it brings, in the way of shops: the next price that ends in nine.
+            price = max(39_00, -(-(ways.selling_price(session, device_id) or 0) // 10_00) * 10_00 - 1_00)
             listing = sale.list_device(session, self.actor("stefan"), device_id, price_minor=price, now=clock.now())
             return {"listing": listing.code}
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
 from ewaste.accounts import policy, postal
-from ewaste.accounts.models import Actor, Organisation, Person
+from ewaste.accounts.models import Actor, Organisation, OrganisationState, Person
 from ewaste.accounts.policy import Action
 from ewaste.centres.models import Centre, EnrolmentCode, SeenNonce, Standing, Station, WorkOrder
 from ewaste.certificates.models import CertificateLine, CertificateRefusal, Clearance
@@ -875,6 +875,7 @@ def _centre(session: Session, centre_id: UUID, now: datetime) -> tuple[dict[str,
     about = {
         "centre": {
             "name": first.name,
+            "verified": first.firm_state is not OrganisationState.APPLIED,
             "status": status_of(first.standing, first.accredited_until, now),
             "accredited_until": first.accredited_until,
             "reason": first.suspension_reason,
@@ -913,6 +914,7 @@ _BUYING_FIRM = aliased(Organisation)
 _ABOUT_CENTRE = (
     sa.select(
         Organisation.name,
+        Organisation.state.label("firm_state"),
         Centre.standing,
         Centre.accredited_until,
         Centre.suspension_reason,

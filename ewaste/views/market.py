@@ -23,7 +23,7 @@ from ewaste.core.ids import LISTING, ORDER, read_code
 from ewaste.core.money import Money
 from ewaste.core.refusals import NotFound
 from ewaste.devices.models import CustodyEvent, Device
-from ewaste.market import auctions, bidders, deadlines, disputes, lots
+from ewaste.market import auctions, bidders, disputes, lots
 from ewaste.market.models import (
     Bid,
     Dispute,
@@ -53,7 +53,7 @@ ORDER_WORDS = {
     OrderState.AWAITING_PAYMENT: "awaiting_payment",
     OrderState.PAID: "paid",
     OrderState.HANDED_OVER: "collected",
-    OrderState.SETTLED: "collected",
+    OrderState.SETTLED: "settled",
     OrderState.DEFAULTED: "cancelled",
     OrderState.REFUNDED: "refunded",
 }
@@ -305,6 +305,12 @@ def _my_maximum(session: Session, found: Lot, mine: str | None) -> int | None:
     )
 
 
+def may_bid(session: Session, actor: Actor, found: Lot, *, now: datetime) -> bool:
+    """Whether this reader may bid on an open lot."""
+    centre = session.get_one(Organisation, found.centre_id)
+    return _may_bid(session, actor, found, centre, lot_state(found, now))[0]
+
+
 def _may_bid(session: Session, actor: Actor, found: Lot, centre: Organisation, state: str) -> tuple[bool, str | None]:
     """Whether this reader may bid, and if not, why. The step asks all of it again."""
     if state != "open":
@@ -474,6 +480,7 @@ def order(session: Session, found: Order, *, actor: Actor | None = None) -> dict
         "steps": _steps(found, paid_by=centre.name),
         "may_withdraw": waiting and actor is not None and actor.role is Role.CONSUMER and may_pay(actor, found),
         "has_invoice": found.paid_at is not None,
+        **_given_back(session, found),
     }
 
 
@@ -493,8 +500,22 @@ def invoice(session: Session, found: Order) -> dict[str, Any]:
     seller = session.scalars(
         sa.select(Organisation.name).where(Organisation.kind == OrganisationKind.PLATFORM).limit(1)
     ).one_or_none()
-    given_back = session.execute(
-        sa.select(PaymentInstruction.amount_minor, PaymentInstruction.settled_at, Dispute.code)
+    return {
+        "number": f"{numbered.year}-{numbered.number:06d}",
+        "at": numbered.at,
+        "seller": seller,
+        "buyer": buyer,
+        "delivered_at": found.handed_over_at,
+        "place": postal.place(centre),
+        "total": Money(found.amount_minor, found.currency),
+        **_given_back(session, found),
+    }
+
+
+def _given_back(session: Session, found: Order) -> dict[str, Any]:
+    """What went back of a paid order, line by line, and what is left of its price then."""
+    rows = session.execute(
+        sa.select(PaymentInstruction.amount_minor, PaymentInstruction.settled_at, Dispute)
         .outerjoin(Dispute, Dispute.id == PaymentInstruction.subject_id)
         .where(
             PaymentInstruction.kind == InstructionKind.REFUND,
@@ -503,23 +524,15 @@ def invoice(session: Session, found: Order) -> dict[str, Any]:
         )
         .order_by(PaymentInstruction.settled_at)
     ).all()
-    total = Money(found.amount_minor, found.currency)
-    back = sum(row.amount_minor for row in given_back)
+    back = sum(row.amount_minor for row in rows)
     return {
-        "number": f"{numbered.year}-{numbered.number:06d}",
-        "at": numbered.at,
-        "seller": seller,
-        "buyer": buyer,
-        "delivered_at": found.handed_over_at,
-        "place": postal.place(centre),
-        "total": total,
         "refunds": [
             {
-                "label": f"Refund, dispute {row.code}" if row.code else "Refund",
+                "label": f"Refund, {disputes.word(row.Dispute)} {row.Dispute.code}" if row.Dispute else "Refund",
                 "at": row.settled_at,
                 "amount": Money(-row.amount_minor, found.currency),
             }
-            for row in given_back
+            for row in rows
         ],
         "left": Money(found.amount_minor - back, found.currency) if back else None,
     }
@@ -552,11 +565,6 @@ def _steps(found: Order, *, paid_by: str) -> list[dict[str, Any]]:
             {"at": found.closed_at, "kind": "note", "title": "Every device reported"}
             if found.closed_at
             else {"at": None, "kind": "note", "title": "Report what became of each device"}
-        )
-    elif found.handed_over_at:
-        until = deadlines.dispute_until(found.handed_over_at)
-        steps.append(
-            {"at": None, "kind": "note", "title": f"Until {until.day} {until:%B %Y} a private buyer may withdraw"}
         )
     return steps
 

@@ -80,11 +80,42 @@ def own_firms(session: Session, actor: Actor) -> dict[str, Any]:
         application_of = newest.get(firm["id"])
         firm["applied_at"] = application_of.applied_at if application_of else None
         firm["reason"] = application_of.reason if application_of else None
+        firm["asked_for"] = list(application_of.licences or []) if application_of else []
         firm["documents"] = papers.get(firm["id"], [])
         firm["more_documents"] = (
             firm["state"] == OrganisationState.APPLIED.value and len(firm["documents"]) < firms.MOST_DOCUMENTS
         )
     return {"belongs": belongs, "acting_id": actor.organisation_id, "most_documents": firms.MOST_DOCUMENTS}
+
+
+def declined(session: Session, actor: Actor, kind: str) -> dict[str, Any]:
+    """What a declined firm of this person and kind said when it applied, to be mended; nothing when there is none."""
+    row = session.execute(
+        sa.select(Application, Organisation)
+        .join(Organisation, Organisation.id == Application.organisation_id)
+        .join(Membership, Membership.organisation_id == Organisation.id)
+        .where(
+            Membership.person_id == _id(actor),
+            Membership.rank == Rank.OWNER,
+            Membership.ended_at.is_(None),
+            Organisation.kind == OrganisationKind(kind),
+            Organisation.state == OrganisationState.DECLINED,
+        )
+        .order_by(Application.applied_at.desc())
+        .limit(1)
+    ).one_or_none()
+    if row is None:
+        return {}
+    application, organisation = row
+    return {
+        "organisation": organisation.name,
+        "country": organisation.country,
+        "city": organisation.city,
+        "registration_number": application.registration_number or "",
+        "group_name": organisation.group_name or "",
+        "related_firms": application.related_firms or "",
+        "licences": list(application.licences or []),
+    }
 
 
 def firm(session: Session, actor: Actor, *, now: datetime) -> dict[str, Any]:
@@ -201,6 +232,7 @@ def _belongs(session: Session, person_id: UUID) -> list[dict[str, Any]]:
             "rank": rank.value,
             "independent": role in firms.INDEPENDENT,
             "may_apply": organisation.kind in firms.APPLICANTS,
+            "licences": list(organisation.licences or []),
         }
         for organisation, role, rank in rows
     ]

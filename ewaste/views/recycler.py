@@ -18,9 +18,9 @@ from ewaste.core.refusals import NotFound
 from ewaste.devices.models import Device
 from ewaste.market.models import Bid, Lot, LotLine, LotState, Order, SecondOffer, SecondOfferState
 from ewaste.market.orders import is_over
-from ewaste.processing.models import OutcomeReport
+from ewaste.processing.models import Outcome, OutcomeReport
 from ewaste.processing.outcomes import FRACTIONS
-from ewaste.views import market, shapes
+from ewaste.views import disputes, market, shapes
 
 NOBODYS = "You have won no lot with this code."
 
@@ -83,6 +83,7 @@ def my_lot(session: Session, actor: Actor, code: str, *, now: datetime) -> dict[
     return {
         "lot": market.lot_cards(session, [lot], now=now)[0],
         "order": market.order(session, order, actor=actor),
+        "after": disputes.of_order(session, actor, order, now=now),
         "devices": [
             {
                 "code": device.code,
@@ -176,12 +177,17 @@ def results(session: Session, actor: Actor, code: str) -> tuple[Lot, list[dict[s
             "state": device.state.value,
             "outcome": report.outcome.value if report else None,
             "reported_at": f"{report.at:%Y-%m-%dT%H:%M:%SZ}" if report else None,
-            "mass_out_g": report.mass_out_g if report else None,
+            "mass_out_g": _mass_out(report) if report else None,
             **{f"{name}_g": (report.fractions.get(name) if report else None) for name in FRACTIONS},
             "remark": report.remark if report else None,
         }
         for snapshot, device, report in rows
     ]
+
+
+def _mass_out(report: OutcomeReport) -> int:
+    """What came out. A device that was remade lives on whole, whatever was weighed."""
+    return report.mass_in_g if report.outcome is Outcome.REMADE else report.mass_out_g
 
 
 def _outcome(report: OutcomeReport | None) -> dict[str, Any] | None:

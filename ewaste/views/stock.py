@@ -26,7 +26,9 @@ from ewaste.devices.lifecycle import ENDS, WAYS, State
 from ewaste.devices.models import CustodyEvent, Device, DeviceClass, Hold, HoldKind, Medium
 from ewaste.market.models import Listing, ListingState, Lot, LotLine, Order
 from ewaste.payments.models import Entry, PaymentInstruction, Posting
+from ewaste.processing import ways
 from ewaste.processing.models import Inspection, Routing
+from ewaste.tradein import offers
 from ewaste.tradein.models import Offer, OfferState
 from ewaste.views import books, market, shapes
 from ewaste.views import device as devices
@@ -157,6 +159,10 @@ def device(session: Session, actor: Actor, code: str) -> dict[str, Any]:
             "who": None,
         }
     return told | {
+        "ask": {
+            "proposed": shapes.money(ways.selling_price(session, found.id)),
+            "paid": shapes.money(offers.paid_for(session, [found.id])),
+        },
         "lot_code": in_lot,
         "hold_kinds": [kind.value for kind in HoldKind],
         "hold_history": _holds(session, found.id),

@@ -17,7 +17,7 @@ from ewaste.core import clock
 from ewaste.core.money import Money
 from ewaste.devices import notices
 from ewaste.devices.lifecycle import WAYS, State
-from ewaste.devices.models import CustodyEvent, Device, Hold, HoldKind
+from ewaste.devices.models import CustodyEvent, Device, Hold, HoldKind, Title
 from ewaste.processing.routing import WAY_WORDS
 from ewaste.tradein.models import Offer, OfferState
 from ewaste.views.records import Records
@@ -63,6 +63,9 @@ class Words(NamedTuple):
     text: str | None = None
     facts: tuple[tuple[str, Any], ...] = ()
     url: str | None = None
+
+
+BACK = "It came back after it was sold"
 
 
 class Reader(NamedTuple):
@@ -131,6 +134,10 @@ def next_step(
             "by": None,
             "who": centre,
         }
+    if device.state in (State.RECEIVED, State.INSPECTED) and device.title is not Title.SELLER:
+        # Sold, and back: whoever sold it to us has nothing to do with it any more.
+        back = f"It is at {centre} again. It is not yours any more; nothing changes for you."
+        return {"title": BACK, "text": back, "by": None, "who": centre}
     return {"title": title, "text": text, "by": by, "who": who}
 
 
@@ -201,6 +208,8 @@ def _ahead(records: Records, seen_by: Audience) -> dict[str, Any] | None:
     if seen_by is not Audience.OWNER and step["who"] == "you":
         step["title"] = {"Send it in": "The seller sends it in"}.get(step["title"], "The seller answers the offer")
         step["text"] = None
+    if seen_by is not Audience.OWNER and step["title"] == BACK:
+        step["text"] = None  # What is said there is for whoever sold it to us.
     text = step["text"]
     if step["by"] is not None:
         day = f"By {step['by']:%A} {step['by'].day} {step['by']:%B}."
@@ -217,9 +226,16 @@ def _told(event: CustodyEvent, reader: Reader) -> dict[str, Any]:
         words.symbol,
         event.to_state.value if moved else None,
         words,
-        by=_by(role, event.actor_name, reader),
+        by=_by(role, event.actor_name, reader) if event.kind != "device.sold" else _buyer(event, role, reader),
         link=event.hash,
         entry=event.seq,
+    )
+
+
+def _buyer(event: CustodyEvent, role: Role, reader: Reader) -> str:
+    """Who bought it: a person in the shop is never the seller who reads this."""
+    return (
+        "the buyer" if role in SELLERS and reader.seen_by is not Audience.STAFF else _by(role, event.actor_name, reader)
     )
 
 

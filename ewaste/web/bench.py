@@ -243,7 +243,7 @@ def inspect(code: str) -> flask.typing.ResponseReturnValue:
         graded = f"Inspected: {inspection.cosmetic} for looks, {inspection.function} for function. "
         if offer is None:
             return graded + "The device is ours already; it waits to be wiped."
-        return graded + f"The owner is offered {offer.amount_minor / 100:,.2f} {offer.currency} and asked."
+        return graded + f"The owner is offered {filters.money(offer)} and asked."
 
     return _step(code, "inspect", step)
 
@@ -534,6 +534,8 @@ def _queue(
     state, number = request.args.get("state", "")[:40] or None, shapes.page_number(request.args.get("page"))
     with reading() as session:
         told = bench.queue(session, actor(), state=state, page=number, now=now())
+    if told["centre"]["status"] == "new" and not told["total"]:
+        return page("bench/waiting.html", status, centre=told["centre"])
     paging = shapes.paging(told["total"], number, lambda to: url_for("bench.queue", state=told["state"], page=to))
     return page(
         "bench/queue.html",

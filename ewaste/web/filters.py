@@ -15,6 +15,8 @@ from jinja2 import Environment
 from jinja2.runtime import Undefined
 from markupsafe import Markup
 
+from ewaste.core.money import SYMBOLS
+from ewaste.devices.media import KIND_WORDS as MEDIUM_KINDS
 from ewaste.web import charts
 
 MINUS = "\u2212"
@@ -27,7 +29,6 @@ MONTHS = (
     *("July", "August", "September", "October", "November", "December"),
 )
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-SYMBOLS: Mapping[str, str] = {"EUR": "€", "USD": "$", "GBP": "£"}
 # ISO 4217 minor units that differ from two.
 MINOR_DIGITS: Mapping[str, int] = {
     "JPY": 0,
@@ -112,18 +113,6 @@ DEVICE_CLASSES: Mapping[str, tuple[str, str]] = {
     "desktop": ("Desktop", "Desktops"),
     "monitor": ("Monitor", "Monitors"),
     "server": ("Server", "Servers"),
-}
-MEDIUM_KINDS: Mapping[str, str] = {
-    "hdd": "Hard disk",
-    "ssd": "SSD",
-    "nvme": "NVMe SSD",
-    "emmc": "eMMC memory",
-    "ufs": "UFS memory",
-    "sd": "SD card",
-    "usb": "USB stick",
-    "sim": "SIM card",
-    "phone-storage": "Phone memory",
-    "other": "Other storage",
 }
 WAYS: Mapping[str, str] = {"resale": "Resale", "remanufacture": "Remanufacture", "dismantling": "Dismantling"}
 HOLDS: Mapping[str, str] = {

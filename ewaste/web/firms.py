@@ -75,7 +75,11 @@ def apply(kind: str) -> flask.typing.ResponseReturnValue:
     if kind not in firms.APPLICANTS:
         raise NotFound("There is no such kind of organisation.")
     if request.method == "GET":
-        return _apply_page(kind)
+        before: dict[str, Any] = {}
+        if current_user.is_authenticated:
+            with transaction() as session:
+                before = own_account.declined(session, actor(), kind)
+        return _apply_page(kind, form=before, ticked=before.get("licences"))
     try:
         if current_user.is_authenticated:
             policy.require(actor(), Action.APPLY)
@@ -305,6 +309,7 @@ def _apply_page(
     status: int = 200,
     form: Mapping[str, Any] | None = None,
     errors: Mapping[str, str] | None = None,
+    ticked: list[str] | None = None,
 ) -> flask.Response:
     label, text = KINDS[OrganisationKind(kind)]
     return page(
@@ -315,7 +320,7 @@ def _apply_page(
         kind_text=text,
         countries=firms.country_choices(),
         licences=[{"value": licence, "label": licence.capitalize()} for licence in LICENCES],
-        ticked=request.form.getlist("licences"),
+        ticked=ticked or request.form.getlist("licences"),
         needs_licence=OrganisationKind(kind) in entering.NEEDS_LICENCE,
         most_documents=firms.MOST_DOCUMENTS,
         files_lost=bool(errors) and any(file.filename for file in request.files.getlist("documents")),

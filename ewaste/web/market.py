@@ -15,6 +15,7 @@ from ewaste.accounts.policy import Action
 from ewaste.core.refusals import NotFound, Refusal
 from ewaste.devices.models import DeviceClass
 from ewaste.journey import sale, settlement
+from ewaste.market.deadlines import REMIND_BEFORE
 from ewaste.views import disputes, lot_list, market, shapes, shop
 from ewaste.web import checkout, filters, lists
 from ewaste.web.codes import qr
@@ -118,7 +119,8 @@ def lot_page(code: str, *, form: Mapping[str, str], errors: Mapping[str, str], s
     version = market.version(
         shown_lot["id"], shown_lot["state"], shown_lot["bids"], shown_lot["ends_at"], actor(), left
     )
-    shown_lot["bid_key"] = uuid4().hex  # One key for each form shown: a form sent twice is one bid.
+    # One key for each form shown: a form sent twice is one bid. A bid that is asked about keeps its own.
+    shown_lot["bid_key"] = form.get("key") if errors.get("sure") else uuid4().hex
     items = told.pop("items")
     grades = sorted({str(item["grade_cosmetic"]) for item in items if item.get("grade_cosmetic")}, reverse=True)
     words = q.casefold().split()
@@ -158,7 +160,9 @@ def live(code: str) -> flask.typing.ResponseReturnValue:
         else:
             told = market.live(session, actor(), found, now=now())
             over = state not in ("open", "planned")
-            response = page("market/live.html", 286 if over else 200, **told, version=version)  # 286 ends the asking.
+            has_form = request.args.get("form") == "1"
+            # 286 ends the asking.
+            response = page("market/live.html", 286 if over else 200, **told, version=version, has_form=has_form)
     response.set_etag(version)
     # The answer may be kept by this browser alone, and is asked for again each time.
     response.headers["Cache-Control"] = "private, no-cache"
@@ -195,12 +199,17 @@ def watch(code: str) -> flask.typing.ResponseReturnValue:
     """Put a lot on one's watch list."""
     try:
         with transaction() as session:
-            lot_code = sale.watch(session, actor(), code, now=now()).code
+            watched = sale.watch(session, actor(), code, now=now())
+            lot_code, ends_at = watched.code, watched.ends_at
     except NotFound:
         raise
     except Refusal as refusal:
         return lot_page(code, status=keep(refusal), form={}, errors=errors_of(refusal))
-    flash("You watch this lot. We write to you an hour before it closes.", "ok")
+    if ends_at - REMIND_BEFORE > now():
+        flash("You watch this lot. We write to you an hour before it closes.", "ok")
+    else:
+        left = filters.until(ends_at, now())
+        flash(f"You watch this lot. It closes in {left}: too soon for a mail.", "ok")
     return redirect(url_for(".lot", code=lot_code), 303)
 
 
@@ -296,8 +305,12 @@ def buy(code: str) -> flask.typing.ResponseReturnValue:
 
 @pages.get("/orders/<code>")
 def order(code: str) -> flask.Response:
-    """An order: what to pay, whether it is paid, the code to collect with, and what followed."""
-    return order_page(code)
+    """An order: what to pay, whether it is paid, the code to collect with, and what followed.
+
+    `?dispute` opens the box to say what is wrong, of a device where its code follows.
+    """
+    about = request.args.get("dispute")
+    return order_page(code, open_box=about is not None, form={"device": about} if about else None)
 
 
 @pages.post("/orders/<code>/pay")
@@ -339,7 +352,12 @@ def invoice(code: str) -> flask.Response:
 
 
 def order_page(
-    code: str, *, status: int = 200, errors: Mapping[str, str] | None = None, form: Mapping[str, str] | None = None
+    code: str,
+    *,
+    status: int = 200,
+    errors: Mapping[str, str] | None = None,
+    form: Mapping[str, str] | None = None,
+    open_box: bool = False,
 ) -> flask.Response:
     """The page of an order; what was refused about it comes back here."""
     me = actor()
@@ -366,6 +384,7 @@ def order_page(
         qr_svg=qr(told["collection_code"]) if told["collection_code"] else None,
         form=form or {},
         errors=errors or {},
+        open_box=open_box,
     )
 
 

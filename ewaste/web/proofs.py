@@ -8,13 +8,14 @@ import flask
 from flask import Blueprint, flash, redirect, request, url_for
 from flask_login import current_user
 
-from ewaste.accounts import kept_forms, mailed, tries
+from ewaste.accounts import kept_forms, mailed, sessions, tries
 from ewaste.accounts.mailed import Purpose
+from ewaste.accounts.sessions import Missing
 from ewaste.core.refusals import Invalid, Refusal
 from ewaste.journey import entering
 from ewaste.views import own_account
 from ewaste.web.accounts import begin_session, onward_with, renew_cookie, sign_in_page
-from ewaste.web.edge import actor, errors_of, keep, local_path, now, page, require_account, transaction
+from ewaste.web.edge import actor, errors_of, half, keep, local_path, now, page, require_account, runtime, transaction
 from ewaste.web.forms import typed
 from ewaste.web.limits import SIGN_IN, limiter
 
@@ -48,6 +49,7 @@ def confirm(token: str) -> flask.typing.ResponseReturnValue:
             with transaction() as session:
                 found, _person = mailed.look(session, purposes, token, now=now())
             return page("accounts/confirm.html", email=found.email, change=found.purpose is Purpose.CHANGE)
+        before = current_user.get_id() if current_user.is_authenticated else None
         with transaction() as session:
             person = entering.confirm_address(session, token, now=now())
             email, person_id = person.email, person.id
@@ -55,11 +57,27 @@ def confirm(token: str) -> flask.typing.ResponseReturnValue:
             onward = url_for("resend.send_again", id=waits[0].id) if waits else None
     except Refusal as refusal:
         return page("accounts/link_over.html", keep(refusal), what=refusal.message, again=url_for(".security"))
+    if _needs_factor(before):
+        flash(f"{email} is confirmed. One more step: your work needs a second factor.", "ok")
+        return redirect(url_for("second_factor.overview"), 303)
     flash(f"{email} is confirmed.", "ok")
     if not current_user.is_authenticated:
         return sign_in_page(onward)  # What they had typed before they confirmed waits behind the sign-in.
     mine = current_user.signed_in.person_id == person_id
     return redirect((onward if mine else None) or url_for("accounts.account"), 303)
+
+
+def _needs_factor(token: str | None) -> bool:
+    """Whether this browser's session, which was open a moment ago, now waits for a second factor to be set up.
+
+    With the address confirmed its person acts for a firm, and some work needs one.
+    """
+    if token is None:
+        waits = half()
+        return waits is not None and waits.missing is Missing.ENROL
+    with transaction() as session:
+        known = sessions.signed_in(session, token, now=now(), training=runtime().config.training)
+    return known is not None and known.missing is Missing.ENROL
 
 
 @pages.post("/account/confirm")

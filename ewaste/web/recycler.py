@@ -8,11 +8,15 @@ from typing import Any
 import flask
 from flask import Blueprint, redirect, request, url_for
 from flask_login import current_user
+from sqlalchemy.orm import Session
 
+from ewaste.core.money import in_words
 from ewaste.core.refusals import Invalid, NotAllowed, NotFound, Refusal
 from ewaste.journey import sale, settlement
 from ewaste.market.models import SecondOffer, SecondOfferState
+from ewaste.processing.models import Outcome, OutcomeReport
 from ewaste.processing.outcomes import FRACTIONS
+from ewaste.views import market as views
 from ewaste.views import recycler
 from ewaste.web import lists, market
 from ewaste.web.codes import qr
@@ -22,6 +26,10 @@ from ewaste.web.forms import FREE_TEXT, refused, typed
 pages = Blueprint("recycler", __name__)
 
 MOST_GRAMS = 1_000_000
+# One part in ten of a device may be missing from a report before we ask back.
+MOST_MISSING = 10
+# Above how many times the price a bid is asked about.
+AS_MUCH_AGAIN = 2
 # The columns of the file of results, in this order for good: new ones are added at the end.
 RESULT_COLUMNS = (
     "code", "title", "device_class", "grade_cosmetic", "grade_function", "mass_in_g", "state", "outcome",
@@ -41,6 +49,8 @@ def bid(code: str) -> flask.typing.ResponseReturnValue:
     try:
         most = minor_units(typed("maximum"), "maximum")
         with transaction() as session:
+            if not _wants_json() and typed("sure") != "yes":
+                _require_meant(session, code, most)
             placed = sale.place_bid(session, actor(), code, max_minor=most, key=typed("key"), now=now())
     except Refusal as refusal:
         return _bid_refused(refusal, code)
@@ -100,7 +110,9 @@ def my_lot(code: str) -> flask.Response:
 def report(code: str, device_code: str) -> flask.typing.ResponseReturnValue:
     """What became of a device, fraction by fraction."""
     try:
-        fractions = {name: grams for name in FRACTIONS if (grams := _grams(name)) is not None}
+        # What was not taken apart has no weights to tell, even where a browser sent some.
+        apart = typed("outcome") != Outcome.REMADE
+        fractions = {name: grams for name in FRACTIONS if (grams := _grams(name)) is not None} if apart else {}
         with transaction() as session:
             kept = settlement.report_outcome(
                 session,
@@ -112,6 +124,7 @@ def report(code: str, device_code: str) -> flask.typing.ResponseReturnValue:
                 remark=typed("note", FREE_TEXT),
                 now=now(),
             )
+            _require_accounted(kept)
     except Refusal as refusal:
 
         def show(**context: Any) -> flask.Response:
@@ -122,6 +135,29 @@ def report(code: str, device_code: str) -> flask.typing.ResponseReturnValue:
         f"Reported: {device_code} was {kept.outcome.value}. Its first owner reads it in the device’s story.", "ok"
     )
     return redirect(url_for(".my_lot", code=code), 303)
+
+
+def _require_meant(session: Session, code: str, most: int) -> None:
+    """A bid binds, so one far above the price is asked about: a slip of the finger adds a digit. Raises `Invalid`."""
+    about = views.find_lot(session, code)
+    price = about.price_minor or about.start_minor
+    if most > AS_MUCH_AGAIN * price and views.may_bid(session, actor(), about, now=now()):
+        raise Invalid(
+            f"{in_words(most, about.currency)} is more than double the price now, {in_words(price, about.currency)}. A "
+            "bid binds. If you mean it, tick the box and send it again.",
+            field="sure",
+        )
+
+
+def _require_accounted(kept: OutcomeReport) -> None:
+    """A report is final, so a big gap between what went in and what came out is asked about. Raises `Invalid`."""
+    missing = kept.mass_in_g - kept.mass_out_g
+    if kept.outcome is Outcome.DISMANTLED and missing * MOST_MISSING > kept.mass_in_g and typed("sure") != "yes":
+        raise Invalid(
+            f"{missing:,} g of {kept.mass_in_g:,} g are not accounted for. You cannot change this later: correct the "
+            "weights, or tick that they are right.",
+            field="sure",
+        )
 
 
 def _answer(code: str, step: Callable[..., SecondOffer]) -> flask.typing.ResponseReturnValue:

@@ -121,7 +121,8 @@ def list_device(code: str) -> flask.typing.ResponseReturnValue:
 
     def step(session: Session, device_id: UUID) -> str:
         price = minor_units(typed("price"), "price")
-        listing = sale.list_device(session, actor(), device_id, price_minor=price, now=now())
+        sure = typed("below_cost") == "yes"
+        listing = sale.list_device(session, actor(), device_id, price_minor=price, below_cost=sure, now=now())
         return f"In the storefront as {listing.code}."
 
     return _step(code, "list", step)

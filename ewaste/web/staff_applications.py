@@ -56,7 +56,7 @@ def decide(id: UUID) -> flask.typing.ResponseReturnValue:  # noqa: A002 - the na
     if verified and kind is OrganisationKind.CENTRE:
         flash(f"{name} is verified. Accredit it next: until then no device goes there.", "ok")
         return redirect(url_for("staff.centres"), 303)
-    flash(f"{name} is {'verified' if verified else 'declined'}, and its owners read it.", "ok")
+    flash(f"{name} is {'verified' if verified else 'declined'}, and its owners have been told.", "ok")
     return redirect(url_for(".listed"), 303)
 
 
@@ -73,7 +73,7 @@ def _page(
         "staff/application.html",
         status,
         **told,
-        ticked=request.form.getlist("licences") if errors else told["application"]["licences"],
+        ticked=request.form.getlist("licences"),
         form=form or {},
         errors=errors or {},
     )

@@ -39,6 +39,17 @@ DO_NOT_RELY = (
 )
 
 
+ALL_CHECKS = sum(len(names) for _, names in GROUPS)
+
+
+def counted(checks: Sequence[Mapping[str, Any]]) -> str:
+    """How far the checks came: all passed, or where they stopped, as nothing is asked after the first that fails."""
+    stopped = next((number for number, check in enumerate(checks, start=1) if check["ok"] is False), None)
+    if stopped is not None and len(checks) < ALL_CHECKS:
+        return f"Stopped at check {stopped} of {ALL_CHECKS}"
+    return f"{sum(check['ok'] is True for check in checks)} of {len(checks)} checks passed"
+
+
 def verdict(
     verified: Verified,
     standing: str,
@@ -77,6 +88,7 @@ def verdict(
         "failed": next((check["text"] for check in checks if check["ok"] is False), None) if kind == "fails" else None,
         "checks": checks,
         "groups": grouped(checks),
+        "counted": counted(checks),
         "statement": statement,
         "status": standing,
         "url": url,

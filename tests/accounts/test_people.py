@@ -101,3 +101,22 @@ def test_passwords_are_hashed_as_slowly_as_rfc_9106_recommends_for_little_memory
     """Argon2id with three passes over 64 MiB in four lanes (RFC 9106, section 4, second recommended option)."""
     hasher = SLOW_HASHER
     assert (hasher.type.name, hasher.time_cost, hasher.memory_cost, hasher.parallelism) == ("ID", 3, 65_536, 4)
+
+
+@pytest.mark.parametrize(
+    ("password", "says"),
+    [
+        ("1234567890", "Digits alone"),
+        ("new.person@example.org", "This is your e-mail address"),
+        ("New.Person", "This is your e-mail address"),
+        ("aaaaaaaaaaaa", "a pattern that is tried first"),
+        ("qwertzuiop", "a pattern that is tried first"),
+        ("Password123!", "one of the passwords that are tried first"),
+    ],
+)
+def test_a_password_that_is_guessed_first_opens_no_account(world: World, password: str, says: str) -> None:
+    with world.nothing_changes(), pytest.raises(Invalid, match=says) as refused, world.transaction() as session:
+        people.open_account(
+            session, email="new.person@example.org", name="New Person", password=password, now=world.now
+        )
+    assert refused.value.field == "password"

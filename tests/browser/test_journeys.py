@@ -220,6 +220,8 @@ def test_three_recyclers_bid_and_the_winner_defaults(place: Town, arrive: Arrive
     rita, ravi, rosa = arrive(RITA), arrive(RAVI), arrive(ROSA, phone=True)
     for person, maximum in ((rita, "30"), (ravi, "40"), (rosa, "60")):
         person.open(f"/lots/{lot}").send("/bids", {"maximum": maximum})
+        if maximum != "60":  # More than double the price, so the page asks once more.
+            person.sees("more than double the price now").send("/bids", {"sure": "yes"})
     rosa.open(f"/lots/{lot}").sees("41")
     bids = place.row("select count(*) as n from bids b join lots l on l.id = b.lot_id where l.code = :lot", lot=lot)
     assert bids == {"n": 3}

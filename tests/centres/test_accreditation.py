@@ -6,9 +6,12 @@ import json
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
+from ewaste.accounts.models import Membership, Rank
 from ewaste.centres import accreditation, credentials
 from ewaste.centres.models import Centre, Standing
+from ewaste.core.mail import Mail
 from ewaste.core.refusals import Conflict, Invalid, NotAllowed, NotFound
 from ewaste.journey import accrediting, bench, clearing
 from tests.world import World
@@ -176,3 +179,29 @@ def test_one_work_order_a_device_is_open_and_no_challenge_comes_twice(world: Wor
                issued_by, issued_at, expires_at from work_orders where superseded_at is null"""
     for challenge in (orders[0].challenge, "fresh"):
         assert world.refused_by_database(again, challenge=challenge).startswith("23505")
+
+
+def test_the_owners_of_a_centre_are_told_what_it_may_certify_and_when_that_is_suspended_or_comes_back(
+    world: World,
+) -> None:
+    centre_id = world.organisation("Rhein Datenpark")
+    with world.transaction() as session:
+        session.execute(sa.update(Membership).where(Membership.organisation_id == centre_id).values(rank=Rank.OWNER))
+    accredit(world, methods=["clear"], media_kinds=["hdd", "nvme"])
+    until = world.now + timedelta(days=9)
+    with world.transaction() as session:
+        accrediting.suspend(session, world.stefan, centre_id, reason="An audit is due.", now=world.now)
+        accrediting.reinstate(session, world.stefan, centre_id, reason="It was passed.", now=world.now)
+        told = dict(
+            session.execute(sa.select(Mail.subject, Mail.text).where(Mail.to_address == "olga@rhein.example")).all()
+        )
+    assert sorted(told) == [
+        "Rhein Datenpark is accredited",
+        "Rhein Datenpark is reinstated",
+        "Rhein Datenpark is suspended",
+    ]
+    assert (
+        f"accredited for: clear; hard disk, NVMe SSD; until {until.day} {until:%B %Y}."
+        in told["Rhein Datenpark is accredited"]
+    )
+    assert "The reason: An audit is due." in told["Rhein Datenpark is suspended"]

@@ -30,6 +30,7 @@ from ewaste.payments import ledger
 from ewaste.payments.gateway import PaymentState
 from ewaste.payments.ledger import Account
 from ewaste.payments.models import InstructionKind, PaymentInstruction
+from ewaste.views import device as views
 from ewaste.views import market as market_views
 from tests.world import World
 
@@ -350,7 +351,7 @@ def test_refunds_never_come_to_more_than_was_paid_for_the_device(world: World) -
     decide(world, first, "partial", share - 1)
     world.provider_says(refund_of(world, first).id)
     second = dispute(world, "rita", bought, devices[0], text="And now the keyboard too.")
-    with world.nothing_changes(), pytest.raises(Invalid, match=r"up to 0\.01"):
+    with world.nothing_changes(), pytest.raises(Invalid, match=r"up to €0\.01"):
         decide(world, second, "partial", 2)
     assert decide(world, second, "refund").refund_minor == 1
     world.provider_says(refund_of(world, second).id)
@@ -627,3 +628,15 @@ def test_who_lost_the_lead_is_told_once_for_each_time(world: World) -> None:
     world.bid("rita", code, 80)
     tell()
     assert letters(world, "outbid") == ["rita@werk.example", "rosa@neu.example"]
+
+
+def test_who_sold_a_device_reads_that_it_came_back_and_that_it_is_not_theirs_any_more(world: World) -> None:
+    device_id, bought = bought_device(world)
+    dispute(world, "ben", bought, world.device(device_id).code, reason="withdrawal", text="")
+    take_back(world, device_id)
+    with world.transaction() as session:
+        told = views.story(session, device_id, world.actor("cora"))
+    assert told["device"]["next"]["title"] == "It came back after it was sold"
+    assert "It is not yours any more; nothing changes for you." in told["device"]["next"]["text"]
+    assert "makes you an offer" not in str(told)
+    assert [step["by"] for step in told["events"] if step["title"] == "It was sold"] == ["the buyer"]

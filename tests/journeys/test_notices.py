@@ -24,7 +24,7 @@ def test_a_seller_is_told_of_every_step_until_the_data_is_gone(world: World, dat
     world.cleared()
     assert told(database) == [
         "How your Lenovo ThinkPad T480 gets to us",
-        "Our offer for your Lenovo ThinkPad T480: 58.88 euros",
+        "Our offer for your Lenovo ThinkPad T480: €58.88",
         "The data on your Lenovo ThinkPad T480 is gone",
         "You have sold us your Lenovo ThinkPad T480",
         "Your Lenovo ThinkPad T480 has arrived",

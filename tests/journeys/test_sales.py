@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from ewaste.accounts.models import WORKER
+from ewaste.core.mail import Mail
 from ewaste.core.refusals import Conflict, Invalid, NotAllowed, NotFound
 from ewaste.devices import custody
 from ewaste.devices.lifecycle import WAYS, State
@@ -429,3 +430,64 @@ def test_a_device_is_taken_out_of_the_shop_again(world: World) -> None:
     for who in ("olga", "rita", "stefan", "ada"):
         with world.nothing_changes(), pytest.raises(NotAllowed):
             buy(world, code, who)
+
+
+# --- what a buyer is told by mail
+
+
+def told(world: World, key: str) -> list[tuple[str, str, str]]:
+    """(to whom, subject, text) of the letters of an occasion."""
+    with world.transaction() as session:
+        rows = session.scalars(sa.select(Mail).where(Mail.key.startswith(key)).order_by(Mail.to_address)).all()
+        return [(row.to_address, row.subject, row.text) for row in rows]
+
+
+def test_a_buyer_who_paid_is_told_the_collection_code_and_where_it_is_valid_once(world: World) -> None:
+    _, _, bought = won(world)
+    assert told(world, "order paid") == []
+    world.pay(bought, "rita")
+    ((to, subject, text),) = told(world, "order paid")
+    assert (to, subject) == ("rita@werk.example", f"Paid: order {bought.code}. Collect at Rhein Datenpark, Köln")
+    assert f"Your collection code is {bought.collection_code}. Collect at Rhein Datenpark, Köln." in text
+    assert bought.collection_code not in subject  # A subject is kept after sending; the text is not.
+
+
+def test_a_buyer_who_is_refunded_reads_it_when_it_begins_and_when_it_is_done(world: World) -> None:
+    _, code = for_sale(world)
+    bought = buy(world, code)
+    world.pay(bought, "ben")
+    for _ in range(2):
+        with world.transaction() as session:
+            settlement.withdraw_order(session, world.actor("ben"), bought.code, now=world.now)
+    ((to, subject, text),) = told(world, "order refund begun")
+    assert (to, subject) == ("ben@example.org", f"Your money comes back: order {bought.code}")
+    assert "€200.00 go back to where your payment came from." in text
+    (refund,) = refunds(world)
+    for _ in range(2):
+        with world.transaction() as session:
+            settlement.note_payment(session, WORKER, refund.id, PaymentState.SUCCEEDED, "re_1", "", now=world.now)
+    ((_, subject, text),) = told(world, "order refunded")
+    assert subject == f"Refunded: order {bought.code}"
+    assert text.count(f"€200.00 of order {bought.code} went back to where the payment came from.") == 1
+
+
+def test_who_loses_a_lot_is_told_its_price_and_the_winner_is_not(world: World) -> None:
+    code, _ = world.listed_lot(1)
+    world.bid("rosa", code, 80)
+    world.bid("rita", code, 120)
+    world.later(days=3)
+    for _ in range(2):
+        world.close(code)
+    ((to, subject, text),) = told(world, "lost")
+    assert (to, subject) == ("rosa@neu.example", f"Lot {code} closed; it did not come to you")
+    assert f"Lot {code} closed at €81.00. It did not come to you. You owe nothing." in text
+
+
+def test_whose_bid_did_not_meet_the_reserve_reads_that_nobody_got_the_lot(world: World) -> None:
+    code, _ = world.listed_lot(1, reserve=50_000)
+    world.bid("rosa", code, 80)
+    world.later(days=3)
+    world.close(code)
+    ((to, _, text),) = told(world, "lost")
+    assert to == "rosa@neu.example"
+    assert "Not sold: the reserve was not met. It went to nobody. You owe nothing." in text

@@ -103,14 +103,14 @@ def test_an_auction_without_bids_has_no_winner():
 @pytest.mark.parametrize(
     ("bidder", "minor", "refusal", "words"),
     [
-        ("cy", 61_99, "invalid", "The lowest bid now is 62.00 EUR"),
+        ("cy", 61_99, "invalid", "The lowest bid now is €62.00"),
         ("ann", 80_00, "invalid", "A new maximum must be higher"),
         ("ann", 10_00, "invalid", "A new maximum must be higher"),
         ("cy", 0, "invalid", "above zero"),
         ("cy", -5, "invalid", "above zero"),
         ("cy", True, "invalid", "above zero"),
         ("cy", 80.5, "invalid", "above zero"),
-        ("cy", MOST_MINOR + 1, "invalid", "We take no bid above 100,000,000.00 EUR"),
+        ("cy", MOST_MINOR + 1, "invalid", "We take no bid above €100,000,000.00"),
     ],
 )
 def test_a_bid_that_cannot_be_taken_changes_nothing_and_says_why(bidder, minor, refusal, words):
@@ -124,7 +124,7 @@ def test_a_bid_that_cannot_be_taken_changes_nothing_and_says_why(bidder, minor, 
 
 def test_the_first_bid_is_at_least_the_start():
     _, outcome = place(Book(50_00, END), Bid("ann", 49_99, EARLY))
-    assert (outcome.accepted, outcome.sentence) == (False, "The lowest bid now is 50.00 EUR. Your bid was not placed.")
+    assert (outcome.accepted, outcome.sentence) == (False, "The lowest bid now is €50.00. Your bid was not placed.")
 
 
 @pytest.mark.parametrize("late", [timedelta(0), timedelta(microseconds=1), timedelta(days=9)])

@@ -133,12 +133,12 @@ def test_a_form_without_its_key_is_refused(world: World) -> None:
 
 def test_a_bid_that_is_too_low_names_its_field_and_the_lowest_that_counts(world: World) -> None:
     code, _ = world.listed_lot()
-    with world.nothing_changes(), pytest.raises(Invalid, match=r"The lowest bid now is 10\.00 EUR") as refused:
+    with world.nothing_changes(), pytest.raises(Invalid, match=r"The lowest bid now is €10\.00") as refused:
         world.bid("rita", code, 9)
     assert refused.value.field == "maximum"
     world.bid("rita", code, 40)
     world.bid("ravi", code, 30)
-    with world.nothing_changes(), pytest.raises(Invalid, match=r"The lowest bid now is 32\.00 EUR"):
+    with world.nothing_changes(), pytest.raises(Invalid, match=r"The lowest bid now is €32\.00"):
         world.bid("rosa", code, 31)
     with world.nothing_changes(), pytest.raises(Invalid, match="a bid cannot be taken back"):
         world.bid("rita", code, 35)

@@ -25,13 +25,14 @@ from ewaste.core.database import Database
 from ewaste.core.sample import progress
 from ewaste.devices.lifecycle import State
 from ewaste.devices.models import CustodyEvent, Device, Hold
-from ewaste.market.models import Lot, Order
+from ewaste.market.models import Listing, Lot, Order
 from ewaste.payments import ledger
 from ewaste.payments.gateway import Gateway
 from ewaste.payments.stripe_gateway import open_gateway
 from ewaste.sample import plan, steps
 from ewaste.sample.__main__ import fill
 from ewaste.sample.play import CLOSED_ACCOUNT
+from ewaste.tradein import offers
 from ewaste.views import audit
 from ewaste.web import create_app
 from ewaste.worker import Work
@@ -189,6 +190,15 @@ def test_one_purchase_waits_for_its_payment_and_one_is_disputed(market: Market) 
     states = Counter(market.scalars(sa.select(Order.state).where(Order.listing_id.isnot(None))))
     assert {state.value: count for state, count in states.items()} == {"awaiting-payment": 1, "settled": 1}
     assert market.rows("select reason, state from disputes") == [("not-as-graded", "open")]
+
+
+def test_the_shop_asks_more_than_was_paid_and_has_no_phones_as_they_are_taken_apart(market: Market) -> None:
+    with market.database.transaction() as session:
+        listed = session.scalars(sa.select(Listing)).all()
+        assert listed
+        for listing in listed:
+            assert listing.price_minor > offers.paid_for(session, [listing.device_id]), listing.snapshot["title"]
+            assert listing.snapshot["device_class"] not in ("smartphone", "tablet")
 
 
 def test_sample_bidders_bid_at_their_time_and_only_they(market: Market) -> None:

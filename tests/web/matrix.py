@@ -410,7 +410,7 @@ SENT = {
     "POST /my-lots/<code>/second-offer/decline": _sent(code="$offered_lot"),
     "GET /lots/<code>/live": _sent(code="$lot"),
     "POST /shop/<code>/buy": _sent(code="$listing"),
-    "POST /lots/<code>/bids": _sent(code="$lot", form={"maximum": "40", "key": "a-key-of-one-form"}),
+    "POST /lots/<code>/bids": _sent(code="$lot", form={"maximum": "40", "key": "a-key-of-one-form", "sure": "yes"}),
     "GET /my-lots/<code>": _sent(code="$won_lot"),
     "POST /my-lots/<code>/devices/<device_code>/outcome": _sent(
         code="$won_lot", device_code="$won", form={"outcome": "dismantled", "mass_residue_g": "100"}

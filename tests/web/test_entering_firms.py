@@ -8,9 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from PIL import Image
 
+from ewaste.accounts.models import Organisation
 from ewaste.accounts.samples import PASSWORD
+from ewaste.centres.models import Centre
 from tests.web.letters import letters, link
 from tests.web.visitors import Visitor, words
 from tests.world import World
@@ -60,19 +63,23 @@ def recycler(visitor: Come, world: World) -> Visitor:
 
 def test_a_recycler_applies_with_papers_and_bids_once_it_is_verified(visitor: Come, world: World) -> None:
     petra, staff = recycler(visitor, world), visitor("stefan")
-    assert "We are looking at it" in petra.text("/account/firms")
+    waiting = petra.text("/account/firms")
+    assert "We are looking at it" in waiting
+    assert "within three business days" in waiting
+    assert "You sent no papers yet" not in waiting
     code, _ = world.listed_lot()
-    bid = {"maximum": "60", "key": "k" * 16}
+    bid = {"maximum": "60", "key": "k" * 16, "sure": "yes"}
     assert petra.post(f"/lots/{code}/bids", bid).status_code == 403
     told = [subject for subject, _ in letters(world, PERSON["email"])]
     assert "We have the application of Neue Werke GmbH" in told
     assert letters(world, "stefan@clearhand.example")[-1][0] == "To review: Neue Werke GmbH"
     at = application(staff)
     assert "FN 123456 a" in staff.text(at)
+    assert not re.search(r'value="resale"[^>]*checked', staff.get(at).text)  # Nobody saw the papers yet.
     assert staff.post(f"{at}/decide", {"outcome": "verified"}).status_code == 422  # No licence ticked.
     assert staff.post(f"{at}/decide", {"outcome": "verified", "licences": ["resale"]}).status_code == 303
     assert staff.post(f"{at}/decide", {"outcome": "declined", "reason": "Too late."}).status_code == 409
-    assert "It may bid from now on" in letters(world, PERSON["email"])[-1][1]
+    assert "You may bid on: Resale. {site}/lots" in letters(world, PERSON["email"])[-1][1]
     assert petra.post(f"/lots/{code}/bids", bid).status_code == 303
 
 
@@ -84,6 +91,10 @@ def test_a_firm_that_was_declined_reads_why_and_applies_again(visitor: Come, wor
     assert "The licence ended in 2024." in letters(world, PERSON["email"])[-1][1]
     assert "The licence ended in 2024." in petra.text("/account/firms")
     assert "Neue Werke" not in petra.text("/account").partition("Organisation")[0]
+    again = petra.get("/sign-up/firm/recycler").text
+    assert 'value="Neue Werke GmbH"' in again
+    assert 'value="FN 123456 a"' in again
+    assert re.search(r'value="resale"[^>]*checked', again)
     assert apply(petra, "company").status_code == 422
     assert apply(petra, "recycler", licences=["dismantling"]).status_code == 303
     assert application(staff) != at
@@ -127,6 +138,29 @@ def test_a_centre_that_applied_is_accredited_by_staff(visitor: Come, world: Worl
     answer = staff.post(f"{application(staff, 'Prüfhaus Süß')}/decide", {"outcome": "verified"})
     assert answer.headers["Location"] == "/staff/centres"
     assert "Prüfhaus Süß" in staff.text("/staff/centres")
+
+
+def test_a_centre_that_confirms_its_address_is_led_to_its_second_factor(visitor: Come, world: World) -> None:
+    otto = visitor(None)
+    apply(otto, "centre", organisation="Prüfhaus Süß")
+    answer = otto.post(link(world, PERSON["email"], "confirm"))
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/account/second-factor")
+    assert "One more step: your work needs a second factor." in otto.text("/account/second-factor")
+
+
+def test_a_centre_that_waits_sees_no_scanner(visitor: Come, world: World) -> None:
+    centre_id = world.organisation("Rhein Datenpark")
+    with world.transaction() as session:
+        session.execute(sa.update(Organisation).values(state="applied").where(Organisation.id == centre_id))
+        session.execute(sa.update(Centre).values(standing="applied").where(Centre.organisation_id == centre_id))
+    olga = visitor("olga")
+    said = olga.text("/bench")
+    assert "Your application is being looked at" in said
+    assert "Until then no device comes to you." in said
+    assert 'id="scan"' not in said
+    with world.transaction() as session:
+        session.execute(sa.update(Organisation).values(state="verified").where(Organisation.id == centre_id))
+    assert "Your firm is verified; accreditation is next" in olga.text("/bench")
 
 
 def test_an_unconfirmed_applicant_acts_for_nobody_yet(visitor: Come, world: World) -> None:

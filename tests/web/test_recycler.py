@@ -37,6 +37,13 @@ def test_a_bid_sent_twice_is_placed_once(browser: Browser, world: World) -> None
     key = re.search(r'name="key" value="([0-9a-f]{32})"', page)
     assert key is not None
     form = {"maximum": "1,250.50", "key": key[1]}
+    asked = browser.post(f"/lots/{code}/bids", data=form)
+    assert asked.status_code == 422
+    assert "€1,250.50 is more than double the price now, €10.00. A bid binds." in text(asked)
+    assert f'name="key" value="{key[1]}"' in text(asked)
+    with world.transaction() as session:
+        assert session.scalar(sa.select(sa.func.count()).select_from(Bid)) == 0
+    form["sure"] = "yes"
     assert [browser.post(f"/lots/{code}/bids", data=form).status_code for _ in range(2)] == [303, 303]
     with world.transaction() as session:
         assert [bid.max_minor for bid in session.scalars(sa.select(Bid))] == [125_050]
@@ -88,7 +95,7 @@ def test_from_the_bid_to_the_report(browser: Browser, world: World) -> None:
     assert "ready to collect" in text(browser.get("/my-lots"))
     assert collection in text(browser.get(f"/my-lots/{code}"))
     assert browser.sign_in("rosa").get(f"/my-lots/{code}").status_code == 404
-    assert "Went to others" in text(browser.get("/my-lots"))
+    assert "Did not come to you" in text(browser.get("/my-lots"))
 
     browser.sign_in("olga")
     assert "Werk Zwei" in text(browser.get("/bench"))
@@ -108,14 +115,29 @@ def test_from_the_bid_to_the_report(browser: Browser, world: World) -> None:
     assert "scale 2" in text(too_much)
     assert browser.post(first, data={"outcome": "dismantled", "mass_ferrous_g": "some"}).status_code == 422
     form = {"outcome": "dismantled", "mass_ferrous_g": "900", "mass_batteries_g": "300", "mass_plastics_g": ""}
+    gap = browser.post(first, data=form)
+    assert gap.status_code == 422
+    assert "380 g of 1,580 g are not accounted for. You cannot change this later" in text(gap)
+    with world.transaction() as session:
+        assert session.scalars(sa.select(OutcomeReport)).all() == []
+    form["sure"] = "yes"
     assert browser.post(first, data=form).status_code == 303
     assert browser.post(first, data=form).status_code == 409
     assert "1 of 2 reported" in text(browser.get("/my-lots"))
-    assert browser.post(second, data={"outcome": "remade"}).status_code == 303
+    assert "Dispute it" in text(browser.get(f"/my-lots/{code}"))
+    # What was not taken apart has no weights, even where a browser sends some.
+    assert browser.post(second, data={"outcome": "remade", "mass_residue_g": "5"}).status_code == 303
+    results = browser.get(f"/my-lots/{code}/results.csv").text.splitlines()
+    at = results[0].split(",").index("mass_out_g")
+    assert sorted(line.split(",")[at] for line in results[1:]) == ["1200", "1580"]
     with world.transaction() as session:
         assert session.scalars(sa.select(Order)).one().state is OrderState.SETTLED
         assert {row.mass_out_g for row in session.scalars(sa.select(OutcomeReport))} == {1200, 0}
-    assert "All reported" in text(browser.get(f"/my-lots/{code}"))
+    done = text(browser.get(f"/my-lots/{code}"))
+    assert "All reported" in done
+    assert "Settled" in done
+    assert "Report what became" not in done
+    assert "Dispute it" not in done
 
 
 def test_nobody_reports_on_a_lot_of_somebody_else(browser: Browser, world: World) -> None:

@@ -83,6 +83,14 @@ def test_a_device_goes_into_the_shop_and_out_again(browser: Browser, world: Worl
     address = f"/staff/devices/{world.device(device_id).code}"
     browser.sign_in("stefan")
     assert browser.post(address + "/list", data={"price": "free"}).status_code == 422
+    page = browser.get(address).text
+    assert "we paid €58.88" in page
+    proposed = re.search(r'name="price"[^>]*value="([\d.]+)"', page)
+    assert proposed
+    assert float(proposed[1]) > 58.88
+    cheap = browser.post(address + "/list", data={"price": "40"})
+    assert cheap.status_code == 422
+    assert "We paid €58.88 for it, which is more than this price." in cheap.text
     assert browser.post(address + "/list", data={"price": "129,00"}).status_code == 303
     assert "In the storefront" in text(browser.get(address))
     assert browser.post(address + "/unlist").status_code == 303

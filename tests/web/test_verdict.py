@@ -69,3 +69,11 @@ def test_a_check_that_failed_is_named_and_its_question_stands_open() -> None:
     assert told["failed"] == "It is about another device."
     assert [group["failed"] for group in told["groups"]] == [False, False, True]
     assert "Do not rely on it" in told["advice"]
+
+
+def test_a_verification_that_stopped_says_where_of_how_many() -> None:
+    names = [name for _, group in verdict.GROUPS for name in group]
+    assert len(names) == verdict.ALL_CHECKS == 22
+    passed = [{"name": name, "ok": True} for name in names]
+    assert verdict.counted(passed) == "22 of 22 checks passed"
+    assert verdict.counted([*passed[:7], {"name": names[7], "ok": False}]) == "Stopped at check 8 of 22"

@@ -388,7 +388,7 @@ class OrderCard(Told):
     code: str = Field(examples=["B-7K3M-9QXA"])
     title: str
     total: Money
-    state: Literal["awaiting_payment", "paid", "collected", "cancelled", "refunded"]
+    state: Literal["awaiting_payment", "paid", "collected", "settled", "cancelled", "refunded"]
     at: datetime
 
 
@@ -407,7 +407,7 @@ class Order(Told):
     lot_code: str | None
     listing_code: str | None
     total: Money
-    state: Literal["awaiting_payment", "paid", "collected", "cancelled", "refunded"]
+    state: Literal["awaiting_payment", "paid", "collected", "settled", "cancelled", "refunded"]
     made_at: datetime
     pay_by: datetime
     paid_at: datetime | None
