@@ -134,10 +134,6 @@ def test_the_image_starts_into_the_bench_screen_and_wipes_the_disk(practice: tup
         guest.wait("Training certificate of order W-4F7K-2M9T")
         guest.type("leave\r")
         guest.wait("back to the bench")
-        guest.type("shell\r")
-        guest.wait("# ")
-        guest.type("exit\r")
-        guest.wait("back to the bench")
         guest.type("off\r")
         assert guest.end() == 0
     finally:
