@@ -29,7 +29,7 @@ SAMPLES = Path("/usr/share/forensics-samples")
 # exFAT, ext and the others keep a deleted file's bytes; `fs.multiple` holds four file systems with one picture each.
 WHOLE = {"jpeg": 7, "png": 3, "pdf": 4, "mp3": 2, "ogg": 3, "mp4": 2, "riff": 3, "office": 2, "opendocument": 2}
 IMAGES = {
-    "btrfs": (WHOLE, "btrfs"),
+    "btrfs": ({**WHOLE, "png": 2}, "btrfs"),  # It keeps the smallest picture inside its tree, on no sector of its own.
     "exfat": (WHOLE, "exfat"),
     "ext2": (WHOLE, "ext"),
     "ext4": (WHOLE, "ext"),
