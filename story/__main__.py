@@ -405,7 +405,7 @@ class Story:
                 "outcome": "dismantled",
                 "mass_circuit_boards_g": "210",
                 "mass_batteries_g": "330",
-                "mass_plastics_g": "520",
+                "mass_plastics_g": "800",
                 "mass_residue_g": "120",
             },
         )

@@ -413,7 +413,7 @@ SENT = {
     "POST /lots/<code>/bids": _sent(code="$lot", form={"maximum": "40", "key": "a-key-of-one-form", "sure": "yes"}),
     "GET /my-lots/<code>": _sent(code="$won_lot"),
     "POST /my-lots/<code>/devices/<device_code>/outcome": _sent(
-        code="$won_lot", device_code="$won", form={"outcome": "dismantled", "mass_residue_g": "100"}
+        code="$won_lot", device_code="$won", form={"outcome": "dismantled", "mass_residue_g": "100", "sure": "yes"}
     ),
     "GET /bench/find": Sent(query={"code": "$received"}),
     "GET /bench/devices/<code>": _sent(code="$received"),

@@ -47,7 +47,7 @@ def certificate_of(station: Station) -> Any:
 
 
 def test_the_stream_is_that_of_aes_in_counter_mode() -> None:
-    # NIST SP 800-38A, F.5.5 gives AES-256 under this key; its counter 0 block is known from any other implementation.
+    # Counter mode is the encryption of the counters (NIST SP 800-38A, 6.5), which ECB gives as well.
     key = bytes.fromhex("603deb1015ca71be2b73aef0857d77811f352c073b6108d72d9810a30914dff4")
     whole = (
         Cipher(algorithms.AES(key), modes.ECB()).encryptor().update(b"".join(n.to_bytes(16, "big") for n in range(64)))

@@ -7,10 +7,12 @@ the kernel once more (`target.py`): the list is for people, the kernel has the l
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import stat
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ from wipe_agent.media.identity import Identity, clean, training_reason
 
 Run = Callable[[list[str]], str]
 SYS = Path("/sys")
+LOOP_PATIENCE = 2.0  # seconds
 _COLUMNS = "NAME,KNAME,PATH,TYPE,SIZE,MODEL,VENDOR,SERIAL,WWN,TRAN,RO,ROTA,MOUNTPOINTS,MAJ:MIN"
 _SYSTEM_PLACES = ("/", "/boot", "/boot/efi", "/usr", "/var", "/etc", "/home")
 
@@ -79,11 +82,25 @@ def loops_of(facts: os.stat_result) -> list[str]:
 
 
 def loop_file(name: str) -> os.stat_result | None:
-    """The file behind a loop device; loop devices have no serial to tell them apart by."""
+    """The file behind a loop device; loop devices have no serial to tell them apart by.
+
+    None as well when the file system that holds it does not answer in two seconds (a network or a FUSE server that is
+    away): the kernel would let us wait for ever, and every other drive with us.
+    """
     try:
-        return os.stat((SYS / "class/block" / name / "loop/backing_file").read_text().rstrip("\n"))
+        behind = (SYS / "class/block" / name / "loop/backing_file").read_text().rstrip("\n")
     except OSError:
         return None
+    found: list[os.stat_result] = []
+
+    def look() -> None:
+        with contextlib.suppress(OSError):
+            found.append(os.stat(behind))
+
+    waiting = threading.Thread(target=look, daemon=True)
+    waiting.start()
+    waiting.join(LOOP_PATIENCE)
+    return found[0] if found else None
 
 
 def _drives_at(path: str | None, run: Run, above: str | None = None) -> list[Drive]:
