@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
@@ -20,8 +19,7 @@ from ewaste.certificates.models import CertificateLine, CertificateRefusal, Clea
 from ewaste.certificates.policy import ADMITTED, POLICY, SECOND_PERSON
 from ewaste.core.ids import DEVICE, WORK_ORDER, read_code
 from ewaste.core.refusals import NotFound
-from ewaste.devices.lifecycle import AWAY, ENDS, WAYS, State
-from ewaste.devices.media import SOLDERED
+from ewaste.devices.lifecycle import ENDS, WAYS, State
 from ewaste.devices.models import (
     CustodyEvent,
     Device,
@@ -35,11 +33,10 @@ from ewaste.devices.models import (
     ValidationResult,
 )
 from ewaste.market.models import Listing, Lot, LotLine, Order, OrderState
-from ewaste.processing import checklist
-from ewaste.tradein import pricing, questions, returning
+from ewaste.tradein import returning
 from ewaste.tradein.models import Offer, OfferState, Quote
 from ewaste.views import device as devices
-from ewaste.views import queues, shapes
+from ewaste.views import inspection_form, next_step, queues, shapes
 
 WORK = queues.WORK
 # The queues of the bench in the order of the work: name, and the words on its tab.
@@ -56,40 +53,10 @@ QUEUES: Mapping[str, str] = {
     "hold": "On hold",
     "sold": "For collection",
 }
-HERE = (State.RECEIVED, State.INSPECTED, State.CLEARING, State.DESTROYING)
-BACK_FROM = (State.DELIVERED, State.LOST)  # From there a device may come back.
 # The station's program overwrites drives that a computer can address and directs the reset of phones; where the policy
 # admits nothing but destruction, a medium is destroyed (docs/adr/0028).
 DESTROYED_ONLY = tuple(sorted(kind for kind, ways in ADMITTED.items() if all(level == "destroy" for _, level in ways)))
 RESET = (MediumKind.PHONE_STORAGE.value,)
-# Item of the checklist ← question of the quote, with what an answer declares. Only where the two ask the same.
-DECLARED: Mapping[str, tuple[str, Mapping[str, str]]] = {
-    "power": ("power", {"yes": "on", "no": "off"}),
-    "screen_crack": ("screen", {"whole": "no", "cracked": "yes"}),
-    "back_crack": ("back", {"whole": "no", "cracked": "yes"}),
-    "display": ("display", {"clean": "ok", "marks": "marks"}),
-    "liquid": ("liquid", {"no": "no", "yes": "yes"}),
-    "account_lock": ("account", {"yes": "none", "no": "locked"}),
-    "firmware_lock": ("account", {"yes": "none", "no": "locked"}),
-    "network_lock": ("network", {"yes": "none", "no": "locked"}),
-    "storage": ("storage", {"yes": "present", "no": "missing"}),
-    "charger": ("charger", {"yes": "yes", "no": "no"}),
-}
-
-
-@dataclass(slots=True)
-class Bench:
-    """What decides a device's next step at the bench."""
-
-    state: State
-    holds: int
-    media: int
-    clear: bool
-    offer: OfferState | None
-    order: str | None
-    order_open: bool
-    refused: bool = False
-    unconfirmed: int = 0
 
 
 def require(actor: Actor) -> UUID:
@@ -314,7 +281,7 @@ def device(session: Session, actor: Actor, code: str, *, now: datetime) -> dict[
     quote = session.scalar(sa.select(Quote).where(Quote.device_id == found.id))
     answers = quote.inputs.get("answers", {}) if quote else {}
     waiting = [medium for medium in told["media"] if medium["status"] in ("found", "wipe-failed")]
-    title, text = _next(standing)
+    title, text = next_step.step(standing)
     unconfirmed = [medium for medium in told["media"] if _needs_second(medium)]
     refused = _refused_since(told)
     if refused and standing.state in (State.CLEARING, State.DESTROYING) and standing.order_open and not standing.holds:
@@ -334,11 +301,11 @@ def device(session: Session, actor: Actor, code: str, *, now: datetime) -> dict[
     return told | {
         "device": told["device"]
         | {
-            "declared": _declared(device_class, answers),
-            "next": {"title": title, "text": text, "by": _due(standing, row), "who": None},
-            "usual_mass_g": _usual_mass(found),
+            "declared": inspection_form.declared(device_class, answers),
+            "next": {"title": title, "text": text, "by": next_step.due(standing, row), "who": None},
+            "usual_mass_g": inspection_form.usual_mass(found),
         },
-        "checklist": _sections(device_class, answers, standing.state),
+        "checklist": inspection_form.sections(device_class, answers, standing.state),
         "unconfirmed": unconfirmed,
         "work_order": order,
         "policies": [
@@ -351,8 +318,8 @@ def device(session: Session, actor: Actor, code: str, *, now: datetime) -> dict[
         "medium_kinds": [kind.value for kind in MediumKind],
         "hold_kinds": [kind.value for kind in HoldKind],
         "waiting_media": waiting,
-        "separable_media": [medium for medium in waiting if separable(medium)],
-        "may": _may(standing, waiting, unconfirmed),
+        "separable_media": [medium for medium in waiting if next_step.separable(medium)],
+        "may": next_step.may(standing, waiting, unconfirmed),
     }
 
 
@@ -456,11 +423,6 @@ def stations(session: Session, actor: Actor, *, now: datetime) -> dict[str, Any]
         ],
         "codes": [{"made_at": row.made_at, "expires_at": row.expires_at, "by": row.name} for row in codes],
     }
-
-
-def separable(medium: Mapping[str, Any]) -> bool:
-    """Whether a medium that waits for its wipe can be taken out and kept apart."""
-    return not medium["apart"] and medium["kind"] not in {kind.value for kind in SOLDERED}
 
 
 def code_of(session: Session, actor: Actor, device_id: UUID | None) -> str | None:
@@ -620,8 +582,8 @@ _LISTED = _IN_A_LIST.where(Device.id == sa.func.any(sa.bindparam("ids", type_=sa
 _PRESSING = queues.pressing(_IN_A_LIST)
 
 
-def _standing(row: Any, now: datetime) -> Bench:
-    return Bench(
+def _standing(row: Any, now: datetime) -> next_step.Standing:
+    return next_step.Standing(
         state=row.state,
         holds=row.holds,
         media=row.media,
@@ -644,68 +606,11 @@ def _row(row: Any, now: datetime) -> dict[str, Any]:
         "serial": row.serial,
         "since": row.since,
         "age": max(now - row.since, timedelta()),
-        "next_step": _next(standing)[0],
+        "next_step": next_step.step(standing)[0],
         "holds": row.holds,
         "media": row.media,
-        "due_by": _due(standing, row),
+        "due_by": next_step.due(standing, row),
     }
-
-
-def _due(standing: Bench, row: Any) -> datetime | None:
-    if standing.state is State.INSPECTED and standing.offer is OfferState.OPEN:
-        due: datetime | None = row.answer_by
-        return due
-    # The seller is paid by then, wiped or not; until then the wipe decides.
-    return row.pay_by if standing.state in (State.CLEARING, State.DESTROYING) else None
-
-
-def _next(standing: Bench) -> tuple[str, str | None]:
-    """The next step as the bench does it: a title and one sentence."""
-    state = standing.state
-    if standing.holds and state not in ENDS:
-        return "Settle the hold", "Nothing moves until it is lifted, with the reason."
-    if state is State.EXPECTED:
-        return "Receive the parcel", "Note the seal and the weight before it is opened."
-    if state is State.RECEIVED:
-        return "Inspect it", "From what you find follows the grade, and from the grade the offer to its owner."
-    if state is State.INSPECTED:
-        if standing.offer is OfferState.OPEN:
-            return "Wait for the owner’s answer", "Wipe nothing yet: the device is not ours before the owner confirms."
-        return "Send it back", "The owner did not take the offer."
-    if state in (State.CLEARING, State.DESTROYING):
-        return _clearing(standing)
-    if (state in WAYS or state is State.CLEARED) and not standing.clear:
-        return "Clear it again", "Its clearance ended: a certificate was revoked, or a medium was found. Wipe it anew."
-    if state is State.CLEARED:
-        return (
-            "A second person confirms it",
-            "People saw what was done; no machine can read it back. Somebody who did not work on this device looks.",
-        )
-    return {
-        State.FOR_REMANUFACTURE: (
-            "Repair it, or keep it until it is sold",
-            "Once it is repaired here, inspect it again.",
-        ),
-        State.SOLD: ("Hand it over", "Against the buyer’s collection code, on the bench page."),
-        State.LOST: ("Find it", "When it turns up, receive it again."),
-        State.DELIVERED: ("It is with its buyer", "If it comes back, receive it: it is inspected and wiped anew."),
-    }.get(state, ("Nothing to do here" if state in AWAY else "Keep it until it is sold", None))
-
-
-def _clearing(standing: Bench) -> tuple[str, str | None]:
-    if not standing.media:
-        return "Note the storage media", (
-            "Look for every drive, card and stick, and note each one. A device without any storage cannot be cleared "
-            "here yet: ask our desk."
-        )
-    if not standing.order_open:
-        why = "The last one ran out." if standing.order else "It names every medium that you noted."
-        return "Issue the work order", why
-    if standing.refused and standing.state is State.CLEARING:
-        return "Certify again", f"A certificate under work order {standing.order} was refused."
-    if standing.state is State.DESTROYING:
-        return "Destroy the medium", f"Then certify at the station under work order {standing.order}."
-    return "Wipe and certify", f"At the station, under work order {standing.order}."
 
 
 def _refused_since(told: Mapping[str, Any]) -> str | None:
@@ -716,118 +621,6 @@ def _refused_since(told: Mapping[str, Any]) -> str | None:
     refused = (one for one in told["certificates"] if one["status"] == "refused")
     newest = next(refused, None)  # They come newest first.
     return str(newest["reason"]) if newest and newest["received_at"] >= order["created_at"] else None
-
-
-def _may(standing: Bench, waiting: Sequence[Any], unconfirmed: Sequence[Any]) -> set[str]:
-    state, free = standing.state, not standing.holds
-    clearing = state in (State.CLEARING, State.DESTROYING)
-    rules = {
-        "receive": state in (State.EXPECTED, *BACK_FROM) and free,
-        "weigh": state not in AWAY,
-        "add_media": state not in AWAY and state is not State.SOLD,
-        "inspect": state is State.RECEIVED and free,
-        "work_order": clearing and free and bool(standing.media) and not standing.order_open,
-        "replace_order": clearing and free and bool(standing.media) and standing.order_open,
-        "failed": clearing and any(medium["status"] == "found" for medium in waiting),
-        "apart": state in HERE and any(separable(medium) for medium in waiting),
-        "upload": clearing,
-        "clear_again": (state in WAYS or state is State.CLEARED) and not standing.clear and free,
-        "validate": bool(unconfirmed) and (clearing or state is State.CLEARED),
-        "reinspect": state is State.FOR_REMANUFACTURE and standing.clear and free,
-        "photograph": state not in AWAY,
-        "correct": True,
-        "label": state not in ENDS,
-        "hold": state not in AWAY or state is State.EXPECTED,
-        "lift": bool(standing.holds),
-        "send_back": free
-        and (state is State.RECEIVED or (state is State.INSPECTED and standing.offer is not OfferState.OPEN)),
-        "lost": state not in AWAY or state is State.EXPECTED,
-    }
-    return {name for name, open_ in rules.items() if open_}
-
-
-def _declared(device_class: str, answers: Mapping[str, str]) -> list[tuple[str, str]]:
-    said = []
-    for question in questions.QUESTIONS.get(device_class, ()):
-        label = next((choice.label for choice in question.choices if choice.value == answers.get(question.field)), None)
-        if label is not None:
-            said.append((question.text, label))
-    return said
-
-
-# The parts of the inspection form, and the items of the checklist that stand in each; the rest stands in the last.
-SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("Identity", ("observed_serial", "mass_g", "identity", "used")),
-    ("Safety and power", ("battery_state", "power", "battery_soh", "liquid")),
-    ("Looks", ("screen_wear", "screen_crack", "body_wear", "back_crack", "display")),
-    ("Locks", ("account_lock", "firmware_lock", "network_lock")),
-    ("Contents", ("storage", "charger")),
-    ("Function, on the wiped device", ()),
-)
-
-
-def _sections(device_class: str, answers: Mapping[str, str], state: State) -> list[dict[str, Any]]:
-    """The form of an inspection, in sections; of the second one, with the tests that a wiped device allows."""
-    if state not in (State.RECEIVED, State.FOR_REMANUFACTURE):
-        return []
-    again = state is State.FOR_REMANUFACTURE
-    listed = _checklist(device_class, {} if again else answers, whole=again)
-    known = {name for _, names in SECTIONS for name in names}
-    sections = [
-        {"title": title, "fields": [field for field in listed if field["name"] in names]}
-        for title, names in SECTIONS[:-1]
-    ]
-    sections.append({"title": SECTIONS[-1][0], "fields": [field for field in listed if field["name"] not in known]})
-    return [section for section in sections if section["fields"]]
-
-
-def _checklist(device_class: str, answers: Mapping[str, str], *, whole: bool) -> list[dict[str, Any]]:
-    listed: list[dict[str, Any]] = []
-    if not whole:
-        listed.append(
-            {
-                "name": "observed_serial",
-                "label": "Which serial number or IMEI does the device itself show?",
-                "hint": "Read it from the device: settings, *#06#, the label under the case. Copy it from nowhere.",
-                "kind": "text",
-                "unit": None,
-                "options": [],
-                "declared": None,
-                "required": True,
-            }
-        )
-    listed.append(
-        {
-            "name": "mass_g",
-            "label": "What does the device weigh, out of its parcel?",
-            "hint": "Without charger and packing. The recycler's fractions are held against this weight.",
-            "kind": "number",
-            "unit": "g",
-            "options": [],
-            "declared": None,
-            "required": True,
-        }
-    )
-    for item in checklist.items(device_class, None if whole else "before-offer"):
-        question, words = DECLARED.get(item.id, ("", {}))
-        listed.append(
-            {
-                "name": item.id,
-                "label": item.question,
-                "hint": item.how,
-                "kind": "number" if item.number else "choice",
-                "unit": item.unit or None,
-                "options": [{"value": answer.value, "label": answer.label} for answer in item.answers],
-                "declared": words.get(str(answers.get(question))),
-                "required": item.stage == "before-offer" and item.number is None,
-            }
-        )
-    return listed
-
-
-def _usual_mass(found: Device) -> int | None:
-    """What such a device weighs by the catalogue, in grams."""
-    return next((model.mass_g for model in pricing.load_catalogue() if model.id == found.model_code), None)
 
 
 def _work_order(session: Session, found: Device, order: dict[str, Any] | None, now: datetime) -> dict[str, Any] | None:
