@@ -171,11 +171,13 @@ def test_an_unencrypted_address_is_taken_on_this_machine_only(tmp_path: Path) ->
     assert not home.key_file.exists()
 
 
-def test_an_empty_passphrase_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("passphrase", ["", "short", "nine char"])
+def test_a_passphrase_that_would_be_guessed_makes_no_key(tmp_path: Path, passphrase: str) -> None:
     home = keys.Home(tmp_path / "home")
     home.prepare()
-    with pytest.raises(WrongPassphrase):
-        keys.make_key(home, "")
+    with pytest.raises(WrongPassphrase, match="fewer than 10 characters"):
+        keys.make_key(home, passphrase)
+    assert not home.key_file.exists()
 
 
 def test_a_state_folder_open_to_others_is_refused(tmp_path: Path) -> None:
@@ -183,6 +185,7 @@ def test_a_state_folder_open_to_others_is_refused(tmp_path: Path) -> None:
     done = agent("orders", home=tmp_path / "home")
     assert done.returncode == StateUnusable.exit_code
     assert "open to other users" in done.stderr
+    assert f"Next: Run: chmod 700 {tmp_path / 'home'}" in done.stderr
 
 
 def test_orders_come_over_a_signed_call(tmp_path: Path) -> None:

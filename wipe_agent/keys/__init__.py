@@ -55,6 +55,7 @@ _KNOWN_SCRYPT = (
     "77d6576238657b203b19ca42c18a0497f16b4844e3074ae8dfdffa3fede21442"
     "fcd0069ded0948f8326a753a0fc81f17e8d3e0fb2e0d3628cf35e20c38d18906"
 )
+SHORTEST_PASSPHRASE = 10  # characters; as short as an account's password may be
 _ABOUT = b"wipe-agent-station-key-v1"
 
 
@@ -81,7 +82,9 @@ class Home:
         if facts.st_uid != os.getuid():
             raise StateUnusable(f"The state folder {self.path} belongs to another user.")
         if stat.S_IMODE(facts.st_mode) & 0o077:
-            raise StateUnusable(f"The state folder {self.path} is open to other users.")
+            raise StateUnusable(
+                f"The state folder {self.path} is open to other users.", next_step=f"Run: chmod 700 {self.path}"
+            )
 
     @property
     def orders(self) -> Path:
@@ -176,8 +179,11 @@ def make_key(home: Home, passphrase: str, place: TokenPlace | None = None) -> Ed
         key_there = token.make(place, passphrase)
         durable.write_file(home.key_file, token.document(place, key_there))
         return key_there
-    if not passphrase:
-        raise WrongPassphrase("The passphrase is empty; the station's key would lie open.")
+    if len(passphrase) < SHORTEST_PASSPHRASE:
+        raise WrongPassphrase(
+            f"The passphrase has fewer than {SHORTEST_PASSPHRASE} characters; whoever has the folder would guess it.",
+            next_step="Choose a longer one. Four words are easier than symbols.",
+        )
     key = Ed25519PrivateKey.generate()
     salt, nonce = secrets.token_bytes(16), secrets.token_bytes(12)
     raw = key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
