@@ -140,7 +140,7 @@ def wipe(home: keys.Home, image: Path, *, stream: bool) -> int | None:
         typed=lambda question: SERIAL,
         operator="Ada",
         image=True,
-        stream=stream,
+        wish=jobs.Wish(method="overwrite-stream" if stream else None),
     )
     return done.resumed_at
 

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -81,6 +81,8 @@ def market(
     folder, name = tmp_path_factory.mktemp("sample"), clones.take()
     url = cluster.url(name, embedded.APP_ROLE)
     with ExitStack() as last:
+        # The agent signs by the real clock; whoever set another one before, here the market goes by it, too.
+        last.enter_context(pytest.MonkeyPatch.context()).setattr(clock, "now", lambda: datetime.now(UTC))
         last.callback(clones.drop, name)
         database = Database(url, pool_size=10)
         last.callback(database.close)

@@ -40,7 +40,7 @@ FEW = {how: NONSENSE[how] for how in ("missing", "a word")}
 # No form may take these, whatever the field.
 NEVER_TAKEN = {"long", "NUL", "reversed", "twice"}
 # Ticked or not: what a tick says does not matter, so only leaving it out, or ticking twice, is spoiled.
-TICKS = {"owner"}
+TICKS = {"owner", "given"}
 # Of these several are sent; one more that does not exist is still refused.
 LISTS = {"devices", "methods", "media_kinds", "licences", "scopes"}
 # Free text of people: takes any text that is text.
@@ -61,8 +61,8 @@ OPTIONAL = {
     "POST /account/payout": {"country"},
     "POST /account/act-for": {"organisation_id"},
 }
-# Changes nothing whatever is sent: it shows what a lot would be, or what is wrong with it.
-SHOWS = {"POST /staff/lots/preview"}
+# Changes nothing without its last word: it shows what a lot would be, or what would be handed to whom.
+SHOWS = {"POST /staff/lots/preview", "POST /bench/collections"}
 FORMS = [
     row
     for row in rows()

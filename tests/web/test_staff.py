@@ -208,7 +208,7 @@ def test_a_suspended_recycler_places_no_bid(browser: Browser, world: World) -> N
     with world.transaction() as session:
         row = session.get_one(Organisation, firm)
     assert (row.state, row.licences, row.group_name) == (OrganisationState.VERIFIED, ["resale"], None)
-    assert browser.sign_in("rita").post(f"/lots/{code}/bids", data=bid).status_code == 303
+    assert browser.sign_in("rita").post(f"/lots/{code}/bids", data=bid | {"sure": "yes"}).status_code == 303
     centre = world.organisation("Rhein Datenpark")
     assert browser.sign_in("stefan").post(f"/staff/recyclers/{centre}/suspend", data=why).status_code == 404
 
