@@ -170,7 +170,7 @@ def _links(page: Page, site: str) -> list[str]:
 
 
 def _take(page: Page, role: str, endpoint: str) -> None:
-    name = re.sub(r"[^a-z0-9]+", "-", endpoint.partition(".")[2] or endpoint)
+    name = re.sub(r"[^a-z0-9]+", "-", endpoint)
     for size, (width, height) in SIZES.items():
         page.set_viewport_size({"width": width, "height": height})
         _keep(page, f"{role}/{name}-{size}.png", LONGEST[size])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 import flask
@@ -36,7 +37,7 @@ def labelled(classes: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def csv_text(columns: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows as CSV (RFC 4180), without a byte order mark, columns in the order given.
 
-    A cell that a spreadsheet would take for a formula gets an apostrophe before it.
+    A text that a spreadsheet would take for a formula gets an apostrophe before it; a number stays one.
     """
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\r\n")
@@ -54,5 +55,7 @@ def file(content: bytes | str, name: str, kind: str) -> flask.Response:
 
 
 def _cell(value: object) -> str:
+    if isinstance(value, int | float | Decimal):
+        return str(value)
     text = "" if value is None else str(value)
     return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) or text[:1] in ("\t", "\r", "\n") else text

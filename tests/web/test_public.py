@@ -303,12 +303,12 @@ def test_a_refused_certificate_verifies_as_a_document_and_is_not_shown_as_good(w
     assert "tone-safe" not in answer.text.split("<h1>")[0].rsplit("verdict", 1)[1]
 
 
-def test_a_phones_quote_says_that_the_phone_is_taken_apart(stranger: Visitor) -> None:
+def test_a_phones_quote_says_that_it_is_reset_or_taken_apart(stranger: Visitor) -> None:
     answers = {question.field: question.choices[0].value for question in QUESTIONS["smartphone"]}
     made = stranger.post("/quote/apple-iphone-12", {"storage_gb": "128", **answers})
     assert made.status_code == 303, words(made.text)
-    assert "gone only by destroying its storage" in stranger.text(made.headers["Location"])
-    assert "gone only by destroying its storage" not in stranger.text(make_quote(stranger))
+    assert "resets it before two people, or destroys its storage" in stranger.text(made.headers["Location"])
+    assert "resets it before two people" not in stranger.text(make_quote(stranger))
 
 
 def test_bidders_stand_under_aliases_and_maxima_stay_secret(
@@ -350,6 +350,8 @@ def test_the_manifest_is_a_file_that_no_spreadsheet_takes_for_a_formula(world: W
     assert rows[0]["certificate"].startswith("http")
     text = csv_text(["title"], [{"title": '=HYPERLINK("x")'}, {"title": " +1"}, {"title": "@a"}, {"title": "T480"}])
     assert list(csv.reader(io.StringIO(text)))[1:] == [['\'=HYPERLINK("x")'], ["' +1"], ["'@a"], ["T480"]]
+    numbers = csv_text(["minor"], [{"minor": -28546}, {"minor": 12}, {"minor": "-28546"}])
+    assert list(csv.reader(io.StringIO(numbers)))[1:] == [["-28546"], ["12"], ["'-28546"]]
 
 
 def test_lots_and_shop_show_what_there_is(world: World, stranger: Visitor) -> None:
