@@ -15,7 +15,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from argon2 import PasswordHasher
+from flask import Flask
 from hypothesis import settings
+from jinja2 import FileSystemBytecodeCache
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import Session
 
@@ -25,6 +27,7 @@ from ewaste.core import embedded
 from ewaste.core.database import Database
 from ewaste.journey import founding
 from ewaste.migrations.upgrade import migrate
+from tests.sites import Sites
 from tests.world import DID_HOST, World
 
 # The same examples on every run, however busy the machine: a build that fails fails for everybody.
@@ -35,6 +38,10 @@ settings.load_profile("steady")
 SLOW_HASHER = people._hasher
 people._hasher = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 people._NOBODY = people._hasher.hash("nobody has this password")
+
+# Each site would compile its templates anew. They are kept compiled, by the digest of their source, in a folder of this
+# user, for all processes of this run and the next.
+Flask.jinja_options = {"bytecode_cache": FileSystemBytecodeCache()}
 
 NOW = datetime(2026, 11, 20, 9, 0, 0, tzinfo=UTC)
 _number = itertools.count()
@@ -122,6 +129,12 @@ class Clones:
 def clones(cluster: embedded.Server, template: str) -> Clones:
     """The clones of this run."""
     return Clones(cluster, template)
+
+
+@pytest.fixture(scope="session")
+def sites(tmp_path_factory: pytest.TempPathFactory) -> Sites:
+    """The sites of this run."""
+    return Sites(tmp_path_factory.mktemp("sites"))
 
 
 @pytest.fixture

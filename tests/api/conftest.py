@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -15,9 +14,8 @@ from werkzeug.test import TestResponse
 
 from ewaste.accounts import tokens
 from ewaste.core import clock
-from ewaste.core.config import Config
-from ewaste.web import create_app
 from ewaste.web.limits import limiter
+from tests.sites import Sites
 from tests.web.conftest import Browser
 from tests.web.stage import stage  # noqa: F401 - a fixture
 from tests.world import World
@@ -48,15 +46,14 @@ class Program:
 
 
 @pytest.fixture
-def site(world: World, app_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
+def site(world: World, app_url: str, sites: Sites, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
     """The site as it is, limits apart; its clock is the world's."""
     monkeypatch.setattr(clock, "now", lambda: world.now)
-    app = create_app(Config.from_env({"DATABASE_URL": app_url, "EWASTE_DATA": str(tmp_path)}))
-    app.extensions["ewaste"] = dataclasses.replace(app.extensions["ewaste"], issuers=world.issuers)
-    app.config.update(TESTING=True, PROPAGATE_EXCEPTIONS=False)
-    monkeypatch.setattr(limiter, "enabled", False)
-    yield app
-    app.extensions["ewaste"].database.close()
+    with sites.on(app_url) as app:
+        app.extensions["ewaste"] = dataclasses.replace(app.extensions["ewaste"], issuers=world.issuers)
+        app.config.update(TESTING=True, PROPAGATE_EXCEPTIONS=False)
+        monkeypatch.setattr(limiter, "enabled", False)
+        yield app
 
 
 def token_for(world: World, who: str, *scopes: str, days: int = 90) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,24 +13,20 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from ewaste.core import clock
-from ewaste.core.config import Config
-from ewaste.web import create_app
+from tests.sites import Sites
 from tests.web.stage import stage  # noqa: F401 - a fixture
 from tests.web.visitors import cora, provider_url, real_site, stranger, visitor  # noqa: F401 - fixtures
 from tests.world import World
 
 
 @pytest.fixture
-def site(world: World, app_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
+def site(world: World, app_url: str, sites: Sites, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
     """The site. Its clock is the world's; forms carry no token here, as tokens have a test of their own."""
     monkeypatch.setattr(clock, "now", lambda: world.now)
-    app = create_app(
-        Config.from_env({"DATABASE_URL": app_url, "EWASTE_DATA": str(tmp_path), "EWASTE_SAMPLE": "accounts"})
-    )
-    app.extensions["ewaste"] = dataclasses.replace(app.extensions["ewaste"], issuers=world.issuers)
-    app.config.update(TESTING=True, WTF_CSRF_ENABLED=False, RATELIMIT_ENABLED=False, PROPAGATE_EXCEPTIONS=False)
-    yield app
-    app.extensions["ewaste"].database.close()
+    with sites.on(app_url, EWASTE_SAMPLE="accounts") as app:
+        app.extensions["ewaste"] = dataclasses.replace(app.extensions["ewaste"], issuers=world.issuers)
+        app.config.update(TESTING=True, WTF_CSRF_ENABLED=False, RATELIMIT_ENABLED=False, PROPAGATE_EXCEPTIONS=False)
+        yield app
 
 
 class Browser(FlaskClient):

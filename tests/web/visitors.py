@@ -7,7 +7,6 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from html import unescape
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,9 +16,8 @@ from werkzeug.test import TestResponse
 
 from ewaste.accounts.samples import PASSWORD, SAMPLES
 from ewaste.core import clock
-from ewaste.core.config import Config
-from ewaste.web import create_app
 from ewaste.web.limits import limiter
+from tests.sites import Sites
 from tests.world import World
 
 
@@ -78,22 +76,15 @@ def provider_url() -> str:
 
 @pytest.fixture
 def real_site(
-    app_url: str, world: World, provider_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    app_url: str, world: World, provider_url: str, sites: Sites, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Flask]:
     """The site on the test's database with everything switched on; its clock is the world's."""
     monkeypatch.setattr(clock, "now", lambda: world.now)
-    env = {
-        "DATABASE_URL": app_url,
-        "EWASTE_SAMPLE": "accounts",
-        "EWASTE_DATA": str(tmp_path / "data"),
-        "PRACTICE_URL": provider_url,
-    }
-    app = create_app(Config.from_env(env))
-    app.extensions["ewaste"] = dataclasses.replace(app.extensions["ewaste"], issuers=world.issuers)
-    limiter.enabled = True
-    limiter.reset()
-    yield app
-    app.extensions["ewaste"].database.close()
+    with sites.on(app_url, EWASTE_SAMPLE="accounts", PRACTICE_URL=provider_url) as app:
+        app.extensions["ewaste"] = dataclasses.replace(app.extensions["ewaste"], issuers=world.issuers)
+        limiter.enabled = True
+        limiter.reset()
+        yield app
 
 
 @pytest.fixture
