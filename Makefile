@@ -1,6 +1,6 @@
 # `make` lists the targets; the work is in bin/.
 .DEFAULT_GOAL := help
-.PHONY: help run test coverage faults test-machines fuzz check agent agent-iso test-iso story drill bench reset pictures setup format lint types contracts templates lock
+.PHONY: help run test campaigns coverage faults test-machines fuzz check agent agent-iso test-iso story drill bench reset pictures setup format lint types contracts templates lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -8,10 +8,13 @@ help: ## list the targets
 run: ## the marketplace with sample data and practice payments, on http://127.0.0.1:8000 (PORT=… for another port)
 	@exec bin/run
 
-test: ## all tests; T='tests/market -k bids' runs some of them
+test: ## the tests, in minutes; T='tests/market -k bids' runs some of them
 	@exec bin/test $(T)
 
-coverage: ## all tests, and which lines they reach (a third slower)
+campaigns: ## the tests with very many cases: every page in the browser, nonsense in every field, kills, the restore drill
+	@exec bin/campaigns
+
+coverage: ## all tests with the campaigns, and which lines they reach (a third slower)
 	@exec bin/coverage
 
 test-machines: ## the agent in emulated machines: NVMe, SATA, SCSI, USB, SD in QEMU, one boot (about two minutes)

@@ -45,6 +45,7 @@ Flask.jinja_options = {"bytecode_cache": FileSystemBytecodeCache()}
 
 NOW = datetime(2026, 11, 20, 9, 0, 0, tzinfo=UTC)
 _number = itertools.count()
+_databases: dict[str, Database] = {}
 
 
 @pytest.fixture(scope="session")
@@ -162,8 +163,8 @@ def owner_url(cluster: embedded.Server, database_name: str) -> str:
 
 @pytest.fixture
 def database(app_url: str) -> Iterator[Database]:
-    """The clone, as the app role."""
-    database = Database(app_url, pool_size=8)
+    """The clone, as the app role. What the engine has compiled once it need not compile for the next test."""
+    database = _databases.setdefault(app_url, Database(app_url, pool_size=8))
     yield database
     database.close()
 

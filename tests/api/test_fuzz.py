@@ -79,7 +79,7 @@ def report(found: Found) -> str:
     return "\n\n".join(found.wrong)
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_nothing_is_found_without_a_token_where_one_counts(site: Flask, world: World) -> None:
     asked = [one for one in OPERATIONS if one.scopes or one.seen_with]
     found = run(site, tokens={}, real=filled(world), examples=EXAMPLES, seed=SEED, only=[one.name for one in asked])
@@ -87,7 +87,7 @@ def test_nothing_is_found_without_a_token_where_one_counts(site: Flask, world: W
     assert set(found.statuses) == {f"{one.method} /api/v1{one.path}" for one in asked}
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_nothing_is_found_with_tokens_and_every_operation_is_done(site: Flask, world: World) -> None:
     found = run(site, tokens=tokens_of(world), real=filled(world), examples=EXAMPLES, seed=SEED)
     assert found.wrong == [], report(found)

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser
 from tests.browser.sweep import SCHEMES, SIZES, Sight, Window, sights, window
 from tests.web.stage import Stage
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.campaign]
 
 SIGHTS = sights()
 # The first role that meets an address sees it in all four looks; the others in two, which hold both widths and both

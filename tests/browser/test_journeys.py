@@ -22,7 +22,7 @@ from story.stage import Agent
 from tests.browser.town import PLANTED, Person, Town, town
 from tests.world import good_findings
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow]
+pytestmark = [pytest.mark.browser, pytest.mark.campaign]
 
 CORA, BEN = "cora@example.org", "ben@example.org"
 OLGA, STEFAN = "olga@rhein.example", "stefan@clearhand.example"

@@ -20,6 +20,8 @@ from sqlalchemy.engine import make_url
 from ewaste.core import embedded, processes
 from ewaste.core.embedded import Server
 
+pytestmark = pytest.mark.campaign
+
 # The starter that is killed in these tests, as a process of its own.
 STARTER = """
 import sys, signal

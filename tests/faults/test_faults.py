@@ -25,6 +25,8 @@ from wipe_agent.journal import parse
 from wipe_agent.media import Target
 from wipe_agent.methods import overwrite
 
+pytestmark = pytest.mark.campaign
+
 BLOCKS = 64
 CHOSEN = range(BLOCKS) if FULL else (0, 1, 15, 16, 37, 62, 63)
 FIRST, TIMES = 8 * 4096, 2

@@ -24,6 +24,8 @@ from wipe_agent.errors import NotComplete, NotWiped
 from wipe_agent.journal import parse
 from wipe_agent.media import Target
 
+pytestmark = pytest.mark.campaign
+
 SAMPLES = Path("/usr/share/forensics-samples")
 # Files that the scanner carves out of each image, at least: those of `original-files`, the deleted ones with them.
 # exFAT, ext and the others keep a deleted file's bytes; `fs.multiple` holds four file systems with one picture each.

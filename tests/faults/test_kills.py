@@ -10,8 +10,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.faults.conftest import FULL
 from tests.wipe_agent.support import ROOT
+
+pytestmark = pytest.mark.campaign
 
 KILLS, SEED = (1000, 20_261_121) if FULL else (30, 20_261_122)
 

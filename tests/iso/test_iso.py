@@ -24,7 +24,7 @@ DISK_MIB = 256
 MEMORY_MIB = 1024
 PATIENCE = 300.0
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.campaign
 
 
 class Guest:

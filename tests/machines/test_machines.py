@@ -23,7 +23,7 @@ from tests.machines.guest import ROOT, Machine, missing
 from tests.wipe_agent.support import PASSPHRASE, World, enrolled, keep, medium, planted_image, planted_left
 from wipe_agent.certificate import Bundle, Trust, canonical, verify
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.campaign
 WANTED = os.environ.get("WIPE_AGENT_MACHINES", "short")
 FULL = WANTED == "full"
 MEBIBYTES = 8

@@ -7,7 +7,7 @@ import pytest
 from tests.operate.drill import drill
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_what_was_acknowledged_before_a_backup_began_outlives_the_loss_of_everything() -> None:
     said: list[str] = []
     outcome = drill(lambda words: said.append(str(words)))

@@ -40,6 +40,8 @@ from tests.conftest import Clones
 from tests.practice.tools import Running
 from tests.web.visitors import words
 
+pytestmark = pytest.mark.campaign
+
 # One way to each state, and what only a market in use has: refused certificates, a dispute, a lot that was reported.
 ENDS = frozenset({
     "expected", "cancelled", "parcel-lost", "received", "offered", "lapsed", "stolen", "returned", "waiting", "failed",

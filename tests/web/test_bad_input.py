@@ -20,6 +20,8 @@ from tests.web.matrix import FIRST, Row, rows
 from tests.web.stage import Stage
 from tests.web.test_matrix import address, fields_of, send, signed, thing_of
 
+pytestmark = pytest.mark.campaign
+
 # What a value is spoiled into. None leaves the field out; `bytes` are no UTF-8 and arrive spelt out, as %ED%A0%80.
 NONSENSE: dict[str, str | bytes | None] = {
     "missing": None,

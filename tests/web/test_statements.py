@@ -18,6 +18,8 @@ from tests.web.matrix import Column, Row, rows
 from tests.web.stage import Rehearsal, Stage
 from tests.web.test_matrix import outcome, send
 
+pytestmark = pytest.mark.campaign
+
 MANY = 40  # clones of each row: more than a thousand devices
 MOST = 25  # statements that a page may cost
 # More questions than that, and why they are needed.

@@ -20,6 +20,8 @@ from wipe_agent import keys
 from wipe_agent.certificate import Bundle, Trust, verify
 from wipe_agent.errors import AgentError
 
+pytestmark = pytest.mark.campaign
+
 SEED = 20_261_120
 WIPE_POINTS, CERTIFY_POINTS = 14, 6
 EXPECTED_CALLS = {"wipe": ("pwrite", "preadv", "fdatasync", "write", "fsync"), "certify": ("write", "fsync", "rename")}

@@ -17,7 +17,7 @@ from tests.wipe_agent.market import Market
 from tests.wipe_agent.support import ROOT, World, agent, medium, planted_image, planted_left
 from wipe_agent import __version__
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.campaign
 
 
 def python() -> str:

@@ -440,7 +440,7 @@ def _die(*_: Any) -> Any:
 # ------------------------------------------------------------------------------------------ killed for good
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 @pytest.mark.parametrize("half", [0, 1], ids=["sent to its reset", "looked at after it"])
 def test_killed_at_any_write_the_same_commands_end_in_a_certificate(
     bench: Station, connect: Connect, tmp_path: Path, half: int
