@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.wipe_agent.support import PASSPHRASE, World, enrolled, keep, medium, planted_image
+from tests.wipe_agent.support import World, enrolled, keep, medium, open_key, planted_image
 from wipe_agent import jobs, keys
 from wipe_agent.check import before, readback
 from wipe_agent.media import Target
@@ -40,7 +40,7 @@ class Station:
         return jobs.wipe(self.home, **{**words, **more})
 
     def certify(self, **more: Any) -> jobs.Certified:
-        return jobs.certify(self.home, order_code="WO-1", open_key=lambda: keys.load_key(self.home, PASSPHRASE), **more)
+        return jobs.certify(self.home, order_code="WO-1", open_key=lambda: open_key(self.home), **more)
 
     def destroy(self, serial: str = SERIAL, **more: Any) -> jobs.OrderMedium:
         words: dict[str, Any] = {

@@ -185,4 +185,15 @@ def keep(home: keys.Home, world: World, **accreditation: float) -> None:
 
 
 def send(home: keys.Home, **more: Any) -> sync.Synced:
-    return sync.send(home, keys.load_key(home, PASSPHRASE), wait=lambda seconds: None, **more)
+    return sync.send(home, open_key(home), wait=lambda seconds: None, **more)
+
+
+_OPENED: dict[bytes, Any] = {}
+
+
+def open_key(home: keys.Home) -> Any:
+    """The station's key, opened once: the passphrase is made slow to try, on purpose."""
+    locked = home.key_file.read_bytes()
+    if locked not in _OPENED:
+        _OPENED[locked] = keys.load_key(home, PASSPHRASE)
+    return _OPENED[locked]

@@ -1,21 +1,30 @@
-"""Show 4: the agent is killed at 20 seeded points; it resumes to a correct certificate or fails in words.
+"""The agent is killed at seeded points; it resumes to a correct certificate or fails in words.
 
 An independent reader (this file's, on the raw image) looks for the planted files under every certificate.
 """
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
-import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from tests.wipe_agent import killer
 from tests.wipe_agent.conftest import SERIAL, Station
-from tests.wipe_agent.support import World, agent, enrolled, keep, medium, planted_image, planted_left
+from tests.wipe_agent.support import (
+    PASSPHRASE,
+    World,
+    enrolled,
+    keep,
+    medium,
+    planted_image,
+    planted_left,
+)
 from wipe_agent import keys
 from wipe_agent.certificate import Bundle, Trust, verify
 from wipe_agent.errors import AgentError
@@ -23,7 +32,7 @@ from wipe_agent.errors import AgentError
 pytestmark = pytest.mark.campaign
 
 SEED = 20_261_120
-WIPE_POINTS, CERTIFY_POINTS = 14, 6
+WIPE_POINTS, CERTIFY_POINTS = (14, 6) if os.environ.get("FAULTS") == "full" else (7, 3)
 EXPECTED_CALLS = {"wipe": ("pwrite", "preadv", "fdatasync", "write", "fsync"), "certify": ("write", "fsync", "rename")}
 
 
@@ -41,8 +50,9 @@ class Bench:
         return keys.Home(to / "home"), to / "disk.img"
 
 
-def killer(point: int, counts: Path) -> list[str]:
-    return [sys.executable, str(Path(__file__).with_name("killer.py")), str(point), str(counts), "--"]
+def run(words: list[str], home: keys.Home, folder: Path, *, point: int) -> killer.Ended:
+    state = {"WIPE_AGENT_HOME": str(home.path), "WIPE_AGENT_PASSPHRASE": PASSPHRASE}
+    return killer.run(words, point=point, folder=folder, **state)
 
 
 def words(command: str, image: Path) -> list[str]:
@@ -69,16 +79,15 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
     home = enrolled(folder / "home", world)
     world.order(medium(SERIAL))
     keep(home, world)
-    planted_image(folder / "disk.img", 6)
+    planted_image(folder / "disk.img", 4)
     made = Bench(folder, world, {})
     trial = folder / "trial"
     trial.mkdir()
     at, image = made.fresh(trial)
     for command in ("wipe", "certify"):
-        counts = trial / f"{command}.txt"
-        done = agent(*words(command, image), home=at.path, program=killer(0, counts))
-        assert done.returncode == 0, done.stderr
-        made.calls[command] = counts.read_text().split("\n")
+        done = run(words(command, image), at, trial, point=0)
+        assert done.code == 0, done.said
+        made.calls[command] = done.calls
         assert set(EXPECTED_CALLS[command]) <= set(made.calls[command])
     return made
 
@@ -102,8 +111,8 @@ def run_through(bench: Bench, folder: Path, command: str, point: int) -> str:
     home, image = bench.fresh(folder)
     if command == "certify":
         Station(home, bench.world, image).wipe()
-    killed = agent(*words(command, image), home=home.path, program=killer(point, folder / "n"))
-    assert killed.returncode == -9, f"{command} {point} was not killed: {killed.stderr}"
+    killed = run(words(command, image), home, folder, point=point)
+    assert killed.code == -9, f"{command} {point} was not killed: {killed.said}"
     assert_honest(bench, home, image)
     if command == "wipe":
         assert certificates(home) == []
@@ -132,24 +141,24 @@ def seeded_points(bench: Bench) -> list[tuple[str, int]]:
     return [("wipe", point) for point in sorted(wipe)] + [("certify", point) for point in sorted(certify)]
 
 
-def test_killed_at_twenty_points_the_agent_resumes_or_fails_in_words(bench: Bench, tmp_path: Path) -> None:
+def test_killed_at_any_point_the_agent_resumes_or_fails_in_words(bench: Bench, tmp_path: Path) -> None:
     outcomes = {}
     for number, (command, point) in enumerate(seeded_points(bench)):
         folder = tmp_path / str(number)
         folder.mkdir()
         outcomes[command, point] = run_through(bench, folder, command, point)
     assert len(outcomes) == WIPE_POINTS + CERTIFY_POINTS
-    assert sum(outcome == "certified" for outcome in outcomes.values()) >= 15, outcomes
+    assert sum(outcome == "certified" for outcome in outcomes.values()) >= 0.75 * len(outcomes), outcomes
 
 
 def test_killed_again_and_again_the_wipe_still_comes_to_an_end(bench: Bench, tmp_path: Path) -> None:
     home, image = bench.fresh(tmp_path)
     chosen = random.Random(SEED + 1)
     for _ in range(8):
-        done = agent(*words("wipe", image), home=home.path, program=killer(chosen.randrange(20, 60), tmp_path / "n"))
-        if done.returncode == 0:
+        done = run(words("wipe", image), home, tmp_path, point=chosen.randrange(20, 60))
+        if done.code == 0:
             break
-        assert done.returncode == -9, done.stderr
+        assert done.code == -9, done.said
     station = Station(home, bench.world, image)
     station.wipe()
     station.certify()

@@ -5,8 +5,8 @@ The map is a string with one letter a cell, so it fits into a journal line; it i
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any, Final
-from xml.sax.saxutils import escape
 
 CELLS = 1024
 _BLOCK = 4096

@@ -3,8 +3,8 @@
     python tests/wipe_agent/stand/gated.py GATE
 
 GATE is a file with "write OFFSET" or "read OFFSET". When the work comes there, its process id is written to
-GATE.reached and it waits. Without the file nothing waits. The chunks are made small, so that a small
-image has many checkpoints.
+GATE.reached and it waits. Without the file nothing waits. What lies before the next checkpoint may still be written
+when a word comes; nothing beyond it. The chunks are made small, so that a small image has many checkpoints.
 """
 
 import os
@@ -27,6 +27,7 @@ WORD = threading.Event()
 def main() -> int:
     overwrite.CHUNK = readback.CHUNK = before.PIECE = 256 * 1024
     overwrite.CHECKPOINT = 1024 * 1024
+    drive._BUSY_TRIES, drive._BUSY_WAIT_SECONDS = 600, 0.05
     wanted, place = GATE.read_text().split() if GATE.exists() else ("nothing", "0")
     ask, write, check = drive.Control.ask, Target.write, readback.read_back
 
@@ -36,7 +37,9 @@ def main() -> int:
 
     def wait(at: int) -> None:
         if at >= int(place) and not WORD.is_set():
-            GATE.with_suffix(".reached").write_text(str(os.getpid()))
+            told = GATE.with_suffix(f".{threading.get_ident()}")
+            told.write_text(str(os.getpid()))
+            told.replace(GATE.with_suffix(".reached"))  # Whoever sees it finds the number in it.
             WORD.wait()
 
     def gated_write(self: Target, data: memoryview, offset: int) -> None:

@@ -73,7 +73,8 @@ def test_a_pause_while_overwriting_ends_at_a_checkpoint_and_goes_on_there(make_b
     assert row.state is State.PAUSED
     assert row.message == "It goes on at the last checkpoint."
     assert story(bench).say() == f"broken off after {2 * MIB} bytes were overwritten"
-    assert planted_left(bench.disks[0]) > 0  # the far end was not reached
+    # Only the checkpoint it was in may have been finished: the mark of the control in the last block still stands.
+    assert any(bench.disks[0].read_bytes()[-4096:])
     bench.open_gate()
     stand.resume(row.key)
     until(stand, lambda: not stand.busy)
