@@ -336,7 +336,8 @@ def test_a_lost_device_that_was_not_cleared_opens_an_incident_with_its_clock(bro
     assert "Incidents open" in text(browser.get("/staff")).partition("queues are empty")[0]
     assert opened.code in text(browser.get(f"/staff/devices/{code}"))
     world.later(hours=73)
-    assert "72 hours are over" in text(browser.get(address))
+    assert "The authority was not told in time" in text(browser.get(address))
+    assert "authority not told, 1 h late" in text(browser.get("/staff/incidents"))
     assert browser.post(address + "/notes", data={"kind": "closed", "text": "By the back door."}).status_code == 422
     told = {"kind": "authority-told", "text": "The authority has our letter."}
     assert browser.post(address + "/notes", data=told).status_code == 303
@@ -349,6 +350,33 @@ def test_a_lost_device_that_was_not_cleared_opens_an_incident_with_its_clock(bro
     assert "Note something" not in page
     changed = "update incident_notes set text = 'Nothing happened.'"
     assert world.refused_by_database(changed).startswith("42501")
+
+
+def test_two_people_close_an_incident_of_which_no_authority_was_told(browser: Browser, world: World) -> None:
+    code = world.device(world.received()).code
+    browser.sign_in("stefan").post(f"/staff/devices/{code}/lost", data={"reason": "It is not on its shelf."})
+    with world.transaction() as session:
+        address = "/staff/incidents/" + session.scalars(sa.select(Incident.code)).one()
+    form = {"reason": "It was found in the cellar, unopened."}
+    refused = browser.post(address + "/close", data=form)
+    assert refused.status_code == 422
+    assert 'href="#f-not_told"' in text(refused)
+    form["not_told"] = "Nobody had access to the cellar."
+    assert browser.post(address + "/close", data=form).status_code == 303
+    again = browser.post(address + "/close", data=form)
+    assert again.status_code == 409
+    assert "Somebody else has to close it." in text(again)
+    assert "A second person has to look" in text(browser.get(address))
+    with world.transaction() as session:
+        assert session.scalars(sa.select(Incident.closed_at)).one() is None
+    page = text(browser.sign_in("sara").get(address))
+    assert "Nobody had access to the cellar." in page
+    assert browser.post(address + "/close", data={"reason": "I saw it, and its seal."}).status_code == 303
+    page = text(browser.get(address))
+    assert "closed without telling the authority" in page
+    assert "Stefan Vogel asked" not in page
+    notes = [row["who"] for row in csv.DictReader(io.StringIO(browser.get("/staff/trail.csv?kind=incident").text))]
+    assert notes == ["Sara Winter", "Stefan Vogel", "Stefan Vogel"]
 
 
 def test_a_lost_device_that_was_cleared_is_no_data_incident(browser: Browser, world: World) -> None:

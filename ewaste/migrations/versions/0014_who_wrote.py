@@ -1,4 +1,4 @@
-"""Who wrote a payment, and when a lot was formed"""
+"""Who wrote a payment, when a lot was formed, and two people who close an incident that no authority was told of"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -17,3 +17,11 @@ def upgrade() -> None:
     op.add_column("lots", sa.Column("formed_at", sa.DateTime(timezone=True), nullable=True))
     op.execute("update lots set formed_at = least(opens_at, now())")
     op.alter_column("lots", "formed_at", nullable=False)
+    _widen("incident_notes", "incidentnotekind", "note", "authority-told", "people-told", "closing-asked", "closed")
+
+
+def _widen(table: str, name: str, *values: str) -> None:
+    """A word more of a list that the database holds."""
+    op.drop_constraint(op.f(f"ck_{table}_{name}"), table, type_="check")
+    listed = ", ".join(f"'{value}'" for value in values)
+    op.create_check_constraint(op.f(f"ck_{table}_{name}"), table, f"kind in ({listed})")
