@@ -21,7 +21,7 @@ from ewaste.core.money import Money
 from ewaste.core.refusals import NotFound
 from ewaste.devices.models import Device
 from ewaste.market.models import Dispute, Order
-from ewaste.payments import ledger
+from ewaste.payments import failures, ledger
 from ewaste.payments.ledger import Account
 from ewaste.payments.models import (
     Entry,
@@ -300,6 +300,7 @@ def payment(row: PaymentInstruction) -> dict[str, Any]:
         "settled_at": row.settled_at,
         "attempts": row.attempts,
         "failure": row.failure,
+        "meaning": failures.meaning(row.failure),
         "reference": row.provider_reference,
         "description": row.description,
         "practice": row.practice,

@@ -198,6 +198,8 @@ def _narrowed() -> trail.Narrowed:
 def _jobs(status: int = 200, *, errors: dict[str, str] | None = None, **_: Any) -> flask.Response:
     with transaction() as session:
         told = work.job_list(session, actor(), view=word("view", 20), page=number(), now=now())
+    for job in told["jobs"]:
+        job["url"] = address(job["about"])
     return page(
         "staff/jobs.html",
         status,

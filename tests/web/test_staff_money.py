@@ -7,11 +7,13 @@ import io
 import re
 from datetime import timedelta
 
+import pytest
 import sqlalchemy as sa
 
 from ewaste.accounts.models import WORKER
 from ewaste.journey import aftersales, settlement
 from ewaste.market.models import Order
+from ewaste.payments import failures
 from ewaste.payments.gateway import PaymentState
 from ewaste.payments.models import InstructionKind, PaymentInstruction
 from tests.web.conftest import Browser
@@ -99,6 +101,23 @@ def test_the_desk_reads_of_an_order_what_was_disputed_and_what_went_back(browser
     assert f'href="/staff/payments?q={refund.id}"' in text(browser.get(posting[1]))
     assert ("Stefan Vogel", "refund written", opened.code) in trail(browser, "refund")
     assert trail(browser, lot) == [("Stefan Vogel", "lot formed", lot)]
+
+
+@pytest.mark.parametrize(
+    ("failure", "desk", "seller"),
+    [
+        (failures.said("No funds.", "balance_insufficient"), "Our balance at the provider did not", "No funds."),
+        ("lost_or_stolen_card", "The card was closed or reported lost.", None),
+        ("The account is closed.", None, "The account is closed."),
+        (failures.said("Odd.", "a_code_of_tomorrow"), None, "Odd."),
+        (None, None, None),
+    ],
+)  # fmt: skip
+def test_what_the_provider_said_is_explained(failure: str | None, desk: str | None, seller: str | None) -> None:
+    told = failures.meaning(failure)
+    assert (told or "").startswith(desk or "")
+    assert (told is None) is (desk is None)
+    assert failures.plain(failure) == seller
 
 
 def test_a_refund_of_the_desk_bears_the_name_of_who_gave_it(browser: Browser, world: World) -> None:
