@@ -94,7 +94,6 @@ def devices() -> flask.Response:
         "way": chosen.way,
     }
     told["classes"] = options(told["classes"], filters.classes_word)
-    told["floor"] = _floor(told["sums"]) if told["sums"] else None
     told["holds"] = options(told["holds"], filters.hold_word)
     told["ways"] = options(told["ways"], filters.way_word)
     kept = {name: value or None for name, value in kept.items()}
@@ -314,6 +313,7 @@ def _new_lot(status: int = 200, *, form: Any = None, errors: dict[str, str] | No
             codes=[code[:40] for code in request.form.getlist("devices")[: stock.MOST_LISTABLE]],
         )
     told["classes"] = options(told["classes"], filters.classes_word)
+    told["floor"] = _floor(told["sums"]) if told["sums"] else None
     start = now().replace(second=0, microsecond=0)
     defaults = {"starts_at": f"{start:%Y-%m-%dT%H:%M}", "ends_at": f"{start + timedelta(days=3):%Y-%m-%dT%H:%M}"}
     return page("staff/lot_new.html", status, form=form or {}, errors=errors or {}, defaults=defaults, **told)
