@@ -29,6 +29,7 @@ from ewaste.core.database import Database
 from ewaste.core.mailer import Mailer, NotTakenError
 from ewaste.core.refusals import Refusal
 from ewaste.journey import aftersales, clearing, founding, sale, settlement, trade_in
+from ewaste.payments import failures
 from ewaste.payments.gateway import (
     Declined,
     Gateway,
@@ -97,7 +98,12 @@ class Work:
             now = clock.now()
             with self.database.transaction() as session:
                 settlement.pay_later(
-                    session, WORKER, instruction_id, problem.message, not_before=now + FUNDED_AGAIN, now=now
+                    session,
+                    WORKER,
+                    instruction_id,
+                    failures.said(problem.message, problem.code),
+                    not_before=now + FUNDED_AGAIN,
+                    now=now,
                 )
             log.warning("payment %s waits: our balance does not reach", instruction_id)
             return
@@ -108,7 +114,8 @@ class Work:
                 settlement.send_later(session, WORKER, instruction_id, str(problem), at=now + PAYEE_ASKED_AGAIN)
             return
         except (Declined, Refused) as problem:
-            self._note(instruction_id, PaymentState.FAILED, problem.reference, problem.message)
+            why = failures.said(problem.message, problem.code)
+            self._note(instruction_id, PaymentState.FAILED, problem.reference, why)
             log.warning("payment %s failed", instruction_id)  # Why stands beside it; the words may name somebody.
             return
         with self.database.transaction() as session:

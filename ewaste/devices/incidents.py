@@ -2,7 +2,8 @@
 
 A lost device that was not cleared opens one by itself: its data may be with anybody. From the moment we know of it,
 the authority is to be told within 72 hours (GDPR, article 33). What is noted is appended and never changed; an
-incident is closed once, with how it was settled.
+incident is closed once, with how it was settled. Where data may be exposed and the authority was not told, one person
+says why not and another one closes it.
 """
 
 from __future__ import annotations
@@ -38,7 +39,12 @@ class IncidentNoteKind(enum.StrEnum):
     NOTE = "note"
     AUTHORITY_TOLD = "authority-told"
     PEOPLE_TOLD = "people-told"
+    CLOSING_ASKED = "closing-asked"
     CLOSED = "closed"
+
+
+# What somebody notes by choosing it from a list; the rest follows from a step.
+WRITTEN_BY_HAND = (IncidentNoteKind.NOTE, IncidentNoteKind.AUTHORITY_TOLD, IncidentNoteKind.PEOPLE_TOLD)
 
 
 class Incident(Base):
@@ -147,7 +153,7 @@ def begin(
 def add_note(session: Session, incident: Incident, kind: str, text: str, *, by: Actor, now: datetime) -> None:
     """Append a note. That the authority was told stops the clock. Raises `Invalid` or `Conflict`."""
     _require_open(incident)
-    if kind not in set(IncidentNoteKind) or kind == IncidentNoteKind.CLOSED:
+    if kind not in WRITTEN_BY_HAND:
         raise Invalid("Choose what the note is about from the list.", field="kind")
     _append(session, incident, IncidentNoteKind(kind), text, by=by, now=now)
     if kind == IncidentNoteKind.AUTHORITY_TOLD and incident.told_at is None:
@@ -155,13 +161,45 @@ def add_note(session: Session, incident: Incident, kind: str, text: str, *, by: 
     session.flush()
 
 
-def close(session: Session, incident: Incident, reason: str, *, by: Actor, now: datetime) -> None:
-    """Close it, with how it was settled. Raises `Invalid` or `Conflict`."""
+def close(session: Session, incident: Incident, reason: str, *, not_told: str = "", by: Actor, now: datetime) -> bool:
+    """Close it, with how it was settled. Raises `Invalid` or `Conflict`.
+
+    While the authority is still to be told, the first person only asks for it and says why it was `not_told`; the
+    incident stays open, its clock runs on, and the answer is False. Another person closes it.
+    """
     _require_open(incident)
     _require_text(reason, "reason")
+    if incident.tell_by is not None and incident.told_at is None:
+        asked = closing_asked(session, incident.id)
+        if asked is None:
+            why = not_told.strip()
+            if not 10 <= len(why) <= 500:
+                raise Invalid(
+                    "The authority was not told. Say why it need not be, in 10 to 500 characters; a second person then "
+                    "closes the incident. Or tell the authority, and note that first.",
+                    field="not_told",
+                )
+            if len(reason.strip()) > 1400:
+                raise Invalid("Write it in at most 1,400 characters.", field="reason")
+            text = f"{reason.strip()}\n\nWhy the authority was not told: {why}"
+            _append(session, incident, IncidentNoteKind.CLOSING_ASKED, text, by=by, now=now)
+            return False
+        if asked.by_id == by.id:
+            raise Conflict("You asked to close this without telling the authority. Somebody else has to close it.")
     _append(session, incident, IncidentNoteKind.CLOSED, reason, by=by, now=now)
     incident.closed_at, incident.close_reason = now, reason.strip()
     session.flush()
+    return True
+
+
+def closing_asked(session: Session, incident_id: UUID) -> IncidentNote | None:
+    """The note of who asked last to close it without telling the authority, if somebody did."""
+    return session.scalar(
+        sa.select(IncidentNote)
+        .where(IncidentNote.incident_id == incident_id, IncidentNote.kind == IncidentNoteKind.CLOSING_ASKED)
+        .order_by(IncidentNote.at.desc(), IncidentNote.id.desc())
+        .limit(1)
+    )
 
 
 def _append(

@@ -127,7 +127,7 @@ def decide_dispute(
         return dispute
     disputes.decide(session, dispute, chosen, amount_minor=amount_minor, text=said, by=_person(actor), now=now)
     if chosen in (DisputeOutcome.REFUND, DisputeOutcome.PARTIAL):
-        _give_back(session, order, dispute, practice=practice, now=now)
+        _give_back(session, actor, order, dispute, practice=practice, now=now)
     if order.lot_id is not None:
         orders.settle_when_done(session, order, now=now)
     amount = in_words(dispute.refund_minor, dispute.currency)
@@ -174,7 +174,7 @@ def refund_returned(session: Session, actor: Actor, dispute_id: UUID, *, practic
         return False
     if instructions.find_live(session, InstructionKind.REFUND, dispute.id) is not None:
         return False
-    _give_back(session, order, dispute, practice=practice, now=now)
+    _give_back(session, actor, order, dispute, practice=practice, now=now)
     _tell_buyer(session, order, dispute, "The device is back. We send your money now.", "returned", now)
     return True
 
@@ -184,7 +184,9 @@ def clock_key(now: datetime) -> str:
     return f"{now:%Y%m%dT%H%M%S%f}"
 
 
-def _give_back(session: Session, order: Order, dispute: Dispute, *, practice: bool, now: datetime) -> None:
+def _give_back(
+    session: Session, actor: Actor, order: Order, dispute: Dispute, *, practice: bool, now: datetime
+) -> None:
     """The amount leaves the sales and is owed to the buyer; the worker sends it to where the payment came from."""
     paid = instructions.find_live(session, InstructionKind.COLLECT, order.id)
     if paid is None or paid.state is not InstructionState.SUCCEEDED:
@@ -207,6 +209,7 @@ def _give_back(session: Session, order: Order, dispute: Dispute, *, practice: bo
         description=f"Refund of order {order.code}, dispute {dispute.code}",
         practice=practice,
         of_reference=paid.provider_reference,
+        by=actor,
         now=now,
     )
 

@@ -69,11 +69,13 @@ def note_incident(session: Session, actor: Actor, code: str, *, kind: str, text:
     return found
 
 
-def close_incident(session: Session, actor: Actor, code: str, *, reason: str, now: datetime) -> Incident:
-    """It is settled, and how."""
+def close_incident(
+    session: Session, actor: Actor, code: str, *, reason: str, not_told: str = "", now: datetime
+) -> Incident:
+    """It is settled, and how. Without telling the authority that takes two people: the first one only asks for it."""
     policy.require(actor, Action.HANDLE_INCIDENT)
     found = incidents.find(session, code)
-    incidents.close(session, found, reason, by=actor, now=now)
+    incidents.close(session, found, reason, not_told=not_told, by=actor, now=now)
     return found
 
 

@@ -179,7 +179,7 @@ def accept_certificate(
     )
     if not unconfirmed(session, device):
         _route(session, actor, device, now=now)
-    _pay_seller(session, device, practice=issuers.training, now=now)
+    _pay_seller(session, device, practice=issuers.training, by=actor, now=now)
     if any(line.evidence_class != "destroyed" for line in covered.values()):
         reaudit.draw(
             session,
@@ -364,7 +364,7 @@ def pay_seller_at_latest(session: Session, actor: Actor, offer_id: UUID, *, prac
         # Nobody is paid for what may not have been theirs; the worker asks again tomorrow.
         offers.pay_later(session, offer, at=now + timedelta(days=1))
         return
-    _pay_seller(session, device, practice=practice, now=now)
+    _pay_seller(session, device, practice=practice, by=actor, now=now)
 
 
 def _require_ours(
@@ -581,7 +581,7 @@ def _destroyed_inside(session: Session, device: Device) -> bool:
     return any(kind in media.SOLDERED for kind in kinds)
 
 
-def _pay_seller(session: Session, device: Device, *, practice: bool, now: datetime) -> None:
+def _pay_seller(session: Session, device: Device, *, practice: bool, by: Actor, now: datetime) -> None:
     offer = offers.for_device(session, device.id)
     if offer is None or offer.state is not OfferState.CONFIRMED or not offer.amount_minor:
         return
@@ -593,6 +593,7 @@ def _pay_seller(session: Session, device: Device, *, practice: bool, now: dateti
         amount=Money(offer.amount_minor, offer.currency),
         description=f"{device.brand} {device.model}, device {device.code}",
         practice=practice,
+        by=by,
         now=now,
     )
 

@@ -77,6 +77,7 @@ def start_payment(session: Session, actor: Actor, code: str, *, practice: bool, 
         amount=Money(order.amount_minor, order.currency),
         description=f"Order {order.code}",
         practice=practice,
+        by=actor,
         now=now,
     )
     instructions.mark_sent(session, instruction, now=now)
@@ -166,7 +167,7 @@ def note_payment(
             _tell_of_payment(session, order, now)
             return "order paid"
         _tell_of_refund(session, order, f"Your payment for order {order.code} came after the order was over.", now)
-        _instruct_refund(session, order, instruction, "paid after the order was over", now)
+        _instruct_refund(session, actor, order, instruction, "paid after the order was over", now)
         return "paid too late; refund instructed"
     _post(
         session,
@@ -197,7 +198,7 @@ def pay_later(
     if spent.state in (InstructionState.SUCCEEDED, InstructionState.FAILED):
         return
     instructions.fail(session, spent, why, now=now)
-    _write_anew(session, spent, not_before=not_before, now=now)
+    _write_anew(session, actor, spent, not_before=not_before, now=now)
 
 
 def pay_again(session: Session, actor: Actor, instruction_id: UUID, *, now: datetime) -> PaymentInstruction:
@@ -219,7 +220,7 @@ def pay_again(session: Session, actor: Actor, instruction_id: UUID, *, now: date
         raise Conflict("This payment did not fail. Nothing changed.")
     if instructions.find_live(session, spent.kind, spent.subject_id) is not None:
         raise Conflict("This payment was written anew already. Nothing changed.")
-    return _write_anew(session, spent, not_before=None, now=now)
+    return _write_anew(session, actor, spent, not_before=None, now=now)
 
 
 def refund_order(session: Session, actor: Actor, code: str, *, reason: str, now: datetime) -> Order:
@@ -234,7 +235,7 @@ def refund_order(session: Session, actor: Actor, code: str, *, reason: str, now:
     if paid is None:
         raise Conflict("No payment is noted for this order.")
     _undo_sale(session, actor, order, OrderState.REFUNDED, reason.strip(), now)
-    _instruct_refund(session, order, paid, reason.strip(), now)
+    _instruct_refund(session, actor, order, paid, reason.strip(), now)
     _tell_of_refund(session, order, f"Our desk called off order {order.code}. The reason: {reason.strip()}", now)
     return order
 
@@ -292,7 +293,7 @@ def withdraw_order(session: Session, actor: Actor, code: str, *, now: datetime) 
         raise Conflict("No payment is noted for this order. Write to our desk.")
     why = "the buyer withdrew before collecting it"
     _undo_sale(session, actor, order, OrderState.REFUNDED, why, now)
-    _instruct_refund(session, order, paid, why, now)
+    _instruct_refund(session, actor, order, paid, why, now)
     _tell_of_refund(session, order, f"You withdrew from order {order.code}. You need do nothing more.", now)
     return order
 
@@ -583,7 +584,7 @@ def _undo_sale(
 
 
 def _write_anew(
-    session: Session, spent: PaymentInstruction, *, not_before: datetime | None, now: datetime
+    session: Session, actor: Actor, spent: PaymentInstruction, *, not_before: datetime | None, now: datetime
 ) -> PaymentInstruction:
     return instructions.instruct(
         session,
@@ -595,6 +596,7 @@ def _write_anew(
         practice=spent.practice,
         of_reference=spent.of_reference,
         not_before=not_before,
+        by=actor,
         now=now,
     )
 
@@ -623,7 +625,9 @@ def _sold_under(session: Session, device: Device) -> str | None:
     )
 
 
-def _instruct_refund(session: Session, order: Order, paid: PaymentInstruction, why: str, now: datetime) -> None:
+def _instruct_refund(
+    session: Session, actor: Actor, order: Order, paid: PaymentInstruction, why: str, now: datetime
+) -> None:
     instructions.instruct(
         session,
         InstructionKind.REFUND,
@@ -633,6 +637,7 @@ def _instruct_refund(session: Session, order: Order, paid: PaymentInstruction, w
         description=f"Refund of order {order.code}: {why}",
         practice=paid.practice,
         of_reference=paid.provider_reference,
+        by=actor,
         now=now,
     )
 

@@ -89,6 +89,7 @@ def form(
         opens_at=opens_at,
         ends_at=ends_at,
         formed_by=by,
+        formed_at=now,
         **in_short([snapshot for _, snapshot in lines]),
     )
     session.add(lot)

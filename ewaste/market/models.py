@@ -92,6 +92,7 @@ class Lot(Base):
     second_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("organisations.id"))
     second_max_minor: Mapped[int] = mapped_column(default=0)
     formed_by: Mapped[UUID] = mapped_column(sa.ForeignKey("people.id"))
+    formed_at: Mapped[datetime]
     closed_at: Mapped[datetime | None]
     # What lists need of the lines, written once when the lot is formed, so that a list reads no manifest.
     device_count: Mapped[int] = mapped_column(default=0, server_default="0")

@@ -13,6 +13,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from ewaste.accounts.models import Actor
 from ewaste.core import jobs
 from ewaste.core.money import Money
 from ewaste.core.refusals import Conflict, NotFound
@@ -28,6 +29,7 @@ def instruct(
     amount: Money,
     description: str,
     practice: bool,
+    by: Actor,
     now: datetime,
     of_reference: str | None = None,
     not_before: datetime | None = None,
@@ -46,6 +48,8 @@ def instruct(
         practice=practice,
         of_reference=of_reference,
         written_at=now,
+        written_by=by.id,
+        written_name=by.name,
     )
     session.add(instruction)
     session.flush()

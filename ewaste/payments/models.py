@@ -77,7 +77,7 @@ class PaymentInstruction(Base):
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     kind: Mapped[InstructionKind]
-    subject_id: Mapped[UUID]
+    subject_id: Mapped[UUID] = mapped_column(index=True)
     party_id: Mapped[UUID]
     amount_minor: Mapped[int]
     currency: Mapped[str] = mapped_column(sa.CHAR(3))
@@ -89,6 +89,9 @@ class PaymentInstruction(Base):
     attempts: Mapped[int] = mapped_column(default=0)
     failure: Mapped[str | None]
     written_at: Mapped[datetime]
+    # Whose step wrote it: a person or the worker. Empty for what was written before this was kept.
+    written_by: Mapped[UUID | None]
+    written_name: Mapped[str | None]
     sent_at: Mapped[datetime | None]
     settled_at: Mapped[datetime | None]
 

@@ -13,7 +13,7 @@ from ewaste.accounts.models import Actor, Organisation
 from ewaste.accounts.policy import Action
 from ewaste.core.ids import read_code
 from ewaste.core.refusals import NotFound
-from ewaste.devices.incidents import INCIDENT, Incident, IncidentKind, IncidentNote, IncidentNoteKind
+from ewaste.devices.incidents import INCIDENT, WRITTEN_BY_HAND, Incident, IncidentKind, IncidentNote, IncidentNoteKind
 from ewaste.devices.models import Device
 from ewaste.views import shapes, stock
 
@@ -27,6 +27,7 @@ NOTE_WORDS = {
     IncidentNoteKind.NOTE: "Note",
     IncidentNoteKind.AUTHORITY_TOLD: "The authority was told",
     IncidentNoteKind.PEOPLE_TOLD: "The people concerned were told",
+    IncidentNoteKind.CLOSING_ASKED: "Asked to close it without telling the authority",
     IncidentNoteKind.CLOSED: "Closed",
 }
 VIEWS = ("open", "closed", "all")
@@ -90,8 +91,13 @@ def incident(session: Session, actor: Actor, code: str, *, now: datetime) -> dic
     found: Incident = row[0]
     notes = session.scalars(
         sa.select(IncidentNote).where(IncidentNote.incident_id == found.id).order_by(IncidentNote.at, IncidentNote.id)
-    )
-    tones = {IncidentNoteKind.CLOSED: "done", IncidentNoteKind.NOTE: "quiet"}
+    ).all()
+    asked = [note for note in notes if note.kind is IncidentNoteKind.CLOSING_ASKED]
+    tones = {
+        IncidentNoteKind.CLOSED: "done",
+        IncidentNoteKind.NOTE: "quiet",
+        IncidentNoteKind.CLOSING_ASKED: "wait",
+    }
     return {
         "incident": _incident(found, row.device, row.centre, now),
         "notes": [
@@ -107,11 +113,8 @@ def incident(session: Session, actor: Actor, code: str, *, now: datetime) -> dic
             }
             for note in notes
         ],
-        "note_kinds": [
-            {"value": kind.value, "label": words}
-            for kind, words in NOTE_WORDS.items()
-            if kind is not IncidentNoteKind.CLOSED
-        ],
+        "note_kinds": [{"value": kind.value, "label": NOTE_WORDS[kind]} for kind in WRITTEN_BY_HAND],
+        "asked": {"by": asked[-1].by_name, "at": asked[-1].at, "mine": asked[-1].by_id == actor.id} if asked else None,
         "may": _may(actor) if found.closed_at is None else set(),
     }
 

@@ -21,7 +21,7 @@ from ewaste.core.money import Money
 from ewaste.core.refusals import NotFound
 from ewaste.devices.models import Device
 from ewaste.market.models import Dispute, Order
-from ewaste.payments import ledger
+from ewaste.payments import failures, ledger
 from ewaste.payments.ledger import Account
 from ewaste.payments.models import (
     Entry,
@@ -57,6 +57,12 @@ PAYMENT_WORDS = {
     InstructionKind.COLLECT: "Payment of a buyer",
     InstructionKind.PAY_OUT: "Payout to a seller",
     InstructionKind.REFUND: "Refund to a buyer",
+}
+# A payment that succeeded is posted under this word and its own number.
+POSTED_UNDER = {
+    InstructionKind.COLLECT: "order.paid",
+    InstructionKind.PAY_OUT: "seller.paid",
+    InstructionKind.REFUND: "order.refunded",
 }
 OPEN_STATES = (InstructionState.WRITTEN, InstructionState.SENT)
 TROUBLE = "trouble"
@@ -171,6 +177,7 @@ def posting(session: Session, actor: Actor, posting_id: UUID) -> dict[str, Any]:
         "key": found.key,
         "at": found.at,
         "reference": subjects.get(found.subject_id) if found.subject_id else None,
+        "payment": _payment_of(session, found),
         "legs": [
             {
                 "account": entry.account,
@@ -185,7 +192,10 @@ def posting(session: Session, actor: Actor, posting_id: UUID) -> dict[str, Any]:
 
 
 def payments(session: Session, actor: Actor, *, view: str, q: str, page: int) -> dict[str, Any]:
-    """What the provider was asked for, newest first: by standing, and by person, firm, order, device or number."""
+    """What the provider was asked for, newest first: by standing, and by person, firm, order, device or number.
+
+    `trouble` has one row for each debt: its last try, with those before it.
+    """
     policy.require(actor, Action.SEE_LEDGER)
     chosen = view if view in {TROUBLE, *InstructionState} else ""
     words = " ".join(q.split())
@@ -216,6 +226,8 @@ def payments(session: Session, actor: Actor, *, view: str, q: str, page: int) ->
     ).all()
     subjects = _subjects(session, {row[0].subject_id for row in rows})
     ids = [row[0].id for row in rows]
+    tries = _tries(session, [row[0].subject_id for row in rows])
+    posted = _posted(session, ids)
     said = {
         event.instruction_id: event
         for event in session.scalars(
@@ -236,6 +248,12 @@ def payments(session: Session, actor: Actor, *, view: str, q: str, page: int) ->
                 "next_try": row.next_try if row[0].state in OPEN_STATES else None,
                 "said": _said(said.get(row[0].id)),
                 "again": row[0].id in again,
+                "before": [
+                    {"at": other.written_at, "failure": other.failure}
+                    for other in tries.get((row[0].kind, row[0].subject_id), [])
+                    if (other.written_at, other.id) < (row[0].written_at, row[0].id)
+                ],
+                "posting": posted.get(row[0].id),
             }
             for row in rows
         ],
@@ -251,7 +269,10 @@ def payments(session: Session, actor: Actor, *, view: str, q: str, page: int) ->
 
 
 def open_failures() -> sa.ColumnElement[bool]:
-    """Payouts and refunds that failed and were not written anew. A buyer whose card is declined simply tries again."""
+    """The last try of each payout and refund that is still owed: it failed, and was not written anew since.
+
+    So a debt is counted once, however often it was tried. A buyer whose card is declined simply tries again.
+    """
     anew = aliased(PaymentInstruction)
     return sa.and_(
         PaymentInstruction.state == InstructionState.FAILED,
@@ -259,7 +280,10 @@ def open_failures() -> sa.ColumnElement[bool]:
         ~sa.exists().where(
             anew.kind == PaymentInstruction.kind,
             anew.subject_id == PaymentInstruction.subject_id,
-            anew.state != InstructionState.FAILED,
+            sa.or_(
+                anew.state != InstructionState.FAILED,
+                sa.tuple_(anew.written_at, anew.id) > sa.tuple_(PaymentInstruction.written_at, PaymentInstruction.id),
+            ),
         ),
     )
 
@@ -276,6 +300,7 @@ def payment(row: PaymentInstruction) -> dict[str, Any]:
         "settled_at": row.settled_at,
         "attempts": row.attempts,
         "failure": row.failure,
+        "meaning": failures.meaning(row.failure),
         "reference": row.provider_reference,
         "description": row.description,
         "practice": row.practice,
@@ -308,15 +333,47 @@ _NEXT_TRY = (
 )
 
 
+def _tries(session: Session, subjects: Sequence[UUID]) -> dict[tuple[InstructionKind, UUID], list[PaymentInstruction]]:
+    """Every failed try of what is to be paid for these subjects, the oldest first. One statement."""
+    rows = session.scalars(
+        sa.select(PaymentInstruction)
+        .where(PaymentInstruction.subject_id.in_(subjects), PaymentInstruction.state == InstructionState.FAILED)
+        .order_by(PaymentInstruction.written_at, PaymentInstruction.id)
+    )
+    tries: dict[tuple[InstructionKind, UUID], list[PaymentInstruction]] = {}
+    for row in rows:
+        tries.setdefault((row.kind, row.subject_id), []).append(row)
+    return tries
+
+
+def _posted(session: Session, ids: Sequence[UUID]) -> dict[UUID, UUID]:
+    """Payment → the posting that it made in the ledger. One statement."""
+    keys = {f"{kind} {id_}": id_ for kind in POSTED_UNDER.values() for id_ in ids}
+    rows = session.execute(sa.select(Posting.key, Posting.id).where(Posting.key.in_(list(keys))))
+    return {keys[key]: id_ for key, id_ in rows}
+
+
+def _payment_of(session: Session, found: Posting) -> UUID | None:
+    """The payment that made a posting; None for one that moved no money."""
+    kind, _, number = found.key.partition(" ")
+    if kind not in POSTED_UNDER.values():
+        return None
+    return session.scalar(sa.select(PaymentInstruction.id).where(sa.cast(PaymentInstruction.id, sa.Text) == number))
+
+
 def _about(words: str) -> sa.ColumnElement[bool]:
-    """That a payment is to or from a person or firm of this name, or about this device, order or number."""
+    """That a payment is to or from a person or firm of this name, or about this device, order, dispute or number."""
     pattern = shapes.like(words)
     people = sa.select(Person.id).where(
         sa.or_(Person.name.ilike(pattern), Person.email.like(shapes.like(words.lower())))
     )
     firms = sa.select(Organisation.id).where(Organisation.name.ilike(pattern))
     things = sa.union_all(
-        sa.select(Device.id).where(Device.code.ilike(pattern)), sa.select(Order.id).where(Order.code.ilike(pattern))
+        sa.select(Device.id).where(Device.code.ilike(pattern)),
+        sa.select(Order.id).where(Order.code.ilike(pattern)),
+        sa.select(Dispute.id)
+        .join(Order, Order.id == Dispute.order_id)
+        .where(sa.or_(Order.code.ilike(pattern), Dispute.code.ilike(pattern))),
     )
     return sa.or_(
         PaymentInstruction.party_id.in_(people),

@@ -36,6 +36,7 @@ from ewaste.devices.models import (
     ValidationResult,
 )
 from ewaste.market.models import Listing, ListingState
+from ewaste.payments import failures
 from ewaste.payments.models import InstructionKind, InstructionState, Payee, PaymentInstruction
 from ewaste.processing import checklist
 from ewaste.processing.outcomes import FRACTIONS
@@ -504,7 +505,7 @@ def _payout(records: Records) -> dict[str, Any] | None:
         "due_by": offer.pay_by,
         "paid_at": sent.settled_at if sent and status == "paid" else None,
         "reference": sent.provider_reference if sent and status == "paid" else None,
-        "reason": sent.failure if sent and status == "failed" else None,
+        "reason": failures.plain(sent.failure) if sent and status == "failed" else None,
         "bank_missing": records.payee is None and status != "paid",
     }
 

@@ -79,7 +79,7 @@ def dispute(session: Session, actor: Actor, code: str, *, now: datetime) -> dict
         waits = found.state is DisputeState.DECIDED and found.returned_at is None
         if waits and found.return_by is not None and now > found.return_by:
             may.add("lapse")
-    told = _told(found, device) | {
+    said = told(found, device) | {
         "order_code": order.code,
         "centre": f"{centre.name}, {centre.city}",
         "events": _events(session, [found.id]).get(found.id, []),
@@ -88,7 +88,7 @@ def dispute(session: Session, actor: Actor, code: str, *, now: datetime) -> dict
         "buyer": _buyer(session, order) if actor.role in (Role.STAFF, Role.AUDITOR) else None,
         "snapshot": _snapshot(session, order, found.device_id),
     }
-    return {"dispute": told, "may": may, "mine": policy.allows(actor, Action.DISPUTE, **relation)}
+    return {"dispute": said, "may": may, "mine": policy.allows(actor, Action.DISPUTE, **relation)}
 
 
 def of_order(session: Session, actor: Actor, order: Order, *, now: datetime) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def of_order(session: Session, actor: Actor, order: Order, *, now: datetime) -> 
         if reason is not DisputeReason.WITHDRAWAL or (order.person_id is not None and actor.role is Role.CONSUMER)
     ]
     return {
-        "disputes": [_told(found, device) | {"events": events.get(found.id, [])} for found, device in rows],
+        "disputes": [told(found, device) | {"events": events.get(found.id, [])} for found, device in rows],
         "until": until,
         "devices": devices,
         "reasons": reasons,
@@ -149,12 +149,13 @@ def queue(
     rows = session.execute(
         query.order_by(Dispute.opened_at, Dispute.id).limit(shapes.PAGE_SIZE).offset((page - 1) * shapes.PAGE_SIZE)
     )
-    told = [_told(found, device) | {"order_code": code, "buyer": buyer} for found, device, code, buyer in rows]
+    rows_told = [told(found, device) | {"order_code": code, "buyer": buyer} for found, device, code, buyer in rows]
     states = [{"state": member.value, "count": counts.get(member, 0)} for member in DisputeState]
-    return told, states, total
+    return rows_told, states, total
 
 
-def _told(found: Dispute, device: Device) -> dict[str, Any]:
+def told(found: Dispute, device: Device) -> dict[str, Any]:
+    """A dispute in short, for lists."""
     return {
         "code": found.code,
         "device_code": device.code,
@@ -183,13 +184,13 @@ def _events(session: Session, ids: Sequence[UUID]) -> dict[UUID, list[dict[str, 
         .where(DisputeEvent.dispute_id.in_(ids))
         .order_by(DisputeEvent.dispute_id, DisputeEvent.seq)
     )
-    told: dict[UUID, list[dict[str, Any]]] = {}
+    stories: dict[UUID, list[dict[str, Any]]] = {}
     seen: set[UUID] = set()
     for event, role in rows:
         if event.id in seen:  # Somebody of two firms stands in two rows.
             continue
         seen.add(event.id)
-        told.setdefault(event.dispute_id, []).append(
+        stories.setdefault(event.dispute_id, []).append(
             {
                 "at": event.at,
                 "title": STEP_WORDS[event.step],
@@ -199,7 +200,7 @@ def _events(session: Session, ids: Sequence[UUID]) -> dict[UUID, list[dict[str, 
                 "tone": "wait" if event.step is DisputeStep.OPENED else "quiet",
             }
         )
-    return told
+    return stories
 
 
 def _delivered(session: Session, order: Order) -> list[dict[str, Any]]:

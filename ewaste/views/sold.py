@@ -1,4 +1,4 @@
-"""Orders as the desk sees them: every one by its state, and one with its buyer and its payments."""
+"""Orders as the desk sees them: every one by its state, and one with its buyer, its payments and its disputes."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from ewaste.accounts.policy import Action
 from ewaste.core.ids import ORDER, read_code
 from ewaste.core.money import Money
 from ewaste.core.refusals import NotFound
-from ewaste.market.models import Listing, Lot, Order, OrderState
+from ewaste.devices.models import Device
+from ewaste.market.models import Dispute, Listing, Lot, Order, OrderState
 from ewaste.payments.models import PaymentInstruction
-from ewaste.views import books, market, shapes
+from ewaste.views import books, disputes, market, shapes
 
 
 def order_list(session: Session, actor: Actor, *, state: str | None, page: int) -> dict[str, Any]:
@@ -67,7 +68,7 @@ def order_list(session: Session, actor: Actor, *, state: str | None, page: int) 
 
 
 def order(session: Session, actor: Actor, code: str) -> dict[str, Any]:
-    """An order as the desk sees it: what it comes to, its buyer, its payments, whether it can be refunded here."""
+    """An order as the desk sees it: what it comes to, its buyer, its disputes, every payment, and what may be done."""
     policy.require(actor, Action.SEE_DESK)
     bare = read_code(code, ORDER)
     found = session.scalar(sa.select(Order).where(Order.code == bare)) if bare else None
@@ -78,13 +79,20 @@ def order(session: Session, actor: Actor, code: str) -> dict[str, Any]:
         if found.organisation_id
         else sa.select(Person.name, Person.email).where(Person.id == found.person_id)
     ).one()
+    opened = session.execute(
+        sa.select(Dispute, Device)
+        .join(Device, Device.id == Dispute.device_id)
+        .where(Dispute.order_id == found.id)
+        .order_by(Dispute.opened_at, Dispute.id)
+    ).all()
     payments = session.scalars(
         sa.select(PaymentInstruction)
-        .where(PaymentInstruction.subject_id == found.id)
-        .order_by(PaymentInstruction.written_at)
+        .where(PaymentInstruction.subject_id.in_([found.id, *(dispute.id for dispute, _ in opened)]))
+        .order_by(PaymentInstruction.written_at, PaymentInstruction.id)
     )
     return {
         "order": market.order(session, found, actor=actor),
+        "disputes": [disputes.told(dispute, device) for dispute, device in opened],
         "buyer": {"name": buyer.name, "email": buyer.email},
         "payments": [books.payment(row) for row in payments],
         "may": {"refund"} if found.state is OrderState.PAID and policy.allows(actor, Action.REFUND_ORDER) else set(),

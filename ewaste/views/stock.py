@@ -259,6 +259,18 @@ def sums(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def floor_below_cost(start_minor: int, reserve_minor: int, cost: Money) -> Money | None:
+    """The least that a lot may go for, when that is less than we paid for its devices; None when it is not."""
+    floor = Money(max(start_minor, reserve_minor), cost.currency)
+    return floor if floor.amount_minor < cost.amount_minor else None
+
+
+def cost_of_lot(session: Session, lot: Lot) -> Money:
+    """What we paid for the devices of a lot."""
+    ids = session.scalars(sa.select(LotLine.device_id).where(LotLine.lot_id == lot.id)).all()
+    return Money(offers.paid_for(session, ids), lot.currency)
+
+
 def require_choice(codes: Sequence[str]) -> None:
     """Raises `Invalid` when nothing, or too much, was chosen for a lot."""
     if not codes:

@@ -18,9 +18,11 @@ MOST_ROWS = 50_000
 KINDS = {
     "custody": "Custody",
     "hold": "Holds",
-    "standing": "Accreditations",
+    "standing": "Standing of firms",
+    "application": "Applications",
     "certificate": "Revocations",
-    "payment": "Refunds",
+    "lot": "Lots",
+    "payment": "Refunds and payments written anew",
     "dispute": "Disputes",
     "prices": "Price tables",
     "incident": "Incidents",
@@ -97,12 +99,32 @@ _HISTORIES = """
            coalesce(e.evidence ->> 'reason', e.evidence ->> 'note', e.evidence ->> 'because', '') as text
       from custody_events e join devices d on d.id = e.device_id
     union all
-    select s.at, 'standing', s.kind, s.by_name, o.name, coalesce(s.reason, '')
+    select s.at, 'standing', s.kind, s.by_name, o.name,
+           coalesce(nullif(s.reason, ''), 'Licences seen: ' ||
+             (select string_agg(l.word, ', ') from jsonb_array_elements_text(s.detail -> 'licences') l(word)), '')
       from standing_changes s join organisations o on o.id = s.organisation_id
     union all
-    select p.written_at, 'payment', 'refund.written', 'not noted', coalesce(b.code, d.code, ''), p.description
-      from payment_instructions p left join orders b on b.id = p.subject_id left join devices d on d.id = p.subject_id
-     where p.kind = 'refund'
+    select a.applied_at, 'application', 'application.sent', m.name, o.name, ''
+      from applications a join organisations o on o.id = a.organisation_id join people m on m.id = a.applied_by
+    union all
+    select a.decided_at, 'application', 'application.' || a.outcome, coalesce(m.name, 'the program'), o.name,
+           coalesce(a.reason, '')
+      from applications a join organisations o on o.id = a.organisation_id left join people m on m.id = a.decided_by
+     where a.decided_at is not null
+    union all
+    select l.formed_at, 'lot', 'lot.formed', m.name, l.code, l.title
+      from lots l join people m on m.id = l.formed_by
+    union all
+    select p.written_at, 'payment',
+           case p.kind when 'refund' then 'refund.written' else 'payout.written' end || case when p.again then '-anew'
+           else '' end, coalesce(p.written_name, 'not noted'), coalesce(b.code, r.code, d.code, ''), p.description
+      from (select p.*, exists (select from payment_instructions e where e.kind = p.kind
+                    and e.subject_id = p.subject_id and e.state = 'failed' and e.id <> p.id
+                    and (e.written_at, e.id) < (p.written_at, p.id)) as again
+              from payment_instructions p where p.kind in ('refund', 'pay-out')) p
+      left join orders b on b.id = p.subject_id left join disputes r on r.id = p.subject_id
+      left join devices d on d.id = p.subject_id
+     where p.kind = 'refund' or p.again
     union all
     select t.proposed_at, 'prices', 'table.proposed', m.name, t.version, t.reason
       from price_tables t join people m on m.id = t.proposed_by

@@ -252,7 +252,7 @@ def age_tag(since: datetime, age: timedelta) -> Markup:
 
 
 def duration(value: timedelta | float | None) -> str:
-    """2 h 5 min; seconds when short, days when long. Takes a timedelta or seconds."""
+    """2 h 5 min; seconds when short, days when long, months from sixty days on. Takes a timedelta or seconds."""
     if value is None or _missing(value):
         return ""
     seconds = int(value.total_seconds()) if isinstance(value, timedelta) else int(value)
@@ -260,6 +260,8 @@ def duration(value: timedelta | float | None) -> str:
     days, rest = divmod(seconds, 86_400)
     hours, rest = divmod(rest, 3_600)
     minutes, left = divmod(rest, 60)
+    if days >= 60:
+        return f"{round(days / 30.4375)} months"
     if days:
         return f"{days} d {hours} h" if hours else plural(days, "day")
     if hours:

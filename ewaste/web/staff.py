@@ -5,7 +5,7 @@ The other rooms of the desk are beside this module: partners, money, rules, and 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -15,6 +15,7 @@ from flask import redirect, request, url_for
 from sqlalchemy.orm import Session
 
 from ewaste.certificates.models import Certificate
+from ewaste.core.money import Money
 from ewaste.core.refusals import Invalid, NotFound, Refusal
 from ewaste.devices.models import Device
 from ewaste.journey import bench, clearing, sale, settlement
@@ -216,8 +217,11 @@ def create_lot() -> flask.typing.ResponseReturnValue:
                 ends_at=moment(typed("ends_at"), "ends_at"),
                 now=now(),
             )
+            cost = stock.cost_of_lot(session, lot)
     except Refusal as refusal:
         return refused(refusal, _new_lot)
+    if stock.floor_below_cost(lot.start_minor, lot.reserve_minor, cost):
+        flask.flash(f"We paid {filters.money(cost)} for its devices, and it may sell for less than that.", "wait")
     flask.flash(f"Lot {lot.code} is formed. It takes bids from {lot.opens_at:%d %B %Y, %H:%M} UTC.", "ok")
     return redirect(url_for("market.lot", code=lot.code), 303)
 
@@ -309,9 +313,22 @@ def _new_lot(status: int = 200, *, form: Any = None, errors: dict[str, str] | No
             codes=[code[:40] for code in request.form.getlist("devices")[: stock.MOST_LISTABLE]],
         )
     told["classes"] = options(told["classes"], filters.classes_word)
+    told["floor"] = _floor(told["sums"]) if told["sums"] else None
     start = now().replace(second=0, microsecond=0)
     defaults = {"starts_at": f"{start:%Y-%m-%dT%H:%M}", "ends_at": f"{start + timedelta(days=3):%Y-%m-%dT%H:%M}"}
     return page("staff/lot_new.html", status, form=form or {}, errors=errors or {}, defaults=defaults, **told)
+
+
+def _floor(sums: Mapping[str, Any]) -> Money | None:
+    """What the typed prices, or the start that we suggest, let a lot go for, when that is less than we paid."""
+
+    def typed_in(name: str, otherwise: int) -> int:
+        try:
+            return minor_units(typed(name), name, empty=otherwise)
+        except Invalid:  # Said when the lot is formed.
+            return otherwise
+
+    return stock.floor_below_cost(typed_in("start", sums["start"].amount_minor), typed_in("reserve", 0), sums["cost"])
 
 
 def _order(code: str, status: int = 200, *, form: Any = None, errors: dict[str, str] | None = None) -> flask.Response:

@@ -159,7 +159,11 @@ def close_incident(code: str) -> flask.typing.ResponseReturnValue:
     """It is settled."""
 
     def step(session: Session) -> str:
-        attending.close_incident(session, actor(), code, reason=typed("reason", FREE_TEXT), now=now())
+        found = attending.close_incident(
+            session, actor(), code, reason=typed("reason", FREE_TEXT), not_told=typed("not_told", FREE_TEXT), now=now()
+        )
+        if found.closed_at is None:
+            return "Noted. It stays open until a second person has looked at it and closes it."
         return "The incident is closed."
 
     return stepped(step, _incident(code), lambda: url_for(".incident", code=code), open_form="close")
@@ -194,6 +198,8 @@ def _narrowed() -> trail.Narrowed:
 def _jobs(status: int = 200, *, errors: dict[str, str] | None = None, **_: Any) -> flask.Response:
     with transaction() as session:
         told = work.job_list(session, actor(), view=word("view", 20), page=number(), now=now())
+    for job in told["jobs"]:
+        job["url"] = address(job["about"])
     return page(
         "staff/jobs.html",
         status,

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 import sqlalchemy as sa
 
+from ewaste.accounts.models import WORKER
 from ewaste.core.money import Money
 from ewaste.core.refusals import Conflict, NotFound
 from ewaste.payments import instructions
@@ -31,6 +32,7 @@ def instruct(
             amount=Money(amount),
             description="d" * 300,
             practice=True,
+            by=WORKER,
             now=world.now,
             **more,
         )

@@ -14,7 +14,7 @@ from flask import Flask
 from ewaste.accounts.models import Organisation, OrganisationState
 from ewaste.centres.models import Centre, Standing
 from ewaste.certificates.models import Certificate
-from ewaste.core import job_errors
+from ewaste.core import job_errors, jobs
 from ewaste.core.money import Money
 from ewaste.devices import custody
 from ewaste.devices.incidents import Incident, IncidentKind
@@ -121,6 +121,7 @@ def test_a_lot_is_formed_from_what_is_listable(browser: Browser, world: World) -
     with world.transaction() as session:
         lot = session.scalars(sa.select(Lot)).one()
     assert answer.location == f"/lots/{lot.code}"
+    assert "We paid €58.88 for its devices, and it may sell for less than that." in text(browser.get(answer.location))
     assert code not in text(browser.get("/staff/lots/new"))
 
 
@@ -311,6 +312,9 @@ def test_the_sums_of_a_lot_are_worked_out_before_it_is_formed(browser: Browser, 
         assert words in page, words
     assert f'name="start" type="text" value="{start // 100}.00"' in page
     assert 'value="Two of them"' in page
+    for reserve, loss in ((paid, False), (paid - 1, True)):
+        floor = {"devices": codes, "start": "1", "reserve": f"{reserve / 100:.2f}"}
+        assert ("It may sell at a loss" in text(browser.post("/staff/lots/preview", data=floor))) is loss
     with world.transaction() as session:
         assert session.scalars(sa.select(Lot)).all() == []
 
@@ -336,7 +340,8 @@ def test_a_lost_device_that_was_not_cleared_opens_an_incident_with_its_clock(bro
     assert "Incidents open" in text(browser.get("/staff")).partition("queues are empty")[0]
     assert opened.code in text(browser.get(f"/staff/devices/{code}"))
     world.later(hours=73)
-    assert "72 hours are over" in text(browser.get(address))
+    assert "The authority was not told in time" in text(browser.get(address))
+    assert "authority not told, 1 h late" in text(browser.get("/staff/incidents"))
     assert browser.post(address + "/notes", data={"kind": "closed", "text": "By the back door."}).status_code == 422
     told = {"kind": "authority-told", "text": "The authority has our letter."}
     assert browser.post(address + "/notes", data=told).status_code == 303
@@ -349,6 +354,33 @@ def test_a_lost_device_that_was_not_cleared_opens_an_incident_with_its_clock(bro
     assert "Note something" not in page
     changed = "update incident_notes set text = 'Nothing happened.'"
     assert world.refused_by_database(changed).startswith("42501")
+
+
+def test_two_people_close_an_incident_of_which_no_authority_was_told(browser: Browser, world: World) -> None:
+    code = world.device(world.received()).code
+    browser.sign_in("stefan").post(f"/staff/devices/{code}/lost", data={"reason": "It is not on its shelf."})
+    with world.transaction() as session:
+        address = "/staff/incidents/" + session.scalars(sa.select(Incident.code)).one()
+    form = {"reason": "It was found in the cellar, unopened."}
+    refused = browser.post(address + "/close", data=form)
+    assert refused.status_code == 422
+    assert 'href="#f-not_told"' in text(refused)
+    form["not_told"] = "Nobody had access to the cellar."
+    assert browser.post(address + "/close", data=form).status_code == 303
+    again = browser.post(address + "/close", data=form)
+    assert again.status_code == 409
+    assert "Somebody else has to close it." in text(again)
+    assert "A second person has to look" in text(browser.get(address))
+    with world.transaction() as session:
+        assert session.scalars(sa.select(Incident.closed_at)).one() is None
+    page = text(browser.sign_in("sara").get(address))
+    assert "Nobody had access to the cellar." in page
+    assert browser.post(address + "/close", data={"reason": "I saw it, and its seal."}).status_code == 303
+    page = text(browser.get(address))
+    assert "closed without telling the authority" in page
+    assert "Stefan Vogel asked" not in page
+    notes = [row["who"] for row in csv.DictReader(io.StringIO(browser.get("/staff/trail.csv?kind=incident").text))]
+    assert notes == ["Sara Winter", "Stefan Vogel", "Stefan Vogel"]
 
 
 def test_a_lost_device_that_was_cleared_is_no_data_incident(browser: Browser, world: World) -> None:
@@ -376,6 +408,22 @@ def test_a_job_that_failed_says_why_and_runs_again_once(browser: Browser, world:
     assert browser.post(f"/staff/jobs/{job}/again").status_code == 409
     assert browser.post("/staff/jobs/999999/again").status_code == 404
     assert "Close a lot" in text(browser.get("/staff/jobs?view=waiting"))
+
+
+def test_a_job_names_what_it_is_about_and_nobodys_bid(browser: Browser, world: World) -> None:
+    lot, _ = world.listed_lot()
+    with world.transaction() as session:
+        rosa = str(world.actor("rosa").id)
+        jobs.defer(
+            session, jobs.SAMPLE_BID, at=world.now + timedelta(hours=1), key="x", lot=lot, person=rosa,
+            maximum=987_600, bid="sample bid 1",
+        )  # fmt: skip
+    page = text(browser.sign_in("ada").get("/staff/jobs?view=planned"))
+    assert page.count(f'<a href="/lots/{lot}">{lot}</a>') == 2, "the bid, and the closing that the lot waits for"
+    assert "Bid of a sample firm (training)" in page
+    assert "987600" not in page
+    assert rosa not in page
+    assert not re.search(r'data-label="For"[^<]*>[^<]*[0-9a-f]{8}-', page)
 
 
 def test_a_posting_shows_all_its_legs_and_a_period_is_a_file(browser: Browser, world: World) -> None:

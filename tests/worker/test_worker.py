@@ -61,6 +61,7 @@ def payout(world: World, amount: int = 5_000) -> UUID:
             amount=Money(amount),
             description="ThinkPad T480",
             practice=True,
+            by=WORKER,
             now=world.now,
         ).id
 
