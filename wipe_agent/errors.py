@@ -212,6 +212,14 @@ class BadUsage(AgentError):
     next_step = "Run: wipe-agent --help"
 
 
+class LogMisbehaves(AgentError):
+    exit_code = 70
+    next_step = (
+        "Keep the folder named above and show it to the accreditor and to other centres. Until it is settled, "
+        "do not rely on what this log says."
+    )
+
+
 class Stopped(AgentError):
     exit_code = 130
     next_step = "Run the same command again: it goes on where the journal stands."

@@ -23,6 +23,8 @@ from wipe_agent.errors import BadUsage, CertificateRefused, DoesNotVerify, Unrea
 from wipe_agent.journal import parse
 from wipe_agent.stand import Row, Stand
 
+_MARKS = {"holds": "ok  ", "caution": "note", "fails": "FAIL"}
+
 Answer = tuple[dict[str, Any], list[str], int]
 """What a command found: for machines, for people, and the exit code."""
 
@@ -67,7 +69,7 @@ def enrol(chosen: Namespace, _: Screen) -> Answer:
     home = _home()
     name = chosen.name or platform.node() or "station"
     place = _token_place(chosen)
-    secret = _passphrase(new=place is None and not home.key_file.exists(), pin=place is not None)
+    secret = passphrase(new=place is None and not home.key_file.exists(), pin=place is not None)
     done = sync.enrol(home, market=chosen.market, code=chosen.code, name=name, passphrase=secret, token=place)
     found = {**asdict(done.station), "trust_fingerprint": done.trust_fingerprint}
     found["clock_off_seconds"] = done.clock_off_seconds
@@ -105,7 +107,7 @@ def orders(chosen: Namespace, _: Screen) -> Answer:
     if chosen.offline:
         kept, refused = jobs.kept_orders(home)
     else:
-        kept, refused = sync.fetch_orders(home, keys.load_key(home, _passphrase()))
+        kept, refused = sync.fetch_orders(home, keys.load_key(home, passphrase()))
     known = [_order(home, order) for order in kept]
     sentences = []
     for order in known:
@@ -164,7 +166,7 @@ def certify(chosen: Namespace, _: Screen) -> Answer:
     done = jobs.certify(
         home,
         order_code=chosen.order,
-        open_key=lambda: keys.load_key(home, _passphrase()),
+        open_key=lambda: keys.load_key(home, passphrase()),
         archive=chosen.zip,
     )
     found = {**asdict(done), "bundle": str(done.bundle), "zip": str(chosen.zip) if chosen.zip else None}
@@ -178,19 +180,30 @@ def certify(chosen: Namespace, _: Screen) -> Answer:
 
 
 def sync_all(chosen: Namespace, screen: Screen) -> Answer:
-    """Send what is in the outbox."""
+    """Witness the log and send what is in the outbox."""
     home = _home()
-    station_key = keys.load_key(home, _passphrase())
+    station_key = keys.load_key(home, passphrase())
     if chosen.again:
         sync.offer_refused_again(home)
-    done = sync.send(home, station_key, tries=1 if chosen.once else sync.TRIES, note=screen.note)
+    witnessed = sync.witness_log(home, station_key)
+    screen.note(witnessed.said)
+    try:
+        done = sync.send(home, station_key, tries=1 if chosen.once else sync.TRIES, note=screen.note)
+    finally:
+        # Whatever became of the certificates: a log that contradicts itself is said before all else.
+        if witnessed.misbehaves is not None:
+            raise witnessed.misbehaves
     if done.refused:
         reasons = "; ".join(
             f"{one['certificate_id']}: {one.get('reason') or 'no reason given'}" for one in done.refused
         )
         raise CertificateRefused(f"The marketplace refused {len(done.refused)} of {len(done.receipts)}. {reasons}")
     sentences = [f"{one['certificate_id']} accepted for device {one.get('device_code')}." for one in done.receipts]
-    found = {"receipts": done.receipts, "waiting": done.waiting}
+    found = {
+        "receipts": done.receipts,
+        "waiting": done.waiting,
+        "witnessed": {"size": witnessed.size, "text": witnessed.said},
+    }
     return found, sentences or ["Nothing to send."], 0
 
 
@@ -204,17 +217,19 @@ def verify_bundle(chosen: Namespace, _: Screen) -> Answer:
             raise BadUsage(str(error), next_step="Write --at as 2026-01-31T12:00:00Z.") from error
     try:
         bundle = Bundle.load(chosen.bundle)
-        trust = _trust(chosen)
+        trust = trust_of(chosen)
     except ValueError as error:
         raise Unreadable(str(error)) from error
     report = verify(bundle, trust, at=at, training=chosen.training)
-    sentences = [f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.text}" for check in report.checks]
+    sentences = [f"{_MARKS[check.level]}  {check.name}: {check.text}" for check in report.checks]
     sentences.append(_verdict(report))
     found = {
         "ok": report.ok,
         "refusal": report.refusal,
         "certificate_id": report.statement.certificate_id if report.statement else None,
-        "checks": [{"name": check.name, "ok": check.ok, "text": check.text} for check in report.checks],
+        "checks": [
+            {"name": check.name, "level": check.level, "ok": check.ok, "text": check.text} for check in report.checks
+        ],
     }
     if report.ok:
         return found, sentences, 0
@@ -290,7 +305,7 @@ def _home() -> keys.Home:
     return home
 
 
-def _trust(chosen: Namespace) -> Trust | None:
+def trust_of(chosen: Namespace) -> Trust | None:
     """The named trust file, else the one pinned at enrolment, else none: then nothing verifies."""
     if chosen.trust is not None:
         try:
@@ -312,7 +327,8 @@ def _token_place(chosen: Namespace) -> keys.TokenPlace | None:
     return keys.TokenPlace(str(chosen.pkcs11_module), chosen.token, chosen.token_key)
 
 
-def _passphrase(*, new: bool = False, pin: bool = False) -> str:
+def passphrase(*, new: bool = False, pin: bool = False) -> str:
+    """The passphrase or PIN of the key in this state folder: from the environment, else asked for."""
     given = os.environ.get("WIPE_AGENT_PASSPHRASE")
     if given is not None:
         return given

@@ -72,8 +72,20 @@ def parser() -> argparse.ArgumentParser:
     verify.set_defaults(run=commands.verify_bundle)
 
     _add_paper(all_, common)
+    _add_log(all_, common)
     _add_station(all_, common)
     return top
+
+
+def _add_log(all_: argparse._SubParsersAction[_Parser], common: _Parser) -> None:
+    """witness."""
+    trusting = _Parser(add_help=False, parents=[common])
+    trusting.add_argument("--trust", type=Path, metavar="FILE", help="trust file; else the one pinned at enrolment")
+
+    witness = all_.add_parser("witness", parents=[trusting], help="see that logs only grow, and sign it for others")
+    witness.add_argument("--make-key", metavar="NAME", help="make the witness's key, once, such as witness.example/one")
+    witness.add_argument("--listen", default="127.0.0.1:8181", metavar="HOST:PORT", help="where to answer")
+    witness.set_defaults(run=_later("witnessing", "witness"))
 
 
 def _add_station(all_: argparse._SubParsersAction[_Parser], common: _Parser) -> None:

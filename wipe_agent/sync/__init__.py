@@ -28,8 +28,21 @@ from wipe_agent.certificate import Bundle, Trust, canonical, digest_multibase, f
 from wipe_agent.errors import AlreadyEnrolled, BadAnswer, MarketRefused, MarketUnreachable, TargetBusy, Unreadable
 from wipe_agent.sync.calls import call
 from wipe_agent.sync.queue import Queue, bundles, look
+from wipe_agent.sync.witnessing import Witnessed, witness_log
 
-__all__ = ["TRIES", "Enrolled", "Queue", "Synced", "enrol", "fetch_orders", "look", "offer_refused_again", "send"]
+__all__ = [
+    "TRIES",
+    "Enrolled",
+    "Queue",
+    "Synced",
+    "Witnessed",
+    "enrol",
+    "fetch_orders",
+    "look",
+    "offer_refused_again",
+    "send",
+    "witness_log",
+]
 
 TRIES = 8
 _AWAY = 2  # so many calls in a row without an answer end a round
