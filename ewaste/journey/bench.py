@@ -466,6 +466,22 @@ def new_enrolment_code(session: Session, actor: Actor, *, now: datetime) -> str:
     return stations.new_code(session, actor, centre.organisation_id, now=now)
 
 
+def replace_station(
+    session: Session, actor: Actor, station_id: UUID, *, retires_at: datetime | None = None, now: datetime
+) -> str:
+    """A one-time code with which a new key takes the place of a station's old one.
+
+    The old key ends at `retires_at`, within 30 days, so that what was wiped offline with it can still come in; without
+    a day it ends when the code is used.
+    """
+    station = session.get(Station, station_id)
+    policy.require(actor, Action.ENROL_STATION, centre=station.centre_id if station else None)
+    if station is None:
+        raise NotFound("There is no such station.")
+    accreditation.require_standing(accreditation.find(session, station.centre_id), now=now)
+    return stations.new_code(session, actor, station.centre_id, replaces=station, retires_at=retires_at, now=now)
+
+
 def retire_station(
     session: Session, actor: Actor, station_id: UUID, *, issuers: credentials.Issuers, reason: str, now: datetime
 ) -> None:

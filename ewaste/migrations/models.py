@@ -13,9 +13,10 @@ from ewaste.accounts import (
     tries,
 )
 from ewaste.accounts import models as accounts
+from ewaste.centres import accrediting_models as accrediting
 from ewaste.centres import models as centres
 from ewaste.certificates import models as certificates
-from ewaste.certificates import reaudit
+from ewaste.certificates import reaudit, rechecks
 from ewaste.core import installation, job_errors, mail, refusals, sample
 from ewaste.core.database import Base
 from ewaste.devices import incidents
@@ -28,6 +29,7 @@ from ewaste.tradein import models as tradein
 __all__ = [
     "Base",
     "accounts",
+    "accrediting",
     "answers",
     "centres",
     "certificates",
@@ -44,6 +46,7 @@ __all__ = [
     "payments",
     "processing",
     "reaudit",
+    "rechecks",
     "refusals",
     "sample",
     "second_factor",

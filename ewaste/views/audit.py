@@ -8,7 +8,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ewaste.centres import credentials
+from ewaste.centres import accreditors
 from ewaste.centres.credentials import Issuers
 from ewaste.certificates import registry
 from ewaste.certificates.models import Certificate, CertificateLine, CertificateRevocation, Clearance
@@ -47,7 +47,7 @@ def everything(session: Session, *, issuers: Issuers, now: datetime) -> Found:
 
 
 def _certificates(session: Session, issuers: Issuers, now: datetime, found: Found) -> None:
-    trust = credentials.trust_bytes(issuers)
+    trust = accreditors.trust_bytes(session, issuers, ever=True)
     rows = session.scalars(sa.select(Certificate).execution_options(yield_per=100))
     count = 0
     for certificate in rows:

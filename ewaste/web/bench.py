@@ -15,7 +15,7 @@ import flask
 from flask import Blueprint, redirect, request, url_for
 from sqlalchemy.orm import Session
 
-from ewaste.centres import credentials
+from ewaste.centres import accreditors
 from ewaste.centres.stations import CODE_LIFE
 from ewaste.certificates import registry
 from ewaste.core.refusals import Invalid, NotAllowed, NotFound, Refusal
@@ -559,10 +559,11 @@ def _stations(
 ) -> flask.Response:
     with transaction() as session:
         told = bench.stations(session, actor(), now=now())
+        fingerprint = accreditors.trust_fingerprint(session, runtime().issuers)
     return page(
         "bench/stations.html",
         status,
-        fingerprint=credentials.trust_fingerprint(runtime().issuers),
+        fingerprint=fingerprint,
         form=form or {},
         errors=errors or {},
         new_code=new_code,

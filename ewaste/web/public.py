@@ -9,7 +9,7 @@ from uuid import UUID
 import flask
 from flask import Blueprint, redirect, request, url_for
 
-from ewaste.centres import credentials
+from ewaste.centres import accreditors
 from ewaste.certificates import registry
 from ewaste.core.refusals import Invalid, NotFound, Refusal
 from ewaste.journey import trade_in
@@ -146,7 +146,7 @@ def verify() -> flask.Response:
             found, short, about = public.certificate(session, public.certificate_for(session, code))
     except NotFound as refusal:
         return _verify_page(code=code, errors={"code": refusal.message}, status=404)
-    verified = _verified({name: text.encode() for name, text in found.bundle.items()})
+    verified = _verified({name: text.encode() for name, text in found.bundle.items()}, ours=True)
     told = verdict.verdict(
         verified,
         short["status"],
@@ -183,7 +183,7 @@ def certificate(id: UUID) -> flask.Response:  # noqa: A002 - the name stands in 
     """The page of one certificate, checked again each time it is read."""
     with transaction() as session:
         found, short, about = public.certificate(session, id)
-    verified = _verified({name: text.encode() for name, text in found.bundle.items()})
+    verified = _verified({name: text.encode() for name, text in found.bundle.items()}, ours=True)
     if verified.refusal is not None and short["status"] == "accepted":
         short |= {"status": "refused", "reason": f"It does not verify any more: {verified.refusal}"}
     url = url_for(".certificate", id=found.id)
@@ -220,8 +220,10 @@ def certificate_bundle(id: UUID) -> flask.Response:  # noqa: A002 - the name sta
     return lists.file(registry.zipped(found), name, "application/zip")
 
 
-def _verified(files: Mapping[str, bytes] | bytes) -> registry.Verified:
-    trust = credentials.trust_bytes(runtime().issuers)
+def _verified(files: Mapping[str, bytes] | bytes, *, ours: bool = False) -> registry.Verified:
+    """`ours`: a certificate that we hold, also under an accreditor that ended since."""
+    with transaction() as session:
+        trust = accreditors.trust_bytes(session, runtime().issuers, ever=ours)
     return registry.verify_publicly(files, trust, at=now(), training=runtime().config.training)
 
 
@@ -233,6 +235,8 @@ def _verify_page(
     errors: Mapping[str, str] | None = None,
     status: int = 200,
 ) -> flask.Response:
+    with transaction() as session:
+        fingerprint = accreditors.trust_fingerprint(session, runtime().issuers)
     return page(
         "certificates/verify.html",
         status,
@@ -240,5 +244,5 @@ def _verify_page(
         result=result,
         form=form or {},
         errors=errors or {},
-        fingerprint=credentials.trust_fingerprint(runtime().issuers),
+        fingerprint=fingerprint,
     )
