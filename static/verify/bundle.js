@@ -5,7 +5,16 @@
 
 import { named } from "./shape.js";
 import { MAX_BYTES, Unreadable } from "./strict.js";
-import { ACCREDITATION_FILE, CERTIFICATE_FILE, DIDS_FILE, WORK_ORDER_FILE } from "./vocabulary.js";
+import {
+  ACCREDITATION_FILE,
+  ACCREDITATION_STATUS_FILE,
+  CERTIFICATE_FILE,
+  DIDS_FILE,
+  JWT_FILE,
+  LOG_PROOF_FILE,
+  STATUS_FILE,
+  WORK_ORDER_FILE,
+} from "./vocabulary.js";
 
 /** The file names of a bundle and the most bytes each may have. Others are ignored. */
 const LIMITS = new Map([
@@ -13,10 +22,10 @@ const LIMITS = new Map([
   [ACCREDITATION_FILE, MAX_BYTES],
   [WORK_ORDER_FILE, MAX_BYTES],
   [DIDS_FILE, MAX_BYTES],
-  ["status-lists.json", 4 * MAX_BYTES],
-  ["certificate.tlog-proof", MAX_BYTES],
-  ["log-policy.txt", MAX_BYTES],
-  ["certificate.vc.jwt", 2 * MAX_BYTES],
+  [LOG_PROOF_FILE, MAX_BYTES],
+  [STATUS_FILE, MAX_BYTES],
+  [ACCREDITATION_STATUS_FILE, MAX_BYTES],
+  [JWT_FILE, 2 * MAX_BYTES],
 ]);
 export const MAX_ARCHIVE_BYTES = 1_048_576;
 const MAX_ENTRIES = 64;

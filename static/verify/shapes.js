@@ -301,11 +301,34 @@ function didDocument(value) {
   return didDocumentMembers(value) ?? ownKeys(value.verificationMethod, value.id);
 }
 
-/** The trust file. */
-export const TRUST = thing({
-  type: exactly("WipeTrust"),
-  version: exactly(1),
-  training: flag,
-  updated: moment,
-  parties: several(thing({ name, roles: several(oneOf(...ROLES), 1, ROLES.length), didDocument })),
-});
+// A verifier key of C2SP signed-note: name, key id, and the type of key with the key. Read in full by log.js.
+const vkey = pattern("[!-*,-~]{1,200}\\+[0-9a-f]{8}\\+[A-Za-z0-9+/]{8,2800}={0,2}", "a verifier key (name+id+key)");
+
+const trustMembers = thing(
+  {
+    type: exactly("WipeTrust"),
+    version: exactly(1),
+    training: flag,
+    updated: moment,
+    parties: several(thing({ name, roles: several(oneOf(...ROLES), 1, ROLES.length), didDocument })),
+  },
+  {
+    logs: several(thing({ origin: pattern("[!-*,-~]{1,200}", "the origin of a log"), vkey, name }), 1, 16),
+    witnesses: several(thing({ vkey, name }), 0, 64),
+    witnessesNeeded: whole(),
+  }
+);
+
+/** A trust file; it asks for no more witnesses than it names, and names none without a log. */
+export function TRUST(value) {
+  const problem = trustMembers(value);
+  if (problem !== null) return problem;
+  const present = ["logs", "witnesses", "witnessesNeeded"].filter((each) => each in value);
+  if (present.length !== 0 && present.length !== 3) {
+    return ` has ${present.join(" and ")} but not all of logs, witnesses and witnessesNeeded`;
+  }
+  if (present.length && value.witnessesNeeded > value.witnesses.length) {
+    return ` asks for ${value.witnessesNeeded} witnesses but names ${value.witnesses.length}`;
+  }
+  return null;
+}

@@ -37,8 +37,17 @@ export function readTrust(bytes) {
     }
     for (const role of party.roles) roles.add(`${role} ${id}`);
   }
+  const { logs = [], witnesses = [], witnessesNeeded = 0 } = document;
+  for (const [what, listed] of [
+    ["log", logs.map((log) => log.origin)],
+    ["witness", witnesses.map((witness) => witness.vkey)],
+  ]) {
+    if (new Set(listed).size !== listed.length) throw new Unreadable(`The trust file lists a ${what} twice.`);
+  }
   return {
-    document,
+    logs,
+    witnesses,
+    witnessesNeeded,
     training: document.training,
     name: (id) => names.get(id),
     /** Whether this party is trusted in this role. */

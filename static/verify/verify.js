@@ -36,6 +36,8 @@ export const CHECKS = [
   "certificate-proof",
   "work-order-proof",
   ...QUESTIONS.map(([name]) => name),
+  "envelope",
+  "log",
   "status",
 ];
 
@@ -43,8 +45,9 @@ export const CHECKS = [
  * Check a bundle against a trust file, as of the time `at` (seconds since 1970).
  *
  * `bundle` comes from bundle.js, `trust` from trust.js or is null; `training` admits certificates made for practice.
- * Gives {ok, checks: [{name, ok, text}], failed, statement}; bad content never throws, it fails a check. `statement`
- * is what the certificate says: believe it only when `ok`.
+ * Gives {ok, checks: [{name, level, text}], failed, statement}; bad content never throws, it fails a check. A level is
+ * "holds", "caution" (what could not be seen from here) or "fails". `statement` is what the certificate says: believe
+ * it only when `ok`.
  */
 export async function verify(bundle, trust, at, training) {
   const report = { ok: false, checks: [], failed: null, statement: null };
@@ -52,9 +55,9 @@ export async function verify(bundle, trust, at, training) {
     await makeChecks(bundle, trust, at, training, report);
   } catch (failure) {
     if (!(failure instanceof Fails)) throw failure;
-    report.checks.push({ name: failure.check, ok: false, text: failure.message });
+    report.checks.push({ name: failure.check, level: "fails", text: failure.message });
   }
-  report.failed = report.checks.find((check) => !check.ok) ?? null;
+  report.failed = report.checks.find((check) => check.level === "fails") ?? null;
   report.ok = report.checks.length === CHECKS.length && report.failed === null;
   return report;
 }
@@ -73,7 +76,8 @@ const KINDS = [
 ].map(([file, name, type, shape, proofCheck]) => ({ file, name, type, shape, proofCheck }));
 
 async function makeChecks(bundle, trust, at, training, report) {
-  const holds = (name, text) => report.checks.push({ name, ok: true, text });
+  const holds = (name, text) => report.checks.push({ name, level: "holds", text });
+  const caution = (name, text) => report.checks.push({ name, level: "caution", text });
 
   const documents = KINDS.map((kind) => readOne(kind, bundle));
   const [certificate, accreditation, order] = documents;
@@ -132,9 +136,11 @@ async function makeChecks(bundle, trust, at, training, report) {
   };
   for (const [name, question, fine] of QUESTIONS) {
     const problem = question(given);
-    report.checks.push({ name, ok: problem === null, text: problem ?? fine });
+    report.checks.push({ name, level: problem === null ? "holds" : "fails", text: problem ?? fine });
   }
-  holds("status", "Withdrawal was not looked up: ask the marketplace whether this certificate still stands.");
+  holds("envelope", "The certificate is signed as it is; a second, enveloped form was not looked at.");
+  caution("log", "The log was not looked at: nobody but the centre says when this certificate was made.");
+  caution("status", "Withdrawal was not looked up: ask the marketplace whether this certificate still stands.");
 }
 
 function readOne(kind, bundle) {

@@ -26,6 +26,10 @@ export const CERTIFICATE_FILE = "certificate.json";
 export const ACCREDITATION_FILE = "accreditation.json";
 export const WORK_ORDER_FILE = "work-order.json";
 export const DIDS_FILE = "dids.json";
+export const LOG_PROOF_FILE = "log-proof.txt";
+export const STATUS_FILE = "status.json";
+export const ACCREDITATION_STATUS_FILE = "accreditation-status.json";
+export const JWT_FILE = "certificate.jwt";
 export const KIND_NAMES = {
   hdd: "hard disk",
   ssd: "solid-state drive",

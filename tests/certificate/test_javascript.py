@@ -30,9 +30,12 @@ DECODERS_WORDS = re.compile(r"(?<=is not JSON: ).*(?= at line)|(?<=is not UTF-8:
 
 
 def run(
-    bundles: Sequence[dict[str, Any]] = (), documents: Sequence[bytes] = (), trusts: Sequence[bytes] = ()
+    bundles: Sequence[dict[str, Any]] = (),
+    documents: Sequence[bytes] = (),
+    trusts: Sequence[bytes] = (),
+    proofs: Sequence[dict[str, Any]] = (),
 ) -> dict[str, list[Any]]:
-    """What the JavaScript says of bundles on disk, of documents and of trust files, in one process of node."""
+    """What the JavaScript says of bundles on disk, documents, trust files and log proofs, in one process of node."""
     node = shutil.which("node")
     if node is None:
         pytest.skip("node is missing (Debian package nodejs), so the verifier of the page cannot be run here.")
@@ -41,6 +44,7 @@ def run(
         "bundles": bundles,
         "documents": [base64.b64encode(data).decode() for data in documents],
         "trusts": [base64.b64encode(data).decode() for data in trusts],
+        "proofs": proofs,
     }
     told = subprocess.run(
         [node, str(Path(__file__).with_name("verifier.mjs"))],
@@ -79,8 +83,8 @@ def test_the_browser_gives_the_verdict_and_the_first_failing_check_that_python_g
     )
     assert told["ok"] is report.ok is (vector["fails"] is None)
     assert (told["failed"]["name"] if told["failed"] else None) == vector["fails"], told["failed"]
-    said = [(check["name"], check["ok"], DECODERS_WORDS.sub("", check["text"])) for check in told["checks"]]
-    assert said == [(check.name, check.ok, DECODERS_WORDS.sub("", check.text)) for check in report.checks]
+    said = [(check["name"], check["level"], DECODERS_WORDS.sub("", check["text"])) for check in told["checks"]]
+    assert said == [(check.name, check.level, DECODERS_WORDS.sub("", check.text)) for check in report.checks]
 
 
 def test_the_browser_makes_every_check_in_the_order_of_the_specification() -> None:
