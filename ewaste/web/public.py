@@ -16,7 +16,7 @@ from ewaste.journey import trade_in
 from ewaste.tradein import questions, quotes
 from ewaste.views import open_figures, prices, public, shapes
 from ewaste.views.records import found_since
-from ewaste.web import codes, lists, uploads, verdict
+from ewaste.web import codes, lists, offline, uploads, verdict
 from ewaste.web.edge import actor, errors_of, keep, now, page, runtime, transaction, whole_number
 from ewaste.web.limits import VERIFY, WRITE_UNKNOWN, limiter
 
@@ -137,8 +137,12 @@ def _questions(
 @pages.get("/verify")
 @limiter.limit(VERIFY)
 def verify() -> flask.Response:
-    """Check a certificate that we hold, by its number or its device's code."""
+    """Check a certificate that we hold, by its number or its device's code.
+
+    Paper names the digest of the certificate that it was made from; then it is told when that is another one than ours.
+    """
     code = request.args.get("code", "").strip()[:120]
+    digest = request.args.get("digest", "").strip()[:120]
     if not code:
         return _verify_page()
     try:
@@ -154,6 +158,7 @@ def verify() -> flask.Response:
         about["device_class"],
         url_for(".certificate", id=found.id),
         since=short["found_since"],
+        other_digest=bool(digest) and digest != found.digest,
     )
     return _verify_page(code=code, result=told)
 
@@ -175,6 +180,21 @@ def verify_upload() -> flask.Response:
             since = found_since(session, known) if known is not None else None
     url = url_for(".certificate", id=known) if known is not None else None
     return _verify_page(form=request.form, result=verdict.verdict(verified, standing, reason, None, url, since=since))
+
+
+@pages.get("/verify/offline")
+@limiter.limit(VERIFY)
+def verify_offline() -> flask.Response:
+    """The whole check as one file to keep, with the trust file of today in it: it opens without a network."""
+    text, policy = offline.document(
+        trust=credentials.trust_bytes(runtime().issuers),
+        words=verdict.for_scripts(),
+        market=runtime().config.public_url,
+    )
+    answer = flask.Response(text, mimetype="text/html")
+    answer.headers["Content-Security-Policy"] = policy
+    answer.headers["Content-Disposition"] = 'attachment; filename="verify-certificate.html"'
+    return answer
 
 
 @pages.get("/certificates/<uuid:id>")
@@ -199,7 +219,14 @@ def certificate(id: UUID) -> flask.Response:  # noqa: A002 - the name stands in 
     if verified.statement is not None:
         short |= {"created": verified.statement.created, "supersedes": verified.statement.supersedes}
     share = runtime().config.public_url + url
-    return page("certificates/certificate.html", certificate=short, device=about, verdict=told, share_url=share)
+    return page(
+        "certificates/certificate.html",
+        certificate=short,
+        device=about,
+        verdict=told,
+        share_url=share,
+        words=verdict.for_scripts(),
+    )
 
 
 @pages.get("/certificates/<uuid:id>/code")
@@ -237,7 +264,7 @@ def _verify_page(
 ) -> flask.Response:
     with transaction() as session:
         fingerprint = accreditors.trust_fingerprint(session, runtime().issuers)
-    return page(
+    shown = page(
         "certificates/verify.html",
         status,
         code=code,
@@ -245,4 +272,8 @@ def _verify_page(
         form=form or {},
         errors=errors or {},
         fingerprint=fingerprint,
+        words=verdict.for_scripts(),
     )
+    # The one page that may ask for the camera: to read the square code of a certificate.
+    shown.headers["Permissions-Policy"] = "camera=(self), geolocation=(), microphone=()"
+    return shown

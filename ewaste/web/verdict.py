@@ -1,21 +1,115 @@
-"""What a verified certificate comes to, in plain words: the headline, what it rests on, what failed and what to do."""
+"""What a verified certificate comes to, in plain words: the headline, what it means, what failed and what to do.
+
+The same words are handed to the check that runs in the browser (`for_scripts`), so both say the same.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ewaste.certificates.registry import Verified
 from ewaste.web import filters
 
-# How a certificate looks at first sight: tone and icon. Green is kept for what proves something.
-LOOKS = {
-    "proves": ("safe", "shield-check"),
-    "training": ("wait", "flask-conical"),
-    "unknown": ("work", "shield-check"),
-    "revoked": ("bad", "octagon-alert"),
-    "refused": ("bad", "octagon-alert"),
-    "fails": ("bad", "octagon-alert"),
+
+class Kind(NamedTuple):
+    """How one kind of outcome looks and reads: no two share both a label and an icon. Green proves something."""
+
+    tone: str
+    symbol: str
+    label: str
+    headline: str
+    means: tuple[str, ...]
+    not_means: tuple[str, ...]
+
+
+_SIGNED = (
+    "An accredited test centre signed that the listed media were wiped or destroyed, and how it was checked.",
+    "Nobody has changed the certificate since it was signed.",
+)
+_LIMITS = (
+    "It says nothing of media that are not listed, of cloud accounts, or of what was stored later.",
+    "It says nothing of the rest of the device: its battery, its screen, or whether it is locked.",
+)
+_NOT_PROOF_OF_DATA = "This does not show that data is still there, only that this paper does not prove that it is gone."
+
+KINDS: Mapping[str, Kind] = {
+    "proves": Kind("safe", "shield-check", "Genuine certificate", "The data on this {what} is gone.", _SIGNED, _LIMITS),
+    "late": Kind(
+        "wait",
+        "calendar-clock",
+        "Genuine, seen late",
+        "This certificate is genuine, but others saw it late.",
+        (
+            *_SIGNED,
+            "Witnesses saw it in the public log more than a day after it was signed, often for lack of a network.",
+        ),
+        (*_LIMITS, "That it was made on the day that it states is said by the test centre alone."),
+    ),
+    "since": Kind(
+        "wait",
+        "circle-alert",
+        "Genuine, but not for all",
+        "This certificate is genuine, for the media that it lists.",
+        _SIGNED,
+        ("It does not cover the storage that was found later. The device may still hold data.", *_LIMITS),
+    ),
+    "unknown": Kind(
+        "work",
+        "badge-check",
+        "Genuine, not in our register",
+        "This certificate is genuine.",
+        _SIGNED,
+        ("Whether it was withdrawn since, we cannot tell: we have not seen it before.", *_LIMITS),
+    ),
+    "alone": Kind(
+        "work",
+        "badge-check",
+        "Genuine",
+        "This certificate is genuine.",
+        _SIGNED,
+        ("Whether it was withdrawn since, the files alone do not show. Look it up where it was issued.", *_LIMITS),
+    ),
+    "training": Kind(
+        "wait",
+        "flask-conical",
+        "Training",
+        "This is a training certificate. It proves nothing.",
+        ("The steps of a wipe were practised, and every check ran as for a real one.",),
+        ("It does not show that any data is gone. Do not accept it as proof.",),
+    ),
+    "revoked": Kind(
+        "bad",
+        "ban",
+        "Revoked",
+        "This certificate has been revoked.",
+        ("It was signed as it says, and was withdrawn since. It no longer counts.",),
+        (_NOT_PROOF_OF_DATA,),
+    ),
+    "refused": Kind(
+        "bad",
+        "circle-x",
+        "Refused by us",
+        "We refused this certificate.",
+        ("It is written and signed as it must be, but this market did not accept it.",),
+        (_NOT_PROOF_OF_DATA,),
+    ),
+    "another": Kind(
+        "bad",
+        "triangle-alert",
+        "Another document",
+        "This is not the certificate that your paper names.",
+        ("We hold a certificate under this number, but the paper was made from another document.",),
+        ("What follows is about the certificate that we hold, not about the paper.",),
+    ),
+    "fails": Kind(
+        "bad",
+        "octagon-alert",
+        "Not valid",
+        "This certificate is not valid.",
+        ("Nothing that it says can be relied on.",),
+        (_NOT_PROOF_OF_DATA,),
+    ),
 }
 
 # The checks in the order in which a person asks for them.
@@ -33,13 +127,56 @@ GROUPS: Sequence[tuple[str, tuple[str, ...]]] = (
     ("Does it count today?", ("training", "clock", "envelope", "log", "status")),
 )  # fmt: skip
 
+# What a check that fails means for whoever holds the certificate. The exact cause, often a word to the test centre,
+# stands among the checks.
+REASONS: Mapping[str, str] = {
+    "readable": "The file cannot be read from beginning to end. It may be damaged or incomplete.",
+    "context": "It is not written in the words of a certificate, so it may mean anything.",
+    "type": "It is another kind of document than a certificate.",
+    "shape": "It is not written as a certificate must be.",
+    "trust": "It rests on somebody whom nobody here trusts.",
+    "accreditation-proof": "The accreditation that it rests on is not genuine.",
+    "key": "It was not signed by an accredited test centre.",
+    "certificate-proof": "It was changed after it was signed, or somebody else signed it.",
+    "work-order-proof": "The order that it answers is not genuine.",
+    "accreditation": "It does not belong to the accreditation that came with it.",
+    "accreditation-dates": "The test centre was not accredited when the work was done.",
+    "scope": "The test centre was not accredited for this kind of work.",
+    "work-order": "It was made for another order than the one that came with it.",
+    "device": "It was made for another device than the one that was to be wiped.",
+    "host": "The storage was wiped in another machine, and nothing says how it came there.",
+    "coverage": "It does not cover all the storage of the device.",
+    "evidence": "It does not show what it claims about the work.",
+    "times": "The times on it cannot be true.",
+    "duration": "The work is said to have gone faster than is possible.",
+    "training": "It mixes practice with real work, or is for practice alone.",
+    "clock": "It is dated in the future.",
+    "envelope": "It comes in two forms that do not say the same.",
+    "log": "What came with it from the public log does not hold.",
+    "status": "It has been withdrawn.",
+}
+_NO_REASON = "One of the checks below does not hold."
+
 DO_NOT_RELY = (
     "Do not rely on it. Ask whoever gave it to you for the bundle as the test centre sent it, or look the certificate "
     "up by its number or its device's code. If somebody offers it as proof, tell us."
 )
 
+NOT_REACHED = "Not looked at, because an earlier check failed."
 
 ALL_CHECKS = sum(len(names) for _, names in GROUPS)
+
+
+def for_scripts() -> dict[str, Any]:
+    """The words for the check that runs in the browser: kinds, groups, reasons."""
+    return {
+        "kinds": {name: kind._asdict() for name, kind in KINDS.items()},
+        "groups": [{"title": title, "checks": names} for title, names in GROUPS],
+        "reasons": dict(REASONS),
+        "noReason": _NO_REASON,
+        "doNotRely": DO_NOT_RELY,
+        "notReached": NOT_REACHED,
+    }
 
 
 def counted(checks: Sequence[Mapping[str, Any]]) -> str:
@@ -58,37 +195,45 @@ def verdict(
     url: str | None,
     *,
     since: str | None = None,
+    other_digest: bool = False,
 ) -> dict[str, Any]:
     """A verification as the page shows it.
 
     `standing`: live, accepted, revoked, refused or unknown, as our register says; `because` is why it is revoked or
-    refused; `device_class` is None where we do not know the device; `since` is what was found after the certificate.
+    refused; `device_class` is None where we do not know the device; `since` is what was found after the certificate;
+    `other_digest` says that the paper in the reader's hand was made from other bytes than these.
     """
     statement = verified.statement
     standing = {"accepted": "live"}.get(standing, standing)
     ok = verified.refusal is None and statement is not None
-    kind = _kind(ok, standing, statement is not None and statement.training)
-    headline, sentence = _words(kind, verified, because, device_class)
-    tone, symbol = LOOKS[kind]
-    since = since if kind in ("proves", "training") else None
-    if since and kind == "proves":
-        # It still holds for what it lists; the device is another matter.
-        tone, symbol = "wait", "circle-alert"
-        headline, sentence = "This certificate verifies, for the media that it lists.", gone(verified, device_class)
     checks = with_standing(verified.checks, standing, because)
+    name = _kind(verified.checks, ok, standing, statement is not None and statement.training)
+    # Something found later, or another document, takes the place of what would have proven something, never of worse.
+    since = since if name in ("proves", "late", "training") else None
+    if since and name in ("proves", "late"):
+        name = "since"
+    if other_digest and name in ("proves", "late", "since", "unknown", "training"):
+        name = "another"
+    kind = KINDS[name]
+    failed = next((check for check in verified.checks if check["ok"] is False), None)
     return {
-        "kind": kind,
+        "kind": name,
         "ok": ok,
-        "tone": tone,
-        "symbol": symbol,
+        "tone": kind.tone,
+        "symbol": kind.symbol,
+        "label": kind.label,
         "since": since,
-        "headline": headline,
-        "sentence": sentence,
-        "advice": DO_NOT_RELY if kind in ("fails", "refused") else None,
-        "failed": next((check["text"] for check in checks if check["ok"] is False), None) if kind == "fails" else None,
+        "headline": kind.headline.format(what=_what(device_class)),
+        "sentence": _sentence(name, verified, because, device_class),
+        "advice": DO_NOT_RELY if name in ("fails", "refused", "revoked", "another") else None,
+        "means": kind.means,
+        "not_means": kind.not_means,
+        "failed": failed["text"] if failed and name == "fails" else None,
         "checks": checks,
-        "groups": grouped(checks),
+        "groups": grouped(checks, evidence(verified)) if checks else [],
         "counted": counted(checks),
+        # What a verifier without our register finds, to be compared with the browser's.
+        "alone": {"ok": ok, "failed": failed["name"] if failed else ""},
         "statement": statement,
         "status": standing,
         "url": url,
@@ -100,11 +245,10 @@ def gone(verified: Verified, device_class: str | None) -> str:
     statement = verified.statement
     if statement is None:
         raise ValueError("Only a certificate that could be read says something.")
-    what = filters.class_word(device_class).lower() if device_class else "device"
     media = filters.plural(len(statement.lines), "storage medium", "storage media").replace(filters.NO_BREAK, " ")
     return (
-        f"The data on this {what} is gone. Checked on {filters.date(statement.created)} by {statement.issuer_name}: "
-        f"{media} covered, on device {statement.device_code}."
+        f"The data on this {_what(device_class)} is gone. Checked on {filters.date(statement.created)} by "
+        f"{statement.issuer_name}: {media} covered, on device {statement.device_code}."
     )
 
 
@@ -124,54 +268,122 @@ def with_standing(checks: list[dict[str, Any]], standing: str, because: str | No
     return [{**check, **ours} if check["name"] == "status" and check["ok"] is not False else check for check in checks]
 
 
-def grouped(checks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The checks under the questions that they answer: [{title, checks, held, failed}]. What is new stands last."""
+def grouped(
+    checks: Sequence[Mapping[str, Any]], evidence: Mapping[str, Sequence[tuple[str, str]]] | None = None
+) -> list[dict[str, Any]]:
+    """The checks under the questions that they answer: [{title, checks, held, failed, cautions}]. What is new is last.
+
+    `evidence`: for the name of a check, what it was found by, as (what it is, its value).
+    """
     named = {name for _, names in GROUPS for name in names}
+    made = {check["name"] for check in checks}
+    if len(made) < len(named) and any(check["ok"] is False for check in checks):
+        # A report ends where the next checks would mean nothing. They are named, so that nobody misses them.
+        checks = [*checks, *({"name": name, "ok": None, "text": NOT_REACHED} for name in named - made)]
     rest = tuple(str(check["name"]) for check in checks if check["name"] not in named)
+    shown = [{**check, "evidence": list((evidence or {}).get(check["name"], ()))} for check in checks]
     found = []
     for title, names in (*GROUPS, ("Other checks", rest)):
-        own = [check for check in checks if check["name"] in names]
+        own = sorted((check for check in shown if check["name"] in names), key=lambda check: names.index(check["name"]))
         if own:
-            held = sum(check["ok"] is True for check in own)
             found.append(
-                {"title": title, "checks": own, "held": held, "failed": any(check["ok"] is False for check in own)}
+                {
+                    "title": title,
+                    "checks": own,
+                    "held": sum(check["ok"] is True for check in own),
+                    "failed": any(check["ok"] is False for check in own),
+                    "cautions": sum(check.get("level") == "caution" for check in own),
+                }
             )
     return found
 
 
-def _kind(ok: bool, standing: str, training: bool) -> str:
+def evidence(verified: Verified) -> dict[str, list[tuple[str, str]]]:
+    """What each check was found by, in the certificate's own exact values: [(what it is, its value)]."""
+    said = verified.statement
+    if said is None:
+        return {}
+    media = [
+        (
+            filters.medium_word(line.kind),
+            " ".join(part for part in (line.manufacturer, line.model, line.serial) if part),
+        )
+        for line in said.lines
+    ]
+    times = [
+        (
+            line.serial or filters.medium_word(line.kind),
+            (
+                f"{filters.moment(line.started)} to {filters.moment(line.ended)}, "
+                f"read back {filters.moment(line.verified)}"
+            ),
+        )
+        for line in said.lines
+    ]
+    return {
+        "key": [("Key", said.verification_method)],
+        "certificate-proof": [("Signed", filters.moment(said.created)), ("Signer", said.issuer_did)],
+        "accreditation": [("Accreditation", said.accreditation_id), ("Its digest", said.accreditation_digest)],
+        "work-order": [
+            ("Work order", said.work_order_id), ("Its digest", said.work_order_digest), ("Challenge", said.challenge),
+        ],
+        "device": [("Device", said.device_code), *((name.capitalize(), said.host_claimed[name]) for name in HOST)],
+        "host": [(f"{name.capitalize()} seen", said.host_observed.get(name, "")) for name in HOST],
+        "coverage": media,
+        "evidence": [(kind, line.evidence_class) for (kind, _), line in zip(media, said.lines, strict=True)],
+        "times": times,
+        "clock": [("Dated", filters.moment(said.valid_from))],
+    }  # fmt: skip
+
+
+HOST = ("manufacturer", "model", "serial")
+
+
+def _what(device_class: str | None) -> str:
+    return filters.class_word(device_class).lower() if device_class else "device"
+
+
+def _kind(checks: Sequence[Mapping[str, Any]], ok: bool, standing: str, training: bool) -> str:
+    levels = {str(check["name"]): check.get("level") for check in checks}
+    failed = [name for name, level in levels.items() if level == "fails"]
+    if failed == ["status"]:
+        return "revoked"  # a signed list says so, whatever we know
     if not ok:
         return "fails"
     if standing in ("revoked", "refused"):
         return standing
     if training:
         return "training"
-    return "proves" if standing == "live" else "unknown"
+    if standing != "live" and levels.get("status") != "holds":
+        return "unknown"
+    return "late" if seen_late(checks) else "proves"
 
 
-def _words(kind: str, verified: Verified, because: str | None, device_class: str | None) -> tuple[str, str]:
-    if kind == "fails":
-        return "This certificate does not verify.", verified.refusal or "It could not be read."
-    if kind == "revoked":
+def seen_late(checks: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether witnesses saw the certificate in the log only long after it was signed."""
+    return any(
+        check["name"] == "log" and check.get("level") == "caution" and "24 hours" in check["text"] for check in checks
+    )
+
+
+def _sentence(name: str, verified: Verified, because: str | None, device_class: str | None) -> str:
+    if name == "fails":
+        failed = next((str(check["name"]) for check in verified.checks if check["ok"] is False), None)
+        if failed is None:
+            return verified.refusal or "It could not be read."
+        return REASONS.get(failed, _NO_REASON)
+    if name == "revoked":
+        return f"It no longer counts. {because or REASONS['status']}"
+    if name == "refused":
+        return f"It verifies as a document, but this market did not accept it. {because}"
+    if name == "another":
         return (
-            "This certificate has been revoked.",
-            f"It was signed as it says, but it no longer counts: {because} Do not rely on it.",
-        )
-    if kind == "refused":
-        return (
-            "We refused this certificate.",
-            f"It verifies as a document, but this market did not accept it. {because}",
+            "The number fits, but the contents of the paper and of the certificate that we hold are not the same. "
+            "Somebody changed the paper, or a newer certificate took its place."
         )
     says = gone(verified, device_class)
-    if kind == "training":
-        return (
-            "This is a training certificate. It proves nothing.",
-            f"It was made from practice media. Every check ran as for a real one; were it real, it would say: {says}",
-        )
-    if kind == "unknown":
-        return (
-            "This certificate verifies.",
-            f"{says} It is not in our register, so whether it was revoked we cannot tell.",
-        )
-    headline, _, rest = says.partition(". ")
-    return f"{headline}.", rest
+    if name == "training":
+        return f"It was made from practice media. Were it real, it would say: {says}"
+    if name == "proves":
+        return says.partition(". ")[2]
+    return says

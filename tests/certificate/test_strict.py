@@ -94,7 +94,7 @@ def _written(name: str, escaped: bool) -> str:
         (b'{"a":"\\u0000"}', "control character"),
         (b'{"a":"\\n"}', "control character"),
         (b'{"a":"\n"}', "not JSON"),
-        (b'{"a":"\x7f"}', None),
+        (b'{"a":"\x7f"}', "control character"),
         (b'{"a":"\xc2\x9b31m"}', "control character"),
         ('{"a":"\u2028"}'.encode(), "control character"),
         ('{"a":"\u202e"}'.encode(), "control character"),

@@ -182,6 +182,7 @@ GET  /imprint                                            in       in       in   
 GET  /accessibility                                      in       in       in       in       in       in
 GET  /verify                                             in       in       in       in       in       in
 POST /verify                                             in       in       in       in       in       in
+GET  /verify/offline                                     in       in       in       in       in       in
 GET  /lots                                               in       in       in       in       in       in
 GET  /shop                                               in       in       in       in       in       in
 

@@ -232,7 +232,9 @@ def test_a_changed_bundle_does_not_verify_and_the_reason_is_named(world: World, 
         content_type="multipart/form-data",
     )
     text = words(answer.text)
-    assert "This certificate does not verify." in text
+    assert "This certificate is not valid. It was changed after it was signed, or somebody else signed it." in text
+    assert "Failed: The certificate was changed after it was signed" in text
+    assert text.count("Not looked at, because an earlier check failed.") > 10
     assert "Ask whoever gave it to you" in text
     assert "none of this can be relied on" in text
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime
-from types import SimpleNamespace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,16 +12,24 @@ import pytest
 from ewaste.certificates.registry import Verified
 from ewaste.web import verdict
 from wipe_agent.certificate import CHECKS as CERTIFICATE_CHECKS
+from wipe_agent.certificate import Bundle, Trust, verify
 
+VECTORS = Path(__file__).parents[1] / "vectors"
+AT = datetime(2026, 3, 3, 12, tzinfo=UTC)
+REPORT = verify(
+    Bundle.load(VECTORS / "valid-two-drives"), Trust.parse((VECTORS / "trust.json").read_bytes()), at=AT, training=False
+)
+assert REPORT.statement is not None
+STATEMENT = REPORT.statement
 CHECKS = [
     {"name": name, "ok": True, "text": name} for name in ("readable", "trust", "device", "times", "status", "new")
 ]
 
 
 def verified(*, training: bool = False, refusal: str | None = None, **changes: Any) -> Verified:
-    statement: Any = SimpleNamespace(
+    statement = dataclasses.replace(
+        STATEMENT,
         training=training,
-        lines=[1, 2],
         created=datetime(2026, 11, 20, tzinfo=UTC),
         issuer_name="Rhein Datenpark",
         device_code="D-7K3M-9QXA",
@@ -68,8 +77,44 @@ def test_a_check_that_failed_is_named_and_its_question_stands_open() -> None:
     checks = [*CHECKS[:2], {"name": "device", "ok": False, "text": "It is about another device."}]
     told = verdict.verdict(verified(refusal="It is about another device.", checks=checks), "unknown", None, None, None)
     assert told["failed"] == "It is about another device."
-    assert [group["failed"] for group in told["groups"]] == [False, False, True]
+    assert told["headline"] == "This certificate is not valid."
+    assert told["sentence"] == "It was made for another device than the one that was to be wiped."
+    assert [group["failed"] for group in told["groups"]] == [False, False, True, False, False]
     assert "Do not rely on it" in told["advice"]
+    assert "Wipe" not in told["headline"] + told["sentence"]
+
+
+def test_what_was_not_reached_is_named_and_not_left_out() -> None:
+    checks = [*CHECKS[:1], {"name": "trust", "ok": False, "level": "fails", "text": "Nobody knows them."}]
+    told = verdict.verdict(verified(refusal="Nobody knows them.", checks=checks), "unknown", None, None, None)
+    names = [check["name"] for group in told["groups"] for check in group["checks"]]
+    assert sorted(names) == sorted(CERTIFICATE_CHECKS)
+    unreached = [check for group in told["groups"] for check in group["checks"] if check["ok"] is None]
+    assert len(unreached) == len(CERTIFICATE_CHECKS) - 2
+    assert {check["text"] for check in unreached} == {verdict.NOT_REACHED}
+
+
+def test_no_two_outcomes_look_alike_even_without_colour() -> None:
+    assert len({kind.label for kind in verdict.KINDS.values()}) == len(verdict.KINDS)
+    assert len({(kind.symbol, kind.tone) for kind in verdict.KINDS.values()}) >= len(verdict.KINDS) - 1
+
+
+def test_every_check_has_a_word_for_the_reader_when_it_fails() -> None:
+    assert set(verdict.REASONS) == set(CERTIFICATE_CHECKS)
+
+
+def test_a_check_shows_by_what_it_was_found() -> None:
+    told = verdict.verdict(verified(), "live", None, None, None)
+    shown = {check["name"]: check["evidence"] for group in told["groups"] for check in group["checks"]}
+    assert ("Device", "D-7K3M-9QXA") in shown["device"]
+    assert shown["readable"] == []
+
+
+def test_paper_that_was_made_from_another_document_is_never_shown_as_good() -> None:
+    for training in (False, True):
+        told = verdict.verdict(verified(training=training), "live", None, "laptop", None, other_digest=True)
+        assert (told["kind"], told["tone"]) == ("another", "bad")
+    assert verdict.verdict(verified(), "revoked", "x", None, None, other_digest=True)["kind"] == "revoked"
 
 
 def test_a_verification_that_stopped_says_where_of_how_many() -> None:

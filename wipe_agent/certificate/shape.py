@@ -76,12 +76,13 @@ def text(*, most: int = 400, empty: bool = False) -> Test:
 
 
 def exactly(expected: Any) -> Test:
-    """This value and no other. Not for true and false, which Python takes for 1 and 0."""
+    """This value and no other. True is not taken for 1; within lists and objects there may be no numbers."""
     if type(expected) is tuple:
         expected = list(expected)
+    kind = type(expected)
 
     def test(value: Any) -> str | None:
-        return None if value == expected else " is not what the format says"
+        return None if type(value) is kind and value == expected else " is not what the format says"
 
     return test
 
@@ -130,10 +131,14 @@ def moment(value: Any) -> str | None:
     return None if is_time(value) else " is not a time written as 2026-01-31T12:00:00Z"
 
 
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
 def day(value: Any) -> str | None:
     """A date."""
     try:
-        if type(value) is str and len(value) == 10 and value.isascii():
+        # The pattern first: Python would also read weeks, as in 2026-W05-6.
+        if type(value) is str and _DAY.fullmatch(value):
             date.fromisoformat(value)
             return None
     except ValueError:

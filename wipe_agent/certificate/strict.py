@@ -77,8 +77,8 @@ def _decode(data: bytes, what: str) -> tuple[dict[str, Any], bool]:
     if type(document) is not dict:
         raise Unreadable(f"The {what} is not a JSON object.")
     _bounded(data, document, what)
-    # Only escapes and letters beyond ASCII can bring in the text that is refused here.
-    if escapes or not data.isascii():
+    # Only escapes, letters beyond ASCII, and DEL can bring in the text that is refused here.
+    if escapes or b"\x7f" in data or not data.isascii():
         _plain_text(document, what)
     return document, quick
 

@@ -21,7 +21,7 @@ from ewaste.tradein import price_tables, questions, quotes
 from ewaste.views import lot_list, market, public
 from ewaste.views import shapes as paging
 from ewaste.views import shop as shelf
-from ewaste.views.records import certificate_lines
+from ewaste.views.records import certificate_lines, found_since
 from ewaste.web.api import limits, shapes
 from ewaste.web.api.declare import Api, Call, next_page
 from ewaste.web.edge import runtime
@@ -176,6 +176,7 @@ def certificate(call: Call, id: UUID) -> shapes.Certificate:  # noqa: A002 - the
         why_not=verified.refusal,
         revoked_at=short["revoked_at"],
         revoked_reason=short["revoked_reason"],
+        found_since=short["found_since"],
         training=found.training,
         issuer_name=short["issuer_name"],
         device_code=about["code"],
@@ -202,15 +203,17 @@ def verify(call: Call) -> shapes.Verified:
         call.session, {name: text.encode() for name, text in sent.files.items()}, call.now, sent.training
     )
     statement = verified.statement
-    standing, reason = "unknown", None
+    standing, reason, since = "unknown", None, None
     if verified.refusal is None and statement is not None:
-        _, standing, reason = public.standing_of(call.session, statement.certificate_id, statement.issuer_did)
+        known, standing, reason = public.standing_of(call.session, statement.certificate_id, statement.issuer_did)
+        since = found_since(call.session, known) if known is not None and standing == "live" else None
     lines: list[Any] = list(statement.lines) if statement else []
     return shapes.Verified(
         verifies=verified.refusal is None and statement is not None,
         why_not=verified.refusal,
         standing=cast(Any, standing),  # One of the four words.
         standing_reason=reason,
+        found_since=since,
         credential_id=statement.certificate_id if statement else None,
         issuer_name=statement.issuer_name if statement else None,
         device_code=statement.device_code if statement else None,

@@ -688,6 +688,9 @@ class Certificate(Told):
     why_not: str | None = Field(description="The first thing that does not hold.")
     revoked_at: datetime | None
     revoked_reason: str | None
+    found_since: str | None = Field(
+        description="What is to be known when another storage medium was found in the device since."
+    )
     training: bool = Field(description="It comes from an exercise, and proves nothing about a real device.")
     issuer_name: str
     device_code: str
@@ -721,6 +724,9 @@ class Verified(Told):
     why_not: str | None
     standing: Literal["live", "revoked", "refused", "unknown"] = Field(description="How it stands in our register.")
     standing_reason: str | None
+    found_since: str | None = Field(
+        description="What is to be known when another storage medium was found in the device since."
+    )
     credential_id: str | None
     issuer_name: str | None
     device_code: str | None
