@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 from story.stage import market
+from tests.interop import log_proofs
 from tests.interop.collect import collect, wait_until_filled
 
 ROOT = Path(__file__).parents[2]
@@ -38,6 +39,7 @@ def main() -> int:
             wait_until_filled(stage)
             count = collect(stage, folder)
         print(f"It issued {count} certificates ({time.monotonic() - began:.0f} s).", flush=True)
+    (folder / "log.json").write_text(json.dumps(log_proofs.written()))
     words = ["node", str(TOOLS / "check.mjs"), str(folder)]
     if UNTP.is_dir():
         words.append(str(UNTP))

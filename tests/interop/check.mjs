@@ -5,6 +5,7 @@ import path from 'node:path';
 import {closeTheNetwork, loaderOf, timesAsked} from './offline.mjs';
 import {refusal} from './credentials.mjs';
 import {tamperedForms} from './tampered.mjs';
+import {logQuestions} from './log.mjs';
 import {safeModeProblems, untpProblems} from './forms.mjs';
 
 const [folder, untp] = process.argv.slice(2);
@@ -23,7 +24,7 @@ async function question(name, items, ask) {
     }
   }
   failed ||= problems.length > 0;
-  console.log(JSON.stringify({name, count: Object.keys(items).length, problems}));
+  console.log(JSON.stringify({name, count: Object.keys(items).length, problems: problems.slice(0, 5)}));
 }
 
 /** Something that must be refused is refused by `ask`, and only then. */
@@ -61,5 +62,9 @@ if(untp !== undefined) {
     async it => untpProblems(schema, it));
 }
 
+for(const [name, [items, ask]] of Object.entries(logQuestions(read('log.json')))) {
+  await question(name, items, ask);
+}
+
 await question('nothing asked for the network', {all: 0}, async () => timesAsked() ? `${timesAsked()} times` : null);
-process.exit(failed ? 1 : 0);
+process.exitCode = failed ? 1 : 0;
