@@ -17,8 +17,7 @@ import time
 from pathlib import Path
 
 from story.stage import market
-from tests.interop import log_proofs
-from tests.interop.collect import collect, wait_until_filled
+from tests.interop import collect, log_proofs
 
 ROOT = Path(__file__).parents[2]
 TOOLS = ROOT / "var" / "interop"
@@ -33,25 +32,42 @@ def main() -> int:
         print(f"What was collected in {folder} before is checked.")
     else:
         folder = TOOLS / "issued"
-        shutil.rmtree(folder, ignore_errors=True)
+        fresh(folder)
         print("A training market is started and filled; that takes a few minutes.", flush=True)
         with market(sample="full") as stage:
-            wait_until_filled(stage)
-            count = collect(stage, folder)
+            collect.wait_until_filled(stage)
+            count = collect.collect(stage, folder)
         print(f"It issued {count} certificates ({time.monotonic() - began:.0f} s).", flush=True)
-    (folder / "log.json").write_text(json.dumps(log_proofs.written()))
-    words = ["node", str(TOOLS / "check.mjs"), str(folder)]
-    if UNTP.is_dir():
-        words.append(str(UNTP))
-    else:
+    count = collect.vectors(fresh(TOOLS / "vectors"))
+    (TOOLS / "vectors" / "log.json").write_text(json.dumps(log_proofs.written()))
+    if not UNTP.is_dir():
         print("LEFT OUT: UNTP's schema and context are not here (SHARED_DATA names the folder above untp/).")
+    held = all(
+        [
+            checked(folder, "What the market issued"),
+            checked(TOOLS / "vectors", f"{count} test vectors, and proofs of a log"),
+        ]
+    )
+    print(f"{'Everything held' if held else 'Something did not hold'} ({time.monotonic() - began:.0f} s).")
+    return 0 if held else 1
+
+
+def fresh(folder: Path) -> Path:
+    """An empty folder in the place of what was there."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def checked(folder: Path, title: str) -> bool:
+    """Ask the JavaScript libraries about a folder and print their answers; whether all held."""
+    words = ["node", str(TOOLS / "check.mjs"), str(folder), *([str(UNTP)] if UNTP.is_dir() else [])]
     done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=600, cwd=TOOLS)
+    print(f"{title}:")
     held = told(done.stdout)
     if done.returncode and held:
         print(done.stderr, file=sys.stderr)
-        return 1
-    print(f"{'Everything held' if held else 'Something did not hold'} ({time.monotonic() - began:.0f} s).")
-    return 0 if held and done.returncode == 0 else 1
+    return held and done.returncode == 0
 
 
 def told(answers: str) -> bool:

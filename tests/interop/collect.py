@@ -7,7 +7,9 @@ Only the list of certificates comes from the database, because nobody publishes 
     bundles/<n>/<file>          the files of each bundle
     status/<n>.json             each status list that some document names
     contexts.json               address → document: the contexts that the site serves for its own terms
-    standing.json               <n> → "accepted" or "revoked", as the site says
+    about.json                  {"now": …, "standing": {<n>: "accepted" or "revoked", as the site says}}
+
+`vectors` fills such a folder from the test vectors that a verifier must accept, and those of revoked certificates.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import json
 import time
 import zipfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -26,7 +29,10 @@ import sqlalchemy as sa
 from ewaste.core.database import Database
 from ewaste.core.sample import progress
 from story.stage import Market
+from tests.certificate import scene as s
 
+VECTORS = Path(__file__).parents[1] / "vectors"
+REVOKED = ("revoked",)
 FILL_SECONDS = 600
 STANDING = """
 select c.id, r.certificate_id is not null as revoked
@@ -65,7 +71,8 @@ def collect(stage: Market, folder: Path) -> int:
                 for name in archive.namelist():
                     _write(folder / "bundles" / f"{number:03}" / name, archive.read(name))
             standing[f"{number:03}"] = "revoked" if row.revoked else "accepted"
-        _write(folder / "standing.json", json.dumps(standing).encode())
+        about = {"now": datetime.now(UTC).isoformat(), "standing": standing}
+        _write(folder / "about.json", json.dumps(about).encode())
         dids = sorted({document["issuer"]["id"] for document in _documents(folder)})
         _write(folder / "dids.json", json.dumps([json.loads(_get(http, _did_path(did))) for did in dids]).encode())
         lists = sorted({entry["statusListCredential"] for entry in _entries(folder)})
@@ -74,6 +81,23 @@ def collect(stage: Market, folder: Path) -> int:
             _write(folder / "status" / f"{number}.json", _get(http, httpx.URL(address).raw_path.decode()))
         _write(folder / "contexts.json", json.dumps(_contexts(http)).encode())
     return len(rows)
+
+
+def vectors(folder: Path) -> int:
+    """Fill `folder` with the bundles of test vectors that belong to one time; returns their number."""
+    manifest = json.loads((VECTORS / "manifest.json").read_bytes())
+    now = f"{s.AT:%Y-%m-%dT%H:%M:%SZ}"
+    chosen = {each["path"]: "accepted" for each in manifest if each["fails"] is None and each["at"] == now}
+    chosen |= dict.fromkeys(REVOKED, "revoked")
+    for name in [name for name in chosen if name.endswith(".zip")]:
+        del chosen[name]
+    for name in chosen:
+        for path in (VECTORS / name).iterdir():
+            _write(folder / "bundles" / name / path.name, path.read_bytes())
+    _write(folder / "dids.json", json.dumps(s.did_documents()).encode())
+    _write(folder / "about.json", json.dumps({"now": now, "standing": chosen}).encode())
+    _write(folder / "contexts.json", b"{}")
+    return len(chosen)
 
 
 def _did_path(did: str) -> str:

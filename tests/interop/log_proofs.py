@@ -48,7 +48,8 @@ def written(seed: int = 6962) -> dict[str, Any]:
     return {
         "roots": {size: log.root(size, tree).hex() for size in sorted(sizes)},
         "inclusion": [
-            [index, size, [hash_.hex() for hash_ in log.inclusion_proof(index, size, tree)]] for index, size in inclusion
+            [index, size, [hash_.hex() for hash_ in log.inclusion_proof(index, size, tree)]]
+            for index, size in inclusion
         ],
         "consistency": [
             [old, size, [hash_.hex() for hash_ in log.consistency_proof(old, size, tree)]] for old, size in consistency

@@ -34,6 +34,27 @@ export async function tamperedForms(certificate, other, documentLoader) {
   };
 }
 
+/** name → the tampered list; nothing where there is none. */
+export function tamperedLists(list) {
+  if(list === undefined) {
+    return {};
+  }
+  const change = alter => {
+    const document = structuredClone(list);
+    alter(document);
+    return document;
+  };
+  return {
+    'another bit': change(d => {
+      const encoded = d.credentialSubject.encodedList;
+      d.credentialSubject.encodedList = encoded.slice(0, 30) + (encoded[30] === 'A' ? 'B' : 'A') + encoded.slice(31);
+    }),
+    'fresh for longer': change(d => { d.validUntil = '2099-01-01T00:00:00Z'; }),
+    'another purpose': change(d => { d.credentialSubject.statusPurpose = 'message'; }),
+    'another issuer': change(d => { d.issuer = {...d.issuer, id: 'did:web:elsewhere.example'}; })
+  };
+}
+
 /** The certificate with another serial number, signed anew by a key that no DID document lists, under the old name. */
 async function signedByAStranger(certificate, documentLoader) {
   const {proof, ...document} = structuredClone(certificate);
