@@ -82,7 +82,7 @@ const hasLists = name => served.length > 0 || 'status.json' in bundles[name];
 const listed = pick(certificates, name => certificates[name].credentialStatus && hasLists(name));
 const withStatus = name => ({documentLoader: loaders[name], now, status: true});
 await question('certificates that stand, stand in their status list too',
-  pick(listed, name => standing[name] === 'accepted'), (it, name) => refusal(it, withStatus(name)));
+  pick(listed, name => standing[name] !== 'revoked'), (it, name) => refusal(it, withStatus(name)));
 await question('revoked certificates are refused with their status list',
   pick(listed, name => standing[name] === 'revoked'), async (it, name) => {
     const said = await refusal(it, withStatus(name));
@@ -91,6 +91,12 @@ await question('revoked certificates are refused with their status list',
 await question('accreditations stand in their status list',
   pick(accreditations, name => accreditations[name].credentialStatus && hasLists(name) && standing[name] === 'accepted'),
   (it, name) => refusal(it, {...withStatus(name), now: asOf(name)}));
+await question('a revoked accreditation is refused with its status list',
+  pick(accreditations, name => standing[name] === 'accreditation revoked'),
+  async (it, name) => {
+    const said = await refusal(it, {...withStatus(name), now: asOf(name)});
+    return said === REVOKED ? null : said ?? 'it was accepted';
+  });
 await question('tampered status lists are refused', tamperedLists(Object.values(lists)[0]),
   refused(it => refusal(it, {documentLoader, now})));
 
