@@ -1,6 +1,6 @@
 # `make` lists the targets; the work is in bin/.
 .DEFAULT_GOAL := help
-.PHONY: help run test campaigns coverage faults test-machines fuzz check agent agent-iso test-iso story drill bench reset pictures setup format lint types contracts templates lock
+.PHONY: help run test campaigns coverage faults test-machines fuzz interop mutants check agent agent-iso test-iso story drill bench reset pictures setup format lint types contracts templates lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,12 @@ faults: ## kills, errors at every block and forensic samples against the wipe ag
 
 fuzz: ## schemathesis against the API, long and otherwise each time (N=examples for each operation)
 	@exec bin/fuzz $(N)
+
+interop: ## what a market issues, checked with other people's libraries, offline (needs node and npm)
+	@exec bin/interop
+
+mutants: ## a million mutants of certificates against the gate (N=how many, SEED=which)
+	@exec bin/mutants $(N)
 
 check: ## what the build runs: format, lint, types, contracts, templates, the agent alone, tests
 	@exec bin/check

@@ -19,7 +19,7 @@ import httpx
 import sqlalchemy as sa
 
 ROOT = Path(__file__).parents[1]
-START_SECONDS = 60
+START_SECONDS = 180
 OURS = ("DATABASE_URL", "PORT", "STRIPE_API_KEY", "STRIPE_WEBHOOK_SECRET")
 
 

@@ -38,6 +38,24 @@ def test_the_two_canonical_forms_differ_by_the_proof_alone(document: dict[str, A
     assert unsigned == rfc8785.dumps({name: value for name, value in document.items() if name != "proof"})
 
 
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"proof": 1},
+        {"a": 1, "proof": {"b": 2}},
+        {"proof": [1], "z": 1},
+        {"a": {"proof": {"b": 2}}, "proof": {"b": 2}},
+        {"proof": {"b": 2}, "z": [{"proof": {"b": 2}}]},
+        {"a": {"proof": 12}, "proof": 1, "z": 0},
+        {"a": {"proof": None}, "z": 1},
+        {"a": '"proof":1', "proof": 1},
+    ],
+)
+def test_the_document_s_own_proof_is_left_out_and_no_other(document: dict[str, Any]) -> None:
+    rest = {name: value for name, value in document.items() if name != "proof"}
+    assert canonical_forms(document) == (rfc8785.dumps(rest), rfc8785.dumps(document))
+
+
 @given(st.data())
 def test_a_member_that_stands_twice_is_always_found_and_others_are_read(data: st.DataObject) -> None:
     """Written by hand with free spacing and escapes; the reader must see what was written."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 from typing import Any
 from urllib.parse import quote, quote_from_bytes
@@ -16,6 +17,9 @@ from uuid import uuid4
 import pytest
 from werkzeug.test import TestResponse
 
+from tests.mutants.campaign import says_the_same
+from tests.mutants.makers import mutants
+from tests.mutants.pool import Pool
 from tests.web.matrix import FIRST, Row, rows
 from tests.web.stage import Stage
 from tests.web.test_matrix import address, fields_of, send, signed, thing_of
@@ -282,6 +286,29 @@ def test_a_spoiled_bundle_clears_nothing(stage: Stage, file: str) -> None:
             if not (refused or receipt) or stage.changed() - kept:
                 wrong.append(f"{how}: {answer.status_code} {answer.text[:200]}, {stage.changed()} changed")
     assert not wrong, "\n".join(wrong)
+
+
+def test_no_mutant_of_a_good_bundle_clears_anything_over_http(stage: Stage) -> None:
+    """A share of `make mutants` through the station's API, in signed requests; EWASTE_TESTS_MUTANTS sends more."""
+    valid = {name: text.encode() for name, text in stage.things["own"]["files"].items()}
+    pool, wrong, sent = Pool((valid,), b""), [], 0
+    for kind, files in mutants(46_864, int(os.environ.get("EWASTE_TESTS_MUTANTS", "12")), pool):
+        try:
+            texts = {name: content.decode() for name, content in files.items()}
+        except UnicodeDecodeError:
+            continue  # No JSON carries these.
+        if says_the_same(files, valid):
+            continue
+        with stage.rehearse():
+            answer = signed(stage, "own", "POST", "/api/agent/certificates", json.dumps({"files": texts}).encode())
+            sent += 1
+            refused = answer.status_code == 422 and answer.json["error"]["field"] == "files"
+            receipt = answer.status_code == 200 and answer.json["receipt"]["outcome"] == "refused"
+            kept = {"refusals", "seen_nonces"} | ({"certificate_refusals"} if receipt else set())
+            if not (refused or receipt) or stage.changed() - kept:
+                wrong.append(f"{kind}: {answer.status_code} {answer.text[:200]}, {stage.changed()} changed")
+    assert not wrong, "\n".join(wrong)
+    assert sent
 
 
 @pytest.mark.parametrize(

@@ -29,16 +29,14 @@ def thing(required: Mapping[str, Test], optional: Mapping[str, Test] | None = No
     def test(value: Any) -> str | None:
         if type(value) is not dict:
             return " is not an object"
-        if value.keys() != names:
-            for name in value:
-                if name not in names:
-                    if name not in may:
-                        return f" has the unknown member {name[:40]!r}"
-                    if (problem := may[name](value[name])) is not None:
-                        return f".{name}{problem}"
-            for name in required:
-                if name not in value:
-                    return f" has no {name}"
+        if (given := value.keys()) != names:
+            if not names <= given:
+                return f" has no {next(name for name in required if name not in value)}"
+            for name in given - names:
+                if name not in may:
+                    return f" has the unknown member {name[:40]!r}"
+                if (problem := may[name](value[name])) is not None:
+                    return f".{name}{problem}"
         for name, member_test in tests:
             if (problem := member_test(value[name])) is not None:
                 return f".{name}{problem}"
