@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
+from ewaste.core.log_trust import NO_LOG, LogTrust
 from ewaste.transparency.models import LogCheckpoint, LogCosignature, LogEntry, LogLeaf, LogStatement
 from ewaste.transparency.tiles import reader
 from wipe_agent.certificate import canonical, digest_multibase
@@ -25,18 +26,6 @@ _APPEND = sa.text(
     " cast(:issuer as text[]), cast(:digest as text[]), cast(:data as bytea[])) as t(leaf, kind, issuer, digest, data)"
     " on conflict (leaf) do nothing"
 )
-
-
-@dataclass(frozen=True)
-class Trusted:
-    """What readers of this market's log trust: the log's keys and the witnesses' (as vkeys), and how many of these.
-
-    The first key is the one at work; others are of logs that ended. Each comes with a name for people.
-    """
-
-    logs: tuple[tuple[str, str], ...] = ()
-    witnesses: tuple[tuple[str, str], ...] = ()
-    needed: int = 0
 
 
 @dataclass(frozen=True)
@@ -96,9 +85,7 @@ def merkle_root(entries: Sequence[bytes]) -> bytes:
     return fmt.Frontier().extend(fmt.leaf_hash(entry) for entry in entries)[0].root()
 
 
-def proof_for(
-    session: Session, digest: str, *, kind: str | None = None, trusted: Trusted | None = None
-) -> LogProof | None:
+def proof_for(session: Session, digest: str, *, kind: str | None = None, trusted: LogTrust = NO_LOG) -> LogProof | None:
     """The proof file of the newest entry that names this digest; None while it has no checkpoint yet.
 
     It stands on the smallest checkpoint that covers the entry and that as many trusted witnesses signed as are needed,
@@ -107,7 +94,7 @@ def proof_for(
     index = _index(session, digest, kind)
     if index is None:
         return None
-    chosen = _checkpoint_over(session, index, trusted or Trusted())
+    chosen = _checkpoint_over(session, index, trusted)
     if chosen is None:
         return None
     hashes = fmt.inclusion_proof(index, chosen.size, reader(session, chosen.size))
@@ -120,13 +107,14 @@ def newest(session: Session) -> LogCheckpoint | None:
     return session.scalar(sa.select(LogCheckpoint).order_by(LogCheckpoint.size.desc()).limit(1))
 
 
-def with_cosignatures(session: Session, checkpoint: LogCheckpoint, trusted: Trusted | None = None) -> bytes:
+def with_cosignatures(session: Session, checkpoint: LogCheckpoint, trusted: LogTrust = NO_LOG) -> bytes:
     """The checkpoint with what witnesses signed of it: the trusted ones first, then the earliest."""
-    ours = [vkey for vkey, _ in trusted.witnesses] if trusted else []
     lines = session.scalars(
         sa.select(LogCosignature.line)
         .where(LogCosignature.size == checkpoint.size)
-        .order_by(LogCosignature.witness.in_(ours).desc(), LogCosignature.signed_at, LogCosignature.witness)
+        .order_by(
+            LogCosignature.witness.in_(trusted.witnesses).desc(), LogCosignature.signed_at, LogCosignature.witness
+        )
         .limit(MOST_COSIGNATURES)
     )
     return (checkpoint.note + "".join(lines)).encode()
@@ -143,12 +131,12 @@ def _index(session: Session, digest: str, kind: str | None) -> int | None:
     return session.scalar(found.where(LogEntry.kind == kind) if kind else found)
 
 
-def _checkpoint_over(session: Session, index: int, trusted: Trusted) -> LogCheckpoint | None:
+def _checkpoint_over(session: Session, index: int, trusted: LogTrust) -> LogCheckpoint | None:
     covering = sa.select(LogCheckpoint).where(LogCheckpoint.size > index).order_by(LogCheckpoint.size).limit(1)
     if trusted.needed:
         witnessed = session.scalar(
             sa.select(LogCosignature.size)
-            .where(LogCosignature.size > index, LogCosignature.witness.in_([vkey for vkey, _ in trusted.witnesses]))
+            .where(LogCosignature.size > index, LogCosignature.witness.in_(trusted.witnesses))
             .group_by(LogCosignature.size)
             .having(sa.func.count() >= trusted.needed)
             .order_by(LogCosignature.size)

@@ -35,8 +35,12 @@ class Signer:
         """What was signed last. Raises SignerAway."""
         return fmt.Checkpoint.parse(fmt.Note.parse(self._ask(b"last\n", "last")).text)
 
-    def sign(self, head: fmt.Checkpoint, old_size: int, growth: tuple[bytes, ...]) -> str:
-        """The signed checkpoint. Raises SignerAway (also when another was signed meanwhile) and SignerRefuses."""
+    def sign(self, origin: str, size: int, root: bytes, *, old_size: int, growth: tuple[bytes, ...]) -> str:
+        """The signed checkpoint, a note. `growth` proves that it begins with the `old_size` entries signed last.
+
+        Raises SignerAway (also when another was signed meanwhile) and SignerRefuses.
+        """
+        head = fmt.Checkpoint(origin, size, root)
         request = bytes(fmt.Submission(old_size, growth, head.text.encode()))
         return self._ask(request, "signed").decode()
 

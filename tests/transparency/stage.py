@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from ewaste.keeper import Publisher
 from ewaste.signer import rules
 from ewaste.signer.store import Store
 from ewaste.transparency import log
-from ewaste.transparency.publisher import Publisher
 from ewaste.transparency.signing import Signer
 from tests.world import World
 from wipe_agent.certificate import digest_multibase
