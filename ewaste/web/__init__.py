@@ -192,6 +192,7 @@ def _blueprints(app: Flask) -> None:
         staff_applications,
         system,
         tokens,
+        transparency,
         webhooks,
     )
 
@@ -199,6 +200,7 @@ def _blueprints(app: Flask) -> None:
         public,
         about,
         figures,
+        transparency,
         accounts,
         proofs,
         second_factor,
