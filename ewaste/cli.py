@@ -184,7 +184,11 @@ def _require_market(config: Config) -> None:
 def _issuers(config: Config, session: Session) -> Issuers:
     found = installation(session)
     return Issuers.load(
-        config.data / "keys", did_host=found.did_host, training=config.training, founded=found.founded_at
+        config.data / "keys",
+        did_host=found.did_host,
+        training=config.training,
+        founded=found.founded_at,
+        log=config.log_trust,
     )
 
 

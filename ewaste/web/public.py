@@ -186,8 +186,10 @@ def verify_upload() -> flask.Response:
 @limiter.limit(VERIFY)
 def verify_offline() -> flask.Response:
     """The whole check as one file to keep, with the trust file of today in it: it opens without a network."""
+    with transaction() as session:
+        trust = accreditors.trust_bytes(session, runtime().issuers)
     text, policy = offline.document(
-        trust=credentials.trust_bytes(runtime().issuers),
+        trust=trust,
         words=verdict.for_scripts(),
         market=runtime().config.public_url,
     )
