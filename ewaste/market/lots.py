@@ -24,6 +24,8 @@ from ewaste.market import auctions
 from ewaste.market.models import Bid, Lot, LotLine, LotState
 
 LONGEST = timedelta(days=30)
+# While many bid, whoever lost the lead meanwhile is told in one go; each message at once would hold the lot up.
+TELL_OUTBID_AFTER = timedelta(seconds=10)
 MOST_LINES = 500
 
 
@@ -133,7 +135,8 @@ def place_bid(
             )
             if _acknowledge(session, bid, after):
                 if lot.leader_id is not None and bid.leading and lot.leader_id != bidder_id:
-                    jobs.defer(session, jobs.TELL_OUTBID, key=f"outbid {lot.id}", lot=str(lot.id))
+                    told = now + TELL_OUTBID_AFTER
+                    jobs.defer(session, jobs.TELL_OUTBID, key=f"outbid {lot.id}", at=told, lot=str(lot.id))
                 return bid
         elif outcome.refusal == "invalid":
             refusal = Invalid(outcome.sentence, field="maximum")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, Page, Route
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route
 
 from tests.web.matrix import Column, Row, rows
 from tests.web.stage import Stage
@@ -111,10 +111,15 @@ class Window:
     """A browser window that is answered by the stage."""
 
     def __init__(self, stage: Stage, context: BrowserContext) -> None:
-        self._stage, self._context = stage, context
+        self._stage = stage
         self._who: str | None = None
         self._bytes = 0
+        self._kept: dict[str, tuple[int, dict[str, Any]]] = {}
         context.route("**/*", self._answer)
+        self._complaints: list[str] = []
+        self._page = context.new_page()
+        self._page.on("console", self._hear)
+        self._page.on("pageerror", lambda error: self._complaints.append(str(error)))
 
     @contextmanager
     def look(self, sight: Sight) -> Iterator[Look]:
@@ -126,10 +131,9 @@ class Window:
             f"{name}={things[value[1:]] if value.startswith('$') else value}"
             for name, value in sight.row.sent.query.items()
         )
-        page = self._context.new_page()
-        complaints: list[str] = []
-        page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page, complaints = self._page, self._complaints
+        page.emulate_media(color_scheme=None)
+        complaints.clear()
         with self._stage.rehearse():
             answer = page.goto(f"{HOST}{at}{'?' + query if query else ''}", wait_until="load")
             assert answer is not None
@@ -137,7 +141,11 @@ class Window:
             if "html" in kind:
                 page.evaluate(AXE)
             yield Look(page, answer.status, kind, self._bytes, complaints)
-        page.close()
+            page.goto("about:blank")  # What the page would still ask for is not asked of the next one's stage.
+
+    def _hear(self, said: ConsoleMessage) -> None:
+        if said.type in ("error", "warning"):
+            self._complaints.append(said.text)
 
     def _answer(self, route: Route) -> None:
         asked = route.request
@@ -148,12 +156,18 @@ class Window:
         headers = {name: value for name, value in asked.headers.items() if name in ("accept", "hx-request")}
         headers["accept-encoding"] = "gzip"  # As every browser says, though not to whom it hands its requests here.
         path = parts.path + (f"?{parts.query}" if parts.query else "")
+        if path in self._kept:  # What lies under the address of its content is asked for once by a browser, too.
+            size, kept = self._kept[path]
+            self._bytes += size
+            route.fulfill(**kept)
+            return
         answer = self._stage.visit(self._who, "GET", path, headers=headers)
         while 300 <= answer.status_code < 400:  # The browser would ask a real server for the next address.
             answer = self._stage.visit(self._who, "GET", answer.headers["Location"], headers=headers)
         body = answer.get_data()
         answer.close()
-        self._bytes += len(body) + sum(len(name) + len(value) + 4 for name, value in answer.headers)
+        size = len(body) + sum(len(name) + len(value) + 4 for name, value in answer.headers)
+        self._bytes += size
         sent = {name: value for name, value in answer.headers if name.lower() != "set-cookie"}
         if answer.headers.get("Content-Encoding") == "gzip":  # The browser is handed what it would have unpacked.
             import gzip
@@ -161,7 +175,10 @@ class Window:
             body = gzip.decompress(body)
             sent = {name: value for name, value in sent.items() if name.lower() != "content-encoding"}
         sent = {name: value for name, value in sent.items() if name.lower() != "content-length"}
-        route.fulfill(status=answer.status_code, headers=sent, body=body)
+        told: dict[str, Any] = {"status": answer.status_code, "headers": sent, "body": body}
+        if "immutable" in answer.headers.get("Cache-Control", ""):
+            self._kept[path] = size, told
+        route.fulfill(**told)
 
 
 @contextmanager
