@@ -11,12 +11,14 @@ from typing import Any
 from wipe_agent import check, methods
 from wipe_agent.certificate.statement import Sampling
 from wipe_agent.check import signatures
+from wipe_agent.jobs import commanding
 from wipe_agent.jobs.orders import Order, OrderMedium
 from wipe_agent.jobs.story import Attempt
 from wipe_agent.journal import Journal
 from wipe_agent.media import Target, buffer
 
 BLOCK = 4096
+_WORDS = {"zeros": "zero", methods.stream.STREAM: "the random stream, made anew"}
 
 
 def plan(order: Order, medium: OrderMedium, *, stream: bool, sampling: tuple[int, int] | None) -> dict[str, Any]:
@@ -35,6 +37,12 @@ def plan(order: Order, medium: OrderMedium, *, stream: bool, sampling: tuple[int
 def pattern_of(attempt: Attempt) -> methods.Pattern:
     """What this attempt overwrites with. Lines of an older version do not say it: they mean zeros."""
     return methods.pattern_from(attempt.planned.get("pattern"))
+
+
+def compared_with(attempt: Attempt) -> methods.Pattern | None:
+    """What is read back is compared with this. None after a command alone that leaves what only the drive knows."""
+    alone = commanding.planned_method(attempt).how == "command" and not attempt.planned["settle"]
+    return None if alone and not commanding.planned_method(attempt).zeros else pattern_of(attempt)
 
 
 def plant_marks(journal: Journal, attempt: Attempt, target: Target) -> None:
@@ -62,13 +70,14 @@ def look_after(
     journal.append("checking", planted_and_found=check.self_test())
     sample = _sample_of(attempt)
     step("reading everything back" if sample is None else "reading samples back", target.size)
-    seen = check.read_back(target, pattern=pattern_of(attempt), progress=at, sample=sample)
+    pattern = compared_with(attempt)
+    seen = check.read_back(target, pattern=pattern, progress=at, sample=sample)
     left = check.residue(target)
     marks = check.marks_left(target, check.Marks.from_facts(attempt.marking)) if attempt.marking is not None else 0
     journal.append(
         "checked",
         direct=target.direct,
-        pattern=pattern_of(attempt).kind,
+        pattern=pattern.kind if pattern is not None else None,
         samples=sample.samples if sample else None,
         clean=seen.clean and left["clean"] and not marks,
         read_back=seen.as_facts(),
@@ -102,14 +111,15 @@ def why_not_clean(attempt: Attempt) -> str | None:
 def evidence_of(attempt: Attempt) -> dict[str, Any]:
     """What a certificate line says of the check: class, method in words, bytes read, and how samples were drawn."""
     seen, sample = (attempt.checked or {})["read_back"], _sample_of(attempt)
-    with_what = "zero" if pattern_of(attempt).kind == "zeros" else "the random stream, made anew"
+    pattern = compared_with(attempt)
+    if pattern is None:
+        how = "read back; not compared, for only the drive knows what its command leaves; file systems and files"
+    else:
+        how = f"read back and compared with {_WORDS[pattern.kind]}; file systems and files"
     looked = "Every byte" if sample is None else f"{sample.samples} random blocks of 4 KiB"
     before = sum((attempt.surveyed or {}).get("found", {}).values())
     planted = f" {attempt.marked['found']} marks planted and found before, none after." if attempt.marked else ""
-    words = (
-        f"{looked} read back and compared with {with_what}; file systems and files searched for. "
-        f"Recognised before the wipe: {before}, after it: 0.{planted}"
-    )
+    words = f"{looked} {how} searched for. Recognised before the wipe: {before}, after it: 0.{planted}"
     return {
         "evidence_class": "full-read" if sample is None else "sampled-read",
         "verification_method": words,
