@@ -21,22 +21,35 @@ BLOCK = 4096
 _WORDS = {"zeros": "zero", methods.stream.STREAM: "the random stream, made anew"}
 
 
-def plan(order: Order, medium: OrderMedium, *, stream: bool, sampling: tuple[int, int] | None) -> dict[str, Any]:
-    """What the line `planned` says of pattern and check. `sampling` is share and confidence per million, or None.
+def plan(
+    order: Order, medium: OrderMedium, method: methods.Method, *, sampling: tuple[int, int] | None
+) -> dict[str, Any]:
+    """What the line `planned` says of patterns and check. `sampling` is share and confidence per million, or None.
 
+    Of several passes the last writes zeros, those before it a random stream each, which the next one must replace.
     Raises BadUsage for a share or confidence that cannot be sampled.
     """
     sample = None
     if sampling is not None:
         challenge = order.document["credentialSubject"]["challenge"]
         sample = check.plan_sample(challenge, medium.id, fraction_ppm=sampling[0], confidence_ppm=sampling[1])
-    pattern = _unsuspicious_stream() if stream else methods.ZEROS
-    return {"pattern": pattern.as_facts(), "sampling": sample.as_facts() if sample else None}
+    pattern = _unsuspicious_stream() if method.name == "overwrite-stream" else methods.ZEROS
+    return {
+        "earlier_passes": [methods.new_stream().as_facts() for _ in range(1, method.passes)],
+        "pattern": pattern.as_facts(),
+        "sampling": sample.as_facts() if sample else None,
+    }
 
 
 def pattern_of(attempt: Attempt) -> methods.Pattern:
     """What this attempt overwrites with. Lines of an older version do not say it: they mean zeros."""
     return methods.pattern_from(attempt.planned.get("pattern"))
+
+
+def passes_of(attempt: Attempt) -> list[methods.Pattern]:
+    """What each pass of this attempt writes, in order; the last is what is compared with afterwards."""
+    earlier = attempt.planned.get("earlier_passes") or []
+    return [*(methods.pattern_from(facts) for facts in earlier), pattern_of(attempt)]
 
 
 def compared_with(attempt: Attempt) -> methods.Pattern | None:

@@ -9,7 +9,8 @@ The journal of a medium lies at `journals/ORDER/MEDIUM.journal`. Its lines, in t
     started
     spread  commanded  answered*  obeyed                    a drive command: the pattern before it, what the drive said,
                                         and how much of the pattern was left; only where one was planned
-    progress*  (resumed progress*)*  written                the overwrite, with checkpoints
+    progress*  (resumed progress*)*  written                the overwrite, with checkpoints; of several passes, each
+                                        but the last ends with `passed`
     checking  checked                   the full read, from the start each time
     finished | failed                   the end of the attempt: wiped, not wiped, or why it broke off
     phone-...                           the reset of a phone (phone_story)
@@ -38,13 +39,19 @@ DRIVE_EVENTS = ("spread", "commanded", "answered", "obeyed", "observed")
 
 @dataclass
 class Attempt:
-    """One overwrite from the first byte on. `phase` is the last thing that was noted."""
+    """One overwrite from the first byte on. `phase` is the last thing that was noted.
+
+    `done` and `bad_at` are of the pass at hand, `passed` counts those before it; the pass that met most bad blocks
+    counts, for a block that missed one pass missed one.
+    """
 
     planned: Line
     phase: str = "planned"
     done: int = 0
     bad_blocks: int = 0
     bad_at: list[list[int]] = field(default_factory=list)
+    passed: int = 0
+    worst_pass: int = 0
     surveyed: Line | None = None
     marking: Line | None = None
     marked: Line | None = None
@@ -59,6 +66,11 @@ class Attempt:
     def identity(self) -> Identity:
         """The drive as it was when the attempt was planned."""
         return Identity.from_dict(self.planned["identity"])
+
+    @property
+    def worst_bad_blocks(self) -> int:
+        """The most bad blocks that any of its passes met."""
+        return max(self.bad_blocks, self.worst_pass)
 
     @property
     def open(self) -> bool:
@@ -88,7 +100,7 @@ class MediumStory:
     @property
     def worst_bad_blocks(self) -> int:
         """The most bad blocks that any attempt met; a drive that hides them later has met them all the same."""
-        return max((attempt.bad_blocks for attempt in self.attempts), default=0)
+        return max((attempt.worst_bad_blocks for attempt in self.attempts), default=0)
 
     def say(self) -> str:
         """Where the medium stands, in words."""
@@ -104,9 +116,10 @@ class MediumStory:
             return f"{self.last.result}: {self.last.reason}"
         if self.last.phase == "planned" and self.last.marking is not None:
             return "planned, marks of the control planted, nothing else overwritten yet"
+        again = f" for the {self.last.passed + 1}. time" if self.last.passed else ""
         return {
             "planned": "planned, nothing overwritten yet",
-            "started": f"broken off after {self.last.done} bytes were overwritten",
+            "started": f"broken off after {self.last.done} bytes were overwritten{again}",
             "written": "overwritten, not read back yet",
         }[self.last.phase]
 
@@ -179,6 +192,9 @@ def _take_step(attempt: Attempt, event: str, line: Line) -> None:
             attempt.phase, attempt.written = "written", line["at"]
         attempt.done, attempt.bad_blocks = line["done"], line["bad_blocks"]
         attempt.bad_at = [list(one) for one in line.get("bad_at", [])]
+    elif event == "passed":
+        attempt.passed, attempt.worst_pass = line["number"], max(attempt.worst_pass, line["bad_blocks"])
+        attempt.done, attempt.bad_blocks, attempt.bad_at = 0, 0, []
     elif event in DRIVE_EVENTS:
         attempt.drive.append(line)
     elif event == "finished":

@@ -244,7 +244,7 @@ def _prepare(
         tool=TOOL,
         tool_version=__version__,
         **planning.planned_facts(chosen, facts, host, run),
-        **checking.plan(order, medium, stream=chosen.method.name == "overwrite-stream", sampling=sampling),
+        **checking.plan(order, medium, chosen.method, sampling=sampling),
     )
     return None
 
@@ -297,16 +297,27 @@ def _change(journal: Journal, attempt: Attempt, target: Target, progress: Progre
 
 
 def _overwrite(journal: Journal, attempt: Attempt, target: Target, progress: Progress) -> None:
-    pattern = checking.pattern_of(attempt)
-    progress.step(f"overwriting with {'zeros' if pattern.kind == 'zeros' else 'a random stream'}", target.size)
-    outcome = methods.overwrite_with(
-        target,
-        pattern,
-        methods.Outcome(attempt.done, attempt.bad_blocks, attempt.bad_at),
-        checkpoint=lambda so_far: journal.append("progress", **asdict(so_far)),
-        progress=progress.at,
-    )
-    journal.append("written", **asdict(outcome))
+    """Pass after pass; one that was finished before a break is not made again."""
+    passes = checking.passes_of(attempt)
+    for number, pattern in enumerate(passes, 1):
+        if number <= attempt.passed:
+            continue
+        which = f" (pass {number} of {len(passes)})" if len(passes) > 1 else ""
+        progress.step(
+            f"overwriting with {'zeros' if pattern.kind == 'zeros' else 'a random stream'}{which}", target.size
+        )
+        outcome = methods.overwrite_with(
+            target,
+            pattern,
+            methods.Outcome(attempt.done, attempt.bad_blocks, attempt.bad_at),
+            checkpoint=lambda so_far: journal.append("progress", **asdict(so_far)),
+            progress=progress.at,
+        )
+        if number == len(passes):
+            journal.append("written", **asdict(outcome))
+        else:
+            journal.append("passed", number=number, bad_blocks=outcome.bad_blocks, bad_at=outcome.bad_at)
+            attempt.done, attempt.bad_blocks, attempt.bad_at = 0, 0, []
 
 
 def _finish(journal: Journal) -> None:
@@ -323,9 +334,11 @@ def why_not_wiped(attempt: Attempt) -> str | None:
         return refused
     if attempt.written is None or attempt.done != size:
         return f"Only {attempt.done} of {size} bytes were overwritten."
-    if attempt.bad_blocks:
-        share = attempt.bad_blocks * 4096 * 100 / size
-        return f"{attempt.bad_blocks} blocks of 4 KiB did not take the overwrite ({share:.4f} % of the drive)."
+    if attempt.passed != len(checking.passes_of(attempt)) - 1:
+        return f"Only {attempt.passed + 1} of {len(checking.passes_of(attempt))} passes were made."
+    if bad_blocks := attempt.worst_bad_blocks:
+        share = bad_blocks * 4096 * 100 / size
+        return f"{bad_blocks} blocks of 4 KiB did not take the overwrite ({share:.4f} % of the drive)."
     return checking.why_not_clean(attempt)
 
 
@@ -339,7 +352,7 @@ def _result(
         serial=medium.serial,
         size=attempt.identity.size,
         training=order.training,
-        bad_blocks=attempt.bad_blocks,
+        bad_blocks=attempt.worst_bad_blocks,
         resumed_at=resumed_at,
         again=again,
         before=(attempt.surveyed or {}).get("found", {}),

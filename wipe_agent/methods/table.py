@@ -75,10 +75,10 @@ class Method:
         return self.leaves
 
 
-def _overwrite(name: str, technique: str, reach: int) -> Method:
+def _overwrite(name: str, technique: str, reach: int, passes: int = 1) -> Method:
     levels = dict.fromkeys(OVERWRITE_LEAVES, "clear")
     evidence = ("full-read", "sampled-read")
-    return Method(name, technique, "overwrite", levels, evidence, OVERWRITE_LEAVES, reach, passes=1)
+    return Method(name, technique, "overwrite", levels, evidence, OVERWRITE_LEAVES, reach, passes)
 
 
 def _command(
@@ -155,6 +155,7 @@ METHODS: dict[str, Method] = {
         ),
         _overwrite("overwrite-zeros", "overwrite-zeros", 20),
         _overwrite("overwrite-stream", "overwrite-aes-ctr", 15),
+        _overwrite("overwrite-three-passes", "overwrite-3-passes", 10, passes=3),
         Method(
             "android-reset", "android-recovery-reset", "guided", {"phone-storage": "clear"},
             ("device-reported", "operator-witnessed"), {"phone-storage": _PHONES}, 50, crypto=True,
