@@ -35,6 +35,8 @@ TOOLS = ("lsblk", "wipefs", "blkid")
 MEMORY_MIB = 640
 START_SECONDS, ANSWER_SECONDS = 240.0, 120.0
 CHANNEL = "/dev/ttyS1"
+SLOW = ("delay", "wdelay=20ms", "rdelay=4ms")
+"""So slow is the drive that is wiped, so that the overwrite and the read-back take their share of the time."""
 _NOT_NEEDED = shutil.ignore_patterns(
     "test", "tests", "idlelib", "ensurepip", "lib2to3", "tkinter", "turtledemo", "site-packages", "config-*", "*.a"
 )
@@ -132,7 +134,7 @@ class Guest:
     @contextmanager
     def _running(self, drives: Drives, more: list[str]) -> Iterator[Running]:
         sockets = [self.folder / "drive.sock", self.folder / "state.sock"]
-        caches = [_cache(image, place) for image, place in zip((drives.drive, drives.state), sockets, strict=True)]
+        caches = [_cache(drives.drive, sockets[0], *SLOW), _cache(drives.state, sockets[1])]
         try:
             kernel = next(KERNEL.glob("boot/vmlinuz-*"))
             errors = os.open(self.folder / "qemu.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -176,12 +178,14 @@ def missing() -> str | None:
     return None if os.geteuid() == 0 else "the files on the state's disk must be root's"
 
 
-def _cache(image: Path, place: Path) -> subprocess.Popen[bytes]:
+def _cache(image: Path, place: Path, *outside: str) -> subprocess.Popen[bytes]:
     place.unlink(missing_ok=True)
     process = subprocess.Popen(
         [
             *(str(find("nbdkit")), "--foreground", "--exit-with-parent", "--unix", str(place)),
+            *(f"--filter={word}" for word in outside if "=" not in word),
             *("--filter=cache", "file", str(image), "cache=writeback"),
+            *(word for word in outside if "=" in word),
         ],
         stderr=subprocess.DEVNULL,
     )

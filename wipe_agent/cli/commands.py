@@ -159,8 +159,17 @@ def wipe(chosen: Namespace, screen: Screen) -> Answer:
 def certify(chosen: Namespace, _: Screen) -> Answer:
     """Issue the certificate, or note a destruction."""
     home = _home()
+    if chosen.destroyed is not None and chosen.absent is not None:
+        raise BadUsage("A medium is destroyed or absent, not both.", next_step="Give --destroyed or --absent.")
     if chosen.destroyed is not None:
         return _destroyed(home, chosen)
+    if chosen.absent is not None:
+        return _absent(home, chosen)
+    if chosen.photograph:
+        raise BadUsage(
+            "A photograph belongs to a medium that was destroyed or is absent.",
+            next_step="Give --destroyed SERIAL or --absent MEDIUM as well.",
+        )
     done = jobs.certify(
         home,
         order_code=chosen.order,
@@ -241,6 +250,7 @@ def _destroyed(home: keys.Home, chosen: Namespace) -> Answer:
         particle_size_mm=chosen.particle_size_mm,
         operator=chosen.operator,
         witness=chosen.witness,
+        photos=chosen.photograph,
     )
     order = _order(home, jobs.load_order(home, chosen.order))
     found = {"order": order["code"], "destroyed": medium.id, "media": order["media"]}
@@ -248,6 +258,27 @@ def _destroyed(home: keys.Home, chosen: Namespace) -> Answer:
         found,
         [
             f"{medium.name_to_type} is recorded as destroyed: {jobs.said_of(recorded)}.",
+            f"Next: wipe-agent certify --order {order['code']}",
+        ],
+        0,
+    )
+
+
+def _absent(home: keys.Home, chosen: Namespace) -> Answer:
+    medium, recorded = jobs.record_absent(
+        home,
+        order_code=chosen.order,
+        medium_named=chosen.absent,
+        operator=chosen.operator,
+        witness=chosen.witness,
+        photos=chosen.photograph,
+    )
+    order = _order(home, jobs.load_order(home, chosen.order))
+    found = {"order": order["code"], "absent": medium.id, "media": order["media"]}
+    return (
+        found,
+        [
+            f"{medium.name_to_type} is recorded as absent, by {recorded['operator']} before {recorded['witness']}.",
             f"Next: wipe-agent certify --order {order['code']}",
         ],
         0,

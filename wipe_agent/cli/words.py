@@ -188,8 +188,19 @@ def _add_certify(certify: argparse.ArgumentParser) -> None:
     certify.add_argument(
         "--destroyed", metavar="SERIAL", help="note that this medium was destroyed, instead of issuing"
     )
+    certify.add_argument(
+        "--absent", metavar="MEDIUM", help="note that this medium, which nobody identified, is not there"
+    )
+    certify.add_argument(
+        "--photograph",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="of the destruction, or of the place",
+    )
     certify.add_argument("--technique", help="of the destruction: " + ", ".join(sorted(TECHNIQUES)))
     certify.add_argument("--particle-size-mm", metavar="N", help="largest particle, such as 2 or 0.5")
-    certify.add_argument("--operator", metavar="NAME", help="who destroyed it")
+    certify.add_argument("--operator", metavar="NAME", help="who destroyed it, or looked")
     certify.add_argument("--witness", metavar="NAME", help="who saw it; another person")
     certify.set_defaults(run=commands.certify)

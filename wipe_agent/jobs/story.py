@@ -14,7 +14,7 @@ The journal of a medium lies at `journals/ORDER/MEDIUM.journal`. Its lines, in t
     checking  checked                   the full read, from the start each time
     finished | failed                   the end of the attempt: wiped, not wiped, or why it broke off
     phone-...                           the reset of a phone (phone_story)
-    destroyed                           the other end of a medium: what two people saw
+    photographed*  destroyed | absent   the other ends of a medium: what two people saw, and the pictures of it
 
 Times are the station's clock and may go back from one line to the next, when somebody sets it. The order of the lines
 is their order in the file, which the hashes hold; no time is ever compared to say what came first. A certificate whose
@@ -80,10 +80,14 @@ class Attempt:
 
 @dataclass
 class MediumStory:
-    """The journal of a medium, understood. `attempts` in order; `destroyed` is the line of its destruction."""
+    """The journal of a medium, understood. `attempts` in order; `destroyed` is the line of its destruction, `absent`
+    that it was not there, `photographs` the lines of what was kept to show either.
+    """
 
     attempts: list[Attempt] = field(default_factory=list)
     destroyed: Line | None = None
+    absent: Line | None = None
+    photographs: list[Line] = field(default_factory=list)
     opened: Line | None = None
     phone: list[Line] = field(default_factory=list)
 
@@ -106,6 +110,8 @@ class MediumStory:
         """Where the medium stands, in words."""
         if self.destroyed is not None:
             return "recorded as destroyed"
+        if self.absent is not None:
+            return "recorded as absent"
         if self.phone:
             return phone_attempts(self.phone)[-1].say()
         if self.last is None:
@@ -166,6 +172,10 @@ def _take(story: MediumStory, line: Line) -> None:
         story.attempts.append(Attempt(planned=line))
     elif event == "destroyed":
         story.destroyed = line
+    elif event == "absent":
+        story.absent = line
+    elif event == "photographed":
+        story.photographs.append(line)
     elif event.startswith("phone-"):
         story.phone.append(line)
         phone_attempts(story.phone)

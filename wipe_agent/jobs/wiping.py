@@ -179,6 +179,8 @@ def _require_not_ended(home: keys.Home, order: Order, medium: OrderMedium, story
         raise OrderRefused(f"Order {order.code} is certified already.", next_step="Ask for a new work order.")
     if story.destroyed is not None:
         raise OrderRefused(f"{medium.name_to_type} is recorded as destroyed.", next_step="Run: wipe-agent certify")
+    if story.absent is not None:
+        raise OrderRefused(f"{medium.name_to_type} is recorded as absent.", next_step="Ask for a new work order.")
 
 
 def _require_no_twin(home: keys.Home, order: Order, medium: OrderMedium, identity: Identity) -> None:
