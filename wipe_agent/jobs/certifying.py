@@ -24,7 +24,7 @@ from wipe_agent.certificate import Bundle, certificate_statement, digest_multiba
 from wipe_agent.certificate.statement import MediumLine
 from wipe_agent.certificate.times import read_time
 from wipe_agent.errors import JournalDamaged, NotComplete, WouldNotVerify
-from wipe_agent.jobs import checking, commanding, photographs
+from wipe_agent.jobs import checking, commanding, photographs, uncovering
 from wipe_agent.jobs.orders import Order, OrderMedium, accreditations, load_order
 from wipe_agent.jobs.phone_story import PhoneAttempt, judged, phone_attempts
 from wipe_agent.jobs.story import Attempt, MediumStory, decided_certificate, journal_path, open_journal, read_story
@@ -142,15 +142,16 @@ def _line(medium: OrderMedium, story: MediumStory) -> MediumLine:
         bad_blocks=story.worst_bad_blocks,
         operator=attempt.planned["operator"],
         validator=None,
-        **_evidence(attempt),
+        **_evidence(story, attempt),
         manufacturer=medium.manufacturer,
     )
 
 
-def _evidence(attempt: Attempt) -> dict[str, Any]:
+def _evidence(story: MediumStory, attempt: Attempt) -> dict[str, Any]:
     """What was checked, and before it what the drive said of its own command; a command alone is the drive's word."""
     seen = checking.evidence_of(attempt)
-    seen["verification_method"] = commanding.said_by_drive(attempt) + seen["verification_method"]
+    before = uncovering.said_of(story) + commanding.said_by_drive(attempt)
+    seen["verification_method"] = before + seen["verification_method"]
     if commanding.planned_method(attempt).how == "command" and not attempt.planned["settle"]:
         seen["evidence_class"] = "device-reported"
     return seen

@@ -3,6 +3,7 @@
 The journal of a medium lies at `journals/ORDER/MEDIUM.journal`. Its lines, in the order in which they may come:
 
     opened                              order, medium, training
+    uncovering  uncovered               a hidden area is opened: what is wanted, then what the drive said
     planned                             an attempt begins: identity of the drive, method, pattern, sampling, operator
     surveyed                            what was recognised before the first byte changed
     marking  marked                     where marks of the control go and their seed; then how many were found again
@@ -89,6 +90,7 @@ class MediumStory:
     absent: Line | None = None
     photographs: list[Line] = field(default_factory=list)
     opened: Line | None = None
+    uncovered: list[Line] = field(default_factory=list)
     phone: list[Line] = field(default_factory=list)
 
     @property
@@ -172,6 +174,8 @@ def _take(story: MediumStory, line: Line) -> None:
         story.attempts.append(Attempt(planned=line))
     elif event == "destroyed":
         story.destroyed = line
+    elif event in ("uncovering", "uncovered"):
+        story.uncovered.append(line)
     elif event == "absent":
         story.absent = line
     elif event == "photographed":
