@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from wipe_agent import __version__
 from wipe_agent.cli import commands, phones, planning, residue, stand
+from wipe_agent.cli.operator import HELP
 from wipe_agent.errors import BadUsage
 from wipe_agent.jobs.destroying import TECHNIQUES
 
@@ -150,7 +151,7 @@ def _add_wipe(wipe: argparse.ArgumentParser) -> None:
     wipe.add_argument("--image", action="store_true", help="the target is an image file (practice)")
     wipe.add_argument("--medium", metavar="SERIAL", help="which medium of the order; may be left out if it has one")
     wipe.add_argument("--confirm-serial", metavar="SERIAL", help="the typed serial, where nobody can type")
-    wipe.add_argument("--operator", metavar="NAME", help="who does it (else WIPE_AGENT_OPERATOR, else the user's name)")
+    wipe.add_argument("--operator", metavar="NAME", help=HELP)
     wipe.add_argument("--start-over", action="store_true", help="begin at the first byte, whatever the journal says")
     planning.add_wishes(wipe)
     residue.add_options(wipe)
@@ -174,7 +175,7 @@ def _add_stand(all_: Any, common: argparse.ArgumentParser) -> None:
     which = many.add_mutually_exclusive_group()
     which.add_argument("--plan", type=Path, metavar="FILE", help="a JSON file that names drives and orders")
     which.add_argument("--auto", action="store_true", help="match the drives here with the orders kept (the default)")
-    many.add_argument("--operator", metavar="NAME", help="who does it (else WIPE_AGENT_OPERATOR, else the user's name)")
+    many.add_argument("--operator", metavar="NAME", help=HELP)
     lines = all_.add_parser("stand", parents=[common, many], help="wipe many drives at once, in plain or JSON lines")
     lines.set_defaults(run=stand.stand)
     bench = all_.add_parser("bench", parents=[common, many], help="wipe many drives at once, on the bench screen")
