@@ -17,7 +17,7 @@ campaigns: ## the tests with very many cases: every page in the browser, nonsens
 coverage: ## all tests with the campaigns, and which lines they reach (a third slower)
 	@exec bin/coverage
 
-test-machines: ## the agent in emulated machines: NVMe, SATA, SCSI, USB, SD in QEMU, one boot (about two minutes)
+test-machines: ## the agent in QEMU: NVMe, SATA, SCSI, USB, SD, one boot (two to four minutes); POWER_CUTS=30 cuts its power
 	@exec bin/test-machines
 
 faults: ## kills, errors at every block and forensic samples against the wipe agent (10 to 20 minutes)

@@ -34,12 +34,16 @@ _PATH = ":/usr/sbin:/sbin"
 
 @dataclass(frozen=True)
 class Tool:
-    """A program of others: the Debian package, what it is for, whether the agent cannot work without it."""
+    """A program of others: the Debian package, what it is for, whether the agent cannot work without it.
+
+    `install` says how where Debian has no package for it; `package` is empty then.
+    """
 
     name: str
     package: str
     purpose: str
     essential: bool = False
+    install: str = ""
     version: tuple[str, ...] = ("--version",)
 
 
@@ -54,6 +58,13 @@ TOOLS = (
     Tool("sg_sanitize", "sg3-utils", "SCSI sanitise"),
     Tool("mmc", "mmc-utils", "eMMC sanitise"),
     Tool("adb", "adb", "Android phones"),
+    Tool(
+        "pymobiledevice3",
+        "",
+        "iPhone and iPad",
+        version=("version",),
+        install="Install it in an environment of its own and set WIPE_AGENT_PYMOBILEDEVICE3 to its program.",
+    ),
     Tool("foremost", "foremost", "carving for files that are left", version=("-V",)),
 )
 LIBRARIES = {
@@ -117,7 +128,7 @@ def ready(findings: list[Finding]) -> bool:
 
 def packages(findings: list[Finding]) -> list[str]:
     """The Debian packages that the findings ask for, each once."""
-    names = {tool.name: tool.package for tool in TOOLS}
+    names = {tool.name: tool.package for tool in TOOLS if tool.package}
     return sorted({names[one.name] for one in findings if one.name in names and one.state != OK})
 
 
@@ -143,7 +154,7 @@ def _tools(facts: Facts, verify_only: bool) -> Iterator[Finding]:
             yield Finding(tool.name, OK, version)
         else:
             state = MISSING if tool.essential and not verify_only else ADVICE
-            install = f"apt-get install {tool.package}"
+            install = tool.install or f"apt-get install {tool.package}"
             yield Finding(tool.name, state, f"{tool.name} is absent; it is for {tool.purpose}.", install)
 
 
@@ -249,7 +260,9 @@ def look(home: keys.Home, *, now: datetime | None = None) -> Facts:
 
 
 def _version(tool: Tool) -> str | None:
-    program = shutil.which(tool.name, path=f"{os.environ.get('PATH', os.defpath)}{_PATH}")
+    # The phones ask for it where the setting names it, and nowhere else.
+    named = os.environ.get("WIPE_AGENT_PYMOBILEDEVICE3", "") if tool.name == "pymobiledevice3" else tool.name
+    program = shutil.which(named, path=f"{os.environ.get('PATH', os.defpath)}{_PATH}")
     if program is None:
         return None
     try:

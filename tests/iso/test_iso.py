@@ -20,6 +20,7 @@ import pytest
 from tests.wipe_agent.support import PASSPHRASE, ROOT, World, agent, enrolled, keep, medium, planted_image, planted_left
 
 IMAGE = ROOT / "var/agent-iso/clearhand-agent.iso"
+FIRMWARE = ROOT / "var/machines/ovmf/usr/share/OVMF"
 DISK_MIB = 256
 MEMORY_MIB = 1024
 PATIENCE = 300.0
@@ -30,14 +31,14 @@ pytestmark = pytest.mark.campaign
 class Guest:
     """An emulated PC whose serial line is our keyboard and screen."""
 
-    def __init__(self, *disks: str) -> None:
+    def __init__(self, *disks: str, firmware: tuple[str, ...] = ()) -> None:
         self.began = time.monotonic()
         self.said = ""
         self.process = subprocess.Popen(
             [
                 *("qemu-system-x86_64", "-accel", "tcg,thread=multi", "-m", str(MEMORY_MIB), "-smp", "2"),
                 *("-machine", "q35", "-nodefaults", "-display", "none", "-vga", "std", "-no-reboot"),
-                *("-serial", "stdio", "-cdrom", str(IMAGE), "-boot", "d", *disks),
+                *("-serial", "stdio", "-cdrom", str(IMAGE), "-boot", "d", *firmware, *disks),
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -134,6 +135,16 @@ def test_the_image_starts_into_the_bench_screen_and_wipes_the_disk(practice: tup
         guest.wait("Training certificate of order W-4F7K-2M9T")
         guest.type("leave\r")
         guest.wait("back to the bench")
+        guest.type("shell\r")
+        guest.wait("#")
+        guest.type("echo it is $((40 + 2)) in $WIPE_AGENT_HOME\r")
+        guest.wait("it is 42 in /state/station")
+        guest.type("exit\r")
+        guest.wait("back to the bench")
+        guest.type("\r")
+        guest.wait("Scan or type a serial")
+        guest.type("leave\r")
+        guest.wait("back to the bench")
         guest.type("off\r")
         assert guest.end() == 0
     finally:
@@ -156,3 +167,40 @@ def test_the_image_starts_into_the_bench_screen_and_wipes_the_disk(practice: tup
     done = agent("verify", str(bundle), "--trust", str(out / "station/trust.json"), "--training", home=out / "nobody")
     assert done.returncode == 0, done.stdout
     assert "TRAINING" in done.stdout
+
+
+def test_the_image_starts_on_a_pc_with_uefi_too(practice: tuple[Path, Path], tmp_path: Path) -> None:
+    disk, stick = practice
+    code = next((FIRMWARE / name for name in ("OVMF_CODE.fd", "OVMF_CODE_4M.fd") if (FIRMWARE / name).exists()), None)
+    if code is None:
+        pytest.skip("there is no UEFI firmware for the guest; bin/test-iso fetches one")
+    settings = tmp_path / "settings.fd"
+    shutil.copy(code.with_name(code.name.replace("CODE", "VARS")), settings)
+    before = disk.read_bytes()
+    guest = Guest(
+        *("-drive", f"file={disk},if=none,id=n0,format=raw", "-device", "nvme,serial=NVME-7F3A,drive=n0"),
+        *("-device", "qemu-xhci,id=x", "-drive", f"file={stick},if=none,id=u0,format=raw"),
+        *("-device", "usb-storage,bus=x.0,drive=u0,serial=STICK-1"),
+        firmware=(
+            *("-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={code}"),
+            *("-drive", f"if=pflash,format=raw,unit=1,file={settings}"),
+        ),
+    )
+    try:
+        guest.wait("serial line")
+        guest.type("s")
+        booted = guest.wait("Scan or type a serial")
+        guest.type("leave\r")
+        guest.wait("back to the bench")
+        guest.type("shell\r")
+        guest.wait("#")
+        guest.type("ls -d /sys/firmware/efi*\r")
+        guest.wait("/sys/firmware/efi\r")
+        guest.type("exit\r")
+        guest.wait("back to the bench")
+        guest.type("off\r")
+        assert guest.end() == 0
+    finally:
+        guest.close()
+    sys.stderr.write(f"\nUEFI: bench screen after {booted:.0f} s\n")
+    assert disk.read_bytes() == before

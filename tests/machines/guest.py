@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,7 +49,7 @@ echo "$?" > /root/exchange/status.txt
 
 def missing() -> str | None:
     """Why no machine can be started here, as half a sentence; None if one can."""
-    absent = [tool for tool in _TOOLS if _find(tool) is None]
+    absent = [tool for tool in _TOOLS if find(tool) is None]
     if absent:
         return f"{', '.join(absent)} is not installed (apt install qemu-system-x86 busybox-static cpio kmod)"
     if not list(KERNEL.glob("boot/vmlinuz-*")):
@@ -142,27 +143,35 @@ class Machine:
         image, tree = self.folder / "initrd.gz", self.folder / "initrd"
         if image.exists():
             return image
-        (tree / "bin").mkdir(parents=True)
-        shutil.copy(str(_find("busybox")), tree / "bin/busybox")
-        loads: list[str] = []
-        for module in MODULES:
-            told = _output([str(_find("modprobe")), "-d", str(KERNEL), "-S", version, "-D", module])
-            for line in told.splitlines():
-                if line.startswith("insmod ") and (path := line.split()[1]) not in loads:
-                    loads.append(path)
-                    shutil.copy(path, tree / Path(path).name)
-        (tree / "modules").write_text("".join(f"/{Path(path).name}\n" for path in loads))
+        put_kernel_modules(tree, version, MODULES)
         (tree / "init").write_text(_INIT)
         (tree / "init").chmod(0o755)
-        names = "\n".join(str(path.relative_to(tree)) for path in sorted(tree.rglob("*"))) + "\n"
-        packed = subprocess.run(
-            ["cpio", "--quiet", "-o", "-H", "newc"], input=names.encode(), capture_output=True, cwd=tree, check=True
-        )
-        image.write_bytes(gzip.compress(packed.stdout, 1))
+        image.write_bytes(gzip.compress(pack(tree), 1))
         return image
 
 
-def _find(tool: str) -> str | None:
+def put_kernel_modules(tree: Path, version: str, wanted: Sequence[str]) -> None:
+    """busybox, the modules with what they need, and the order to load them in, for an initrd under `tree`."""
+    (tree / "bin").mkdir(parents=True)
+    shutil.copy(str(find(_TOOLS[1])), tree / "bin/busybox")
+    loads: list[str] = []
+    for module in wanted:
+        told = _output([str(find("modprobe")), "-d", str(KERNEL), "-S", version, "-D", module])
+        for line in told.splitlines():
+            if line.startswith("insmod ") and (path := line.split()[1]) not in loads:
+                loads.append(path)
+                shutil.copy(path, tree / Path(path).name)
+    (tree / "modules").write_text("".join(f"/{Path(path).name}\n" for path in loads))
+
+
+def pack(tree: Path) -> bytes:
+    """The tree as the kernel unpacks it."""
+    names = "\n".join(str(path.relative_to(tree)) for path in sorted(tree.rglob("*"))) + "\n"
+    words = ["cpio", "--quiet", "-o", "-H", "newc", "-R", "0:0"]
+    return subprocess.run(words, input=names.encode(), capture_output=True, cwd=tree, check=True).stdout
+
+
+def find(tool: str) -> str | None:
     return shutil.which(tool, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
 
 

@@ -169,7 +169,13 @@ def agent(*words: str, home: Path, check: bool = False, program: list[str] | Non
     return subprocess.run(
         [*(program or [sys.executable, "-m", "wipe_agent"]), *words],
         cwd=ROOT,
-        env={**os.environ, "WIPE_AGENT_HOME": str(home), "WIPE_AGENT_PASSPHRASE": PASSPHRASE, **environment},
+        env={
+            **os.environ,
+            "WIPE_AGENT_HOME": str(home),
+            "WIPE_AGENT_PASSPHRASE": PASSPHRASE,
+            "WIPE_AGENT_OPERATOR": "Ada",
+            **environment,
+        },
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.wipe_agent.conftest import SERIAL, Station
 from tests.wipe_agent.support import METHOD, PASSPHRASE, World, keep, medium
-from wipe_agent import durable, jobs, journal, keys
+from wipe_agent import durable, evidence, jobs, journal, keys, media
 from wipe_agent.certificate import Bundle, Statement, verify
 from wipe_agent.certificate.evidence import evidence_problem
+from wipe_agent.certificate.multibase import digest_of
 from wipe_agent.errors import (
     BadUsage,
     JournalDamaged,
@@ -254,3 +257,87 @@ def test_the_passphrase_is_needed_to_read_the_key_file(station: Station) -> None
     raw = keys.load_key(station.home, PASSPHRASE).private_bytes_raw()
     assert raw.hex() not in text
     assert station.home.key_file.stat().st_mode & 0o777 == 0o600
+
+
+JPEG, OTHER = b"\xff\xd8\xff\xe0" + b"shreds" * 100, b"\x89PNG\r\n\x1a\n" + b"more shreds" * 100
+
+
+def photograph(folder: Path, name: str, data: bytes) -> Path:
+    (folder / name).write_bytes(data)
+    return folder / name
+
+
+def test_photographs_of_a_destruction_are_kept_and_named_on_the_certificate(station: Station, tmp_path: Path) -> None:
+    first, second = photograph(tmp_path, "a.jpg", JPEG), photograph(tmp_path, "b.png", OTHER)
+    station.destroy(photos=[first])
+    station.destroy(photos=[first, second])
+    assert station.journal().read_text().count('"photographed"') == 2
+    assert station.journal().read_text().count('"destroyed"') == 1
+    (line,) = statement(station, station.certify().bundle).lines
+    assert [(one.name, one.media_type, one.digest_multibase) for one in line.evidence] == [
+        ("a.jpg", "image/jpeg", digest_of(JPEG)),
+        ("b.png", "image/png", digest_of(OTHER)),
+    ]
+    assert [one.digest_multibase for one in evidence.kept(station.home, "WO-1")] == [digest_of(JPEG), digest_of(OTHER)]
+
+
+def test_what_is_no_picture_is_not_taken_for_one_and_nothing_is_noted(station: Station, tmp_path: Path) -> None:
+    with pytest.raises(NotBackedUpByEvidence, match="neither a JPEG or PNG picture nor a PDF"):
+        station.destroy(photos=[photograph(tmp_path, "a.jpg", b"not a picture")])
+    with pytest.raises(NotBackedUpByEvidence, match="cannot be read"):
+        station.destroy(photos=[tmp_path / "nothing.jpg"])
+    assert not station.journal().exists()
+
+
+def unidentified() -> dict[str, Any]:
+    return {"id": uuid.uuid4().urn, "kind": "sd", "model": "", "serial": ""}
+
+
+def absent(station: Station, **change: Any) -> None:
+    number = jobs.load_order(station.home, "WO-1").media[0].id
+    photo = photograph(station.home.path.parent, "slot.jpg", JPEG)
+    words = {"medium_named": number, "operator": "Ada", "witness": "Grace", "photos": [photo]}
+    jobs.record_absent(station.home, order_code="WO-1", **{**words, **change})
+
+
+def test_a_medium_that_is_not_there_is_certified_as_absent_with_its_photograph(
+    make_station: Callable[..., Station], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(media, "absence_refused", lambda: None)
+    station = make_station(unidentified())
+    absent(station)
+    absent(station)
+    with pytest.raises(OrderRefused, match="recorded as absent"):
+        station.destroy(jobs.load_order(station.home, "WO-1").media[0].id)
+    (line,) = statement(station, station.certify().bundle).lines
+    assert (line.level, line.evidence_class, line.operator, line.validator) == (None, "absent", "Ada", "Grace")
+    assert [one.digest_multibase for one in line.evidence] == [digest_of(JPEG)]
+
+
+def test_nothing_is_absent_while_a_controller_may_hide_it_or_without_what_shows_it(
+    make_station: Callable[..., Station], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    station = make_station(unidentified())
+    monkeypatch.setattr(
+        media, "absence_refused", lambda: "A medium cannot be called absent: there is a RAID controller."
+    )
+    with pytest.raises(NotBackedUpByEvidence, match="RAID controller"):
+        absent(station)
+    monkeypatch.setattr(media, "absence_refused", lambda: None)
+    for change, error in (
+        ({"photos": []}, NotBackedUpByEvidence),
+        ({"witness": None}, NotBackedUpByEvidence),
+        ({"witness": "ADA"}, TwoPeopleNeeded),
+    ):
+        with pytest.raises(error):
+            absent(station, **change)
+    assert not station.journal().exists()
+
+
+def test_a_medium_with_a_serial_number_is_missing_and_not_absent(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(media, "absence_refused", lambda: None)
+    with pytest.raises(NotBackedUpByEvidence, match="missing, not absent"):
+        absent(station)
+    assert not station.journal().exists()

@@ -149,3 +149,14 @@ def test_the_agent_needs_nothing_of_the_marketplace() -> None:
     )
     done = agent("flask", "sqlalchemy", "stripe", "ewaste", home=Path("/"), program=[sys.executable, "-c", program])
     assert done.stdout.strip() == "[]"
+
+
+def test_the_operator_is_a_person_and_never_the_name_of_the_machines_user(station: Station) -> None:
+    words = ["wipe", "--order", "WO-1", "--target", str(station.image), "--image", "--confirm-serial", SERIAL]
+    before = station.image.read_bytes()
+    done = agent(*words, home=station.home.path, WIPE_AGENT_OPERATOR="")
+    assert done.returncode == errors.BadUsage.exit_code
+    assert "Nobody said who works here." in done.stderr
+    assert "WIPE_AGENT_OPERATOR" in done.stderr
+    assert station.image.read_bytes() == before
+    assert not station.journal().exists()

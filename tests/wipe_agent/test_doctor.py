@@ -44,11 +44,22 @@ def test_each_missing_tool_is_named_with_its_package_and_purpose() -> None:
     for tool in doctor.TOOLS:
         one = found(replace(WELL, tools=WELL.tools | {tool.name: None}), tool.name)
         assert one.state == (doctor.MISSING if tool.essential else doctor.ADVICE)
-        assert one.remedy == f"apt-get install {tool.package}"
+        assert one.remedy == (f"apt-get install {tool.package}" if tool.package else tool.install)
         assert tool.purpose in one.text
     none = doctor.judge(replace(WELL, tools={}))
-    assert doctor.packages(none) == sorted({tool.package for tool in doctor.TOOLS})
+    assert doctor.packages(none) == sorted({tool.package for tool in doctor.TOOLS if tool.package})
     assert not doctor.ready(none)
+
+
+def test_what_asks_iphones_is_found_where_the_setting_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "pymobiledevice3"
+    program.write_text("#!/bin/sh\necho 4.2.0\n")
+    program.chmod(0o755)
+    tool = next(one for one in doctor.TOOLS if one.name == "pymobiledevice3")
+    monkeypatch.setenv("WIPE_AGENT_PYMOBILEDEVICE3", str(tmp_path / "nothing"))
+    assert doctor._version(tool) is None
+    monkeypatch.setenv("WIPE_AGENT_PYMOBILEDEVICE3", str(program))
+    assert doctor._version(tool) == "pymobiledevice3: 4.2.0"
 
 
 @pytest.mark.parametrize(

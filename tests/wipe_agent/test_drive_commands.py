@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +116,39 @@ def test_a_command_alone_is_certified_as_the_drives_word_and_no_more(bench: Stat
     line = certified(bench)
     assert (line.technique, line.level, line.evidence_class) == ("nvme-sanitize-block", "purge", "device-reported")
     assert "progress" not in events(bench)
+
+
+class Scrambling(Drive):
+    """Throws its key away: what can be read afterwards is noise. `leaves` is a file that it does not reach."""
+
+    leaves = b""
+
+    def __call__(self, command: Sequence[str], *, timeout: float = 30) -> Ran:
+        done = super().__call__(command, timeout=timeout)
+        if command[:2] == ["nvme", "sanitize"]:
+            noise = random.Random(1).randbytes(self.image.stat().st_size)
+            self.image.write_bytes(noise[:8192] + self.leaves + noise[8192 + len(self.leaves) :])
+        return done
+
+
+def test_key_destruction_alone_leaves_noise_which_is_compared_with_nothing(
+    bench: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = planning.look
+    crypto = frozenset({"nvme-sanitize-crypto"})
+    monkeypatch.setattr(planning, "look", lambda *words: replace(real(*words), can=crypto))
+    wish = jobs.Wish(policy=policy(bench.image.parent))
+    careless = Scrambling(bench.image)
+    careless.leaves = (b"\xff\xd8\xff\xe0\0\x10JFIF\0\1\1\0\0\1\0\1\0\0\xff\xdb\0\x43\0" + b"\2" * 5000)[:4096]
+    with pytest.raises(NotWiped, match="A file system or file was still recognised"):
+        bench.wipe(run=careless, wish=wish)
+    assert bench.bundles() == []
+    bench.wipe(run=Scrambling(bench.image), wish=replace(wish, method="nvme-sanitize-crypto"), start_over=True)
+    line = certified(bench)
+    assert (line.technique, line.level, line.evidence_class) == ("nvme-sanitize-crypto", "purge", "device-reported")
+    assert "not compared, for only the drive knows what its command leaves" in line.verification_method
+    assert "zero" not in line.verification_method
+    assert any("was encrypted since its first write" in one for one in line.exclusions)
 
 
 def test_a_policy_that_the_gate_does_not_share_is_said_to_the_operator(bench: Station) -> None:

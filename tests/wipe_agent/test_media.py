@@ -56,7 +56,7 @@ def listed(*nodes: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         ({"ro": True}, "read-only"),
         ({"type": "part"}, "part of a drive"),
         ({"type": "raid1"}, "put together from other drives"),
-        ({"type": "rom"}, "put together"),
+        ({"type": "rom"}, "it is an optical drive"),
         ({"kname": "mmcblk0boot0"}, "boot or replay-protected area of an eMMC"),
     ],
 )

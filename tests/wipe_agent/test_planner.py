@@ -144,8 +144,11 @@ def test_no_command_goes_through_a_bridge_and_the_certificate_says_what_it_hides
 
 
 def test_three_passes_on_magnetic_media_are_not_claimed_by_one() -> None:
+    found = plan(HDD, "hdd", POLICIES["gb46864"], levels=CLEAR)
+    assert (found.method.name, found.level, found.method.passes) == ("overwrite-three-passes", "clear", 3)
     with pytest.raises(MethodRefused, match="wants 3 passes"):
-        plan(HDD, "hdd", POLICIES["gb46864"], levels=PURGE)
+        plan(HDD, "hdd", POLICIES["gb46864"], levels=PURGE, wanted="overwrite-zeros")
+    assert plan(HDD, "hdd", POLICIES["market"], levels=CLEAR).method.name == "overwrite-zeros"
 
 
 @pytest.mark.parametrize("kind", ["sim", "other", "phone-storage"])

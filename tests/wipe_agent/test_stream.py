@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import hmac
 from pathlib import Path
@@ -203,3 +204,70 @@ def test_the_key_of_the_stream_stands_on_no_certificate(station: Station) -> Non
     assert all(key.encode() not in data for data in files.values())
     assert keys.load_key(station.home, PASSPHRASE)  # The state folder has it, behind its owner's rights only.
     assert Path(station.journal()).stat().st_mode & 0o077 == 0
+
+
+def test_three_passes_are_made_one_after_the_other_and_a_break_in_the_second_goes_on_there(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wish = jobs.Wish(method="overwrite-three-passes")
+    stages: list[str] = []
+    passes: list[bytes] = []
+    real, syncs = Target.sync, []
+
+    def sync(self: Target) -> None:
+        syncs.append(1)
+        if len(syncs) == 8:  # One for the marks, four for the first pass, two of the second.
+            raise KeyboardInterrupt
+        real(self)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Target, "sync", sync)
+        with pytest.raises(KeyboardInterrupt):
+            station.wipe(wish=wish)
+    broken = told(station)
+    assert broken.say() == f"broken off after {2 << 20} bytes were overwritten for the 2. time"
+    assert planted_left(station.image) == 0  # The first pass was whole.
+    with pytest.raises(NotComplete):
+        station.certify()
+
+    def step(name: str, size: int) -> None:
+        stages.append(name)
+        passes.append(station.image.read_bytes())
+
+    done = station.wipe(wish=wish, progress=jobs.Progress(step=step))
+    assert (done.resumed_at, done.technique) == (2 << 20, "overwrite-3-passes")
+    assert stages == [
+        "overwriting with a random stream (pass 2 of 3)",
+        "overwriting with zeros (pass 3 of 3)",
+        "reading everything back",
+    ]
+    attempt = told(station).attempts[-1]
+    keys_ = [bytes.fromhex(one["key"]) for one in attempt.planned["earlier_passes"]]
+    second = Cipher(algorithms.AES(keys_[1]), modes.CTR(bytes(16))).encryptor().update(bytes(4 << 20))
+    assert passes[1] == second
+    assert not any(station.image.read_bytes())
+    line = certificate_of(station).lines[0]
+    assert (line.technique, line.level, line.evidence_class) == ("overwrite-3-passes", "clear", "full-read")
+
+
+def test_a_block_that_missed_one_of_three_passes_is_not_wiped(
+    station: Station, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, place, refused = Target.write, 40 * 4096, []
+
+    def write(self: Target, data: memoryview, offset: int) -> None:
+        covers = offset <= place < offset + len(data)
+        # As long as the first pass lasts: a chunk, and then the block by itself with its tries.
+        if covers and len(refused) < 1 + 3:
+            refused.append(offset)
+            raise OSError(errno.EIO, "Input/output error")
+        real(self, data, offset)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Target, "write", write)
+        patched.setattr(check, "choose_marks", lambda size: check.Marks("00", (0,)))
+        with pytest.raises(NotWiped, match="1 blocks of 4 KiB did not take the overwrite"):
+            station.wipe(wish=jobs.Wish(method="overwrite-three-passes"))
+    assert not any(station.image.read_bytes())
+    with pytest.raises(NotComplete):
+        station.certify()

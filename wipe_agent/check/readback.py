@@ -75,28 +75,33 @@ class ReadBack:
 def read_back(
     target: Target,
     *,
-    pattern: Pattern = ZEROS,
+    pattern: Pattern | None = ZEROS,
     progress: Callable[[int], None],
     sample: SamplePlan | None = None,
 ) -> ReadBack:
     """Read the whole drive, or the places of `sample`, and compare with `pattern`.
 
+    Without a pattern nothing is compared: after a command of the drive's own only the drive knows what it left there
+    (key destruction leaves random bytes). Then marks of files and file systems are searched for in what is no noise.
     `progress` is told the share of the drive that is done, in bytes. Raises WriteFailed for a dying drive, and
     DeviceChanged if it is no longer the drive that was written.
     """
     result = ReadBack(BlockMap(target.size))
     pieces = _all_pieces(target.size) if sample is None else _sampled_pieces(target.size, sample)
     wanted = sum(length for _, length in pieces)
-    expected = "zero" if pattern.kind == "zeros" else "stream"
+    expected = None if pattern is None else "zero" if pattern.kind == "zeros" else "stream"
     for offset, data, failed in _read_ahead(target, pieces):
         unreadable = _read_blocks(target, data, offset, result) if failed else []
         if unreadable:
             data = _without(data, unreadable, offset)
         result.read += len(data)
-        result.map.note(offset, len(data), expected)
+        result.map.note(offset, len(data), expected or look_of(data[:BLOCK]))
         for place in unreadable:
             result.map.note(place, 1, "unreadable")
-        _judge(data, offset, pattern, set(unreadable), result)
+        if pattern is None:
+            _search(data, offset, result)
+        else:
+            _judge(data, offset, pattern, set(unreadable), result)
         progress(target.size * result.read // wanted)
     target.check_same()
     return result
@@ -214,6 +219,20 @@ def _judge(data: memoryview, offset: int, pattern: Pattern, unreadable: set[int]
     if odd and len(result.found) < _MOST_FOUND:
         result.found += signatures.files_in(data, offset)
         result.carved += carving.carve(data, offset)
+
+
+def _search(data: memoryview, offset: int, result: ReadBack) -> None:
+    """Marks that make sense as a file or superblock. In noise a short mark turns up by chance and says nothing."""
+    if _is_zero(data) or len(result.found) >= _MOST_FOUND:
+        return
+    for seen, kept in ((signatures.files_in(data, offset), result.found), (carving.carve(data, offset), result.carved)):
+        for one in seen:
+            within = (one.offset - offset) // BLOCK * BLOCK
+            block = data[within : within + BLOCK]
+            look = look_of(block)
+            if look != "random-looking":
+                kept.append(one)
+                result.map.note(offset + within, 1, look)
 
 
 def _note(block: memoryview, place: int, result: ReadBack) -> None:

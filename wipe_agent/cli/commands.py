@@ -18,6 +18,7 @@ from wipe_agent.certificate.bundle import read_file
 from wipe_agent.certificate.strict import MAX_BYTES
 from wipe_agent.certificate.times import read_time
 from wipe_agent.cli import residue
+from wipe_agent.cli.operator import operator_of
 from wipe_agent.cli.planning import wish_of
 from wipe_agent.errors import BadUsage, CertificateRefused, DoesNotVerify, Unreadable, WrongPassphrase, WrongSerial
 from wipe_agent.journal import parse
@@ -74,8 +75,10 @@ def enrol(chosen: Namespace, _: Screen) -> Answer:
     found = {**asdict(done.station), "trust_fingerprint": done.trust_fingerprint}
     found["clock_off_seconds"] = done.clock_off_seconds
     sentences = [
-        f"Enrolled as {done.station.verification_method} for {done.station.centre_name}.",
-        f"Trust file pinned. Compare its fingerprint with the marketplace's page: {done.trust_fingerprint}",
+        f"This machine is now a station of {done.station.centre_name}, known as {done.station.verification_method}.",
+        f"Fingerprint of the trust file: {done.trust_fingerprint}",
+        "Compare it with the marketplace's page Stations, best read on another device. If they differ, delete the "
+        "state folder.",
     ]
     if done.station.mode == "training":
         sentences.append("This marketplace is for TRAINING: its certificates prove nothing.")
@@ -137,7 +140,7 @@ def wipe(chosen: Namespace, screen: Screen) -> Answer:
         target_path=chosen.target,
         medium_named=chosen.medium,
         typed=typed,
-        operator=chosen.operator or os.environ.get("WIPE_AGENT_OPERATOR") or getpass.getuser(),
+        operator=operator_of(chosen, screen.ask),
         image=chosen.image,
         start_over=chosen.start_over,
         wish=wish_of(chosen),
@@ -161,8 +164,17 @@ def wipe(chosen: Namespace, screen: Screen) -> Answer:
 def certify(chosen: Namespace, _: Screen) -> Answer:
     """Issue the certificate, or note a destruction."""
     home = _home()
+    if chosen.destroyed is not None and chosen.absent is not None:
+        raise BadUsage("A medium is destroyed or absent, not both.", next_step="Give --destroyed or --absent.")
     if chosen.destroyed is not None:
         return _destroyed(home, chosen)
+    if chosen.absent is not None:
+        return _absent(home, chosen)
+    if chosen.photograph:
+        raise BadUsage(
+            "A photograph belongs to a medium that was destroyed or is absent.",
+            next_step="Give --destroyed SERIAL or --absent MEDIUM as well.",
+        )
     done = jobs.certify(
         home,
         order_code=chosen.order,
@@ -171,8 +183,9 @@ def certify(chosen: Namespace, _: Screen) -> Answer:
     )
     found = {**asdict(done), "bundle": str(done.bundle), "zip": str(chosen.zip) if chosen.zip else None}
     practice = "Training certificate" if done.training else "Certificate"
+    media_count = "1 medium" if done.media == 1 else f"{done.media} media"
     sentences = [
-        f"{practice} {done.certificate_id} for {done.media} media{' (issued before)' if done.again else ''}.",
+        f"{practice} {done.certificate_id} for {media_count}{' (issued before)' if done.again else ''}.",
         f"Bundle: {done.bundle}",
         "Next: wipe-agent sync",
     ]
@@ -256,6 +269,7 @@ def _destroyed(home: keys.Home, chosen: Namespace) -> Answer:
         particle_size_mm=chosen.particle_size_mm,
         operator=chosen.operator,
         witness=chosen.witness,
+        photos=chosen.photograph,
     )
     order = _order(home, jobs.load_order(home, chosen.order))
     found = {"order": order["code"], "destroyed": medium.id, "media": order["media"]}
@@ -263,6 +277,27 @@ def _destroyed(home: keys.Home, chosen: Namespace) -> Answer:
         found,
         [
             f"{medium.name_to_type} is recorded as destroyed: {jobs.said_of(recorded)}.",
+            f"Next: wipe-agent certify --order {order['code']}",
+        ],
+        0,
+    )
+
+
+def _absent(home: keys.Home, chosen: Namespace) -> Answer:
+    medium, recorded = jobs.record_absent(
+        home,
+        order_code=chosen.order,
+        medium_named=chosen.absent,
+        operator=chosen.operator,
+        witness=chosen.witness,
+        photos=chosen.photograph,
+    )
+    order = _order(home, jobs.load_order(home, chosen.order))
+    found = {"order": order["code"], "absent": medium.id, "media": order["media"]}
+    return (
+        found,
+        [
+            f"{medium.name_to_type} is recorded as absent, by {recorded['operator']} before {recorded['witness']}.",
             f"Next: wipe-agent certify --order {order['code']}",
         ],
         0,

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import getpass
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from wipe_agent import jobs, keys, phones
+from wipe_agent.cli.operator import HELP, operator_of
 from wipe_agent.errors import BadUsage, PhoneNotReady, TwoPeopleNeeded, WrongSerial
 
 Answer = tuple[dict[str, Any], list[str], int]
@@ -26,9 +25,7 @@ def add(commands: Any, common: argparse.ArgumentParser) -> None:
     reset.add_argument("--order", required=True, metavar="CODE", help="work order")
     reset.add_argument("--phone", metavar="SERIAL", help="which phone, if several are here; HOST:PORT for practice")
     reset.add_argument("--medium", metavar="SERIAL", help="which medium of the order; may be left out")
-    reset.add_argument(
-        "--operator", metavar="NAME", help="who does it (else WIPE_AGENT_OPERATOR, else the user's name)"
-    )
+    reset.add_argument("--operator", metavar="NAME", help=HELP)
     reset.add_argument("--witness", metavar="NAME", help="who watches; another person")
     reset.add_argument("--confirm-serial", metavar="SERIAL", help="the typed serial, where nobody can type")
     reset.add_argument("--imei", metavar="IMEI", help="what the phone shows for *#06#, where it does not tell its IMEI")
@@ -99,7 +96,7 @@ def reset_phone(chosen: argparse.Namespace, screen: Any) -> Answer:
             "The reset of a phone is watched by two people.", next_step="Name the second one with --witness NAME."
         )
     people = jobs.People(
-        operator=chosen.operator or os.environ.get("WIPE_AGENT_OPERATOR") or getpass.getuser(),
+        operator=operator_of(chosen, screen.ask),
         witness=chosen.witness,
         typed=lambda question: _typed(chosen, screen, question),
         screen=lambda: _screen(chosen, screen),

@@ -51,6 +51,11 @@ def add_wishes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--method", metavar="NAME", help="this method instead of the best (see: wipe-agent plan)")
     parser.add_argument("--psid", help="the PSID on the label of a TCG drive, for tcg-psid-revert")
     parser.add_argument(
+        "--open-hidden",
+        action="store_true",
+        help="first open what an ATA drive hides (HPA, DCO); changes the drive for good",
+    )
+    parser.add_argument(
         "--in-device",
         action="store_true",
         default=os.environ.get("WIPE_AGENT_IN_DEVICE") == "1",
@@ -61,7 +66,7 @@ def add_wishes(parser: argparse.ArgumentParser) -> None:
 def wish_of(chosen: Namespace) -> jobs.Wish:
     """What the options ask for."""
     method = chosen.method or ("overwrite-stream" if chosen.stream else None)
-    return jobs.Wish(chosen.policy, method, chosen.psid, chosen.in_device)
+    return jobs.Wish(chosen.policy, method, chosen.psid, chosen.in_device, chosen.open_hidden)
 
 
 def _sentences(drive: media.Drive, facts: media.Facts, best: methods.Plan) -> list[str]:

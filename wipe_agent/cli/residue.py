@@ -37,11 +37,14 @@ def sampling_of(chosen: argparse.Namespace) -> tuple[int, int] | None:
 
 def wiped_in_words(done: jobs.Wiped) -> str:
     """What was done and how it was checked, as one sentence."""
-    what = "zero" if done.after.get("pattern", "zeros") == "zeros" else "the random stream that was written"
+    pattern = done.after.get("pattern", "zeros")
+    what = (
+        " as zero" if pattern == "zeros" else " as the random stream that was written" if pattern else " and searched"
+    )
     samples = done.after.get("samples")
     looked = "all read back" if samples is None else f"{samples} samples of 4 KiB read back"
     how = f"{done.technique}, {done.level}"
-    return f"{done.serial or done.medium} is wiped ({how}): {done.size} bytes, {looked} as {what}."
+    return f"{done.serial or done.medium} is wiped ({how}): {done.size} bytes, {looked}{what}."
 
 
 def draw_map(chosen: argparse.Namespace, _: object) -> tuple[dict[str, Any], list[str], int]:

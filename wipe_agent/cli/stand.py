@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import getpass
 import json
-import os
 import queue
 import sys
 import threading
 import time
 from argparse import Namespace
+from collections.abc import Callable
 from typing import Any
 
 from wipe_agent import check, keys
 from wipe_agent.cli.commands import Answer, Screen
+from wipe_agent.cli.operator import operator_of
 from wipe_agent.errors import AgentError, BadUsage, NotComplete, NotWiped
-from wipe_agent.jobs.people import person
 from wipe_agent.stand import Row, Stand, State, certify_ready, orders_elsewhere, read_plan, survey
 from wipe_agent.stand.board import MAY_BEGIN, Event
 
@@ -24,9 +23,9 @@ _LOOK_EVERY_SECONDS = 0.5
 _WORDS = ("pause", "resume", "cancel", "eject")
 
 
-def stand(chosen: Namespace, _: Screen) -> Answer:
+def stand(chosen: Namespace, screen: Screen) -> Answer:
     """Run many drives and print a line for each thing that happens. Reads serials and words from standard input."""
-    home, rows, operator = _ready(chosen)
+    home, rows, operator = _ready(chosen, screen.ask)
     board = Stand(home, rows, operator=operator)
     teller = _Json() if chosen.json else _Plain()
     for sentence in orders_elsewhere(rows, home):
@@ -51,7 +50,7 @@ def stand(chosen: Namespace, _: Screen) -> Answer:
 
 def bench(chosen: Namespace, screen: Screen) -> Answer:
     """Show every drive on the bench screen until the operator leaves it."""
-    home, rows, operator = _ready(chosen)
+    home, rows, operator = _ready(chosen, screen.ask)
     if not sys.stdin.isatty() or not sys.stderr.isatty():
         raise BadUsage(
             "The bench screen needs a terminal.", next_step="Use wipe-agent stand for plain lines, or --json."
@@ -70,14 +69,13 @@ def bench(chosen: Namespace, screen: Screen) -> Answer:
     return _answer(board, _Json() if chosen.json else _Plain())
 
 
-def _ready(chosen: Namespace) -> tuple[keys.Home, list[Row], str]:
+def _ready(chosen: Namespace, ask: Callable[[str], str]) -> tuple[keys.Home, list[Row], str]:
     """Everything that can be refused before the first drive is looked at."""
     home = keys.Home.from_environment()
     home.prepare()
     keys.load_station(home)
     check.self_test()
-    operator = person(chosen.operator or os.environ.get("WIPE_AGENT_OPERATOR") or getpass.getuser(), "operator")
-    return home, _rows(chosen, home), operator
+    return home, _rows(chosen, home), operator_of(chosen, ask)
 
 
 def _rows(chosen: Namespace, home: keys.Home) -> list[Row]:

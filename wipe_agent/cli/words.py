@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from wipe_agent import __version__
 from wipe_agent.cli import commands, phones, planning, residue, stand
+from wipe_agent.cli.operator import HELP
 from wipe_agent.errors import BadUsage
 from wipe_agent.jobs.destroying import TECHNIQUES
 
@@ -162,7 +163,7 @@ def _add_wipe(wipe: argparse.ArgumentParser) -> None:
     wipe.add_argument("--image", action="store_true", help="the target is an image file (practice)")
     wipe.add_argument("--medium", metavar="SERIAL", help="which medium of the order; may be left out if it has one")
     wipe.add_argument("--confirm-serial", metavar="SERIAL", help="the typed serial, where nobody can type")
-    wipe.add_argument("--operator", metavar="NAME", help="who does it (else WIPE_AGENT_OPERATOR, else the user's name)")
+    wipe.add_argument("--operator", metavar="NAME", help=HELP)
     wipe.add_argument("--start-over", action="store_true", help="begin at the first byte, whatever the journal says")
     planning.add_wishes(wipe)
     residue.add_options(wipe)
@@ -186,7 +187,7 @@ def _add_stand(all_: Any, common: argparse.ArgumentParser) -> None:
     which = many.add_mutually_exclusive_group()
     which.add_argument("--plan", type=Path, metavar="FILE", help="a JSON file that names drives and orders")
     which.add_argument("--auto", action="store_true", help="match the drives here with the orders kept (the default)")
-    many.add_argument("--operator", metavar="NAME", help="who does it (else WIPE_AGENT_OPERATOR, else the user's name)")
+    many.add_argument("--operator", metavar="NAME", help=HELP)
     lines = all_.add_parser("stand", parents=[common, many], help="wipe many drives at once, in plain or JSON lines")
     lines.set_defaults(run=stand.stand)
     bench = all_.add_parser("bench", parents=[common, many], help="wipe many drives at once, on the bench screen")
@@ -200,8 +201,19 @@ def _add_certify(certify: argparse.ArgumentParser) -> None:
     certify.add_argument(
         "--destroyed", metavar="SERIAL", help="note that this medium was destroyed, instead of issuing"
     )
+    certify.add_argument(
+        "--absent", metavar="MEDIUM", help="note that this medium, which nobody identified, is not there"
+    )
+    certify.add_argument(
+        "--photograph",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="of the destruction, or of the place",
+    )
     certify.add_argument("--technique", help="of the destruction: " + ", ".join(sorted(TECHNIQUES)))
     certify.add_argument("--particle-size-mm", metavar="N", help="largest particle, such as 2 or 0.5")
-    certify.add_argument("--operator", metavar="NAME", help="who destroyed it")
+    certify.add_argument("--operator", metavar="NAME", help="who destroyed it, or looked")
     certify.add_argument("--witness", metavar="NAME", help="who saw it; another person")
     certify.set_defaults(run=commands.certify)

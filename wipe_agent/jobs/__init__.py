@@ -4,6 +4,7 @@
 from these journals and from nothing else. Each may be killed anywhere and run again.
 """
 
+from wipe_agent.jobs.absence import record_absent
 from wipe_agent.jobs.certifying import Certified, certify
 from wipe_agent.jobs.destroying import record_destroyed, said_of
 from wipe_agent.jobs.orders import Order, OrderMedium, keep_orders, kept_orders, load_order
@@ -30,6 +31,7 @@ __all__ = [
     "kept_orders",
     "load_order",
     "read_story",
+    "record_absent",
     "record_destroyed",
     "reset_phone",
     "said_of",

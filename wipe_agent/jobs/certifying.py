@@ -24,7 +24,7 @@ from wipe_agent.certificate import Bundle, certificate_statement, digest_multiba
 from wipe_agent.certificate.statement import MediumLine
 from wipe_agent.certificate.times import read_time
 from wipe_agent.errors import JournalDamaged, NotComplete, WouldNotVerify
-from wipe_agent.jobs import checking, commanding
+from wipe_agent.jobs import checking, commanding, photographs, uncovering
 from wipe_agent.jobs.orders import Order, OrderMedium, accreditations, load_order
 from wipe_agent.jobs.phone_story import PhoneAttempt, judged, phone_attempts
 from wipe_agent.jobs.story import Attempt, MediumStory, decided_certificate, journal_path, open_journal, read_story
@@ -84,7 +84,7 @@ def missing(order: Order, stories: dict[str, MediumStory]) -> list[str]:
     sentences = []
     for medium in order.media:
         story = stories[medium.id]
-        if story.destroyed is None and not story.wiped and _reset(story) is None:
+        if story.destroyed is None and story.absent is None and not story.wiped and _reset(story) is None:
             sentences.append(f"{medium.kind} {medium.name_to_type}: {story.say()}")
     return sentences
 
@@ -114,6 +114,8 @@ def _lines(order: Order, journals: dict[str, Journal]) -> tuple[list[MediumLine]
 def _line(medium: OrderMedium, story: MediumStory) -> MediumLine:
     if story.destroyed is not None:
         return _destroyed_line(medium, story, story.destroyed)
+    if story.absent is not None:
+        return _absent_line(medium, story, story.absent)
     if (reset := _reset(story)) is not None:
         return _phone_line(medium, reset)
     attempt = story.attempts[-1]
@@ -140,15 +142,16 @@ def _line(medium: OrderMedium, story: MediumStory) -> MediumLine:
         bad_blocks=story.worst_bad_blocks,
         operator=attempt.planned["operator"],
         validator=None,
-        **_evidence(attempt),
+        **_evidence(story, attempt),
         manufacturer=medium.manufacturer,
     )
 
 
-def _evidence(attempt: Attempt) -> dict[str, Any]:
+def _evidence(story: MediumStory, attempt: Attempt) -> dict[str, Any]:
     """What was checked, and before it what the drive said of its own command; a command alone is the drive's word."""
     seen = checking.evidence_of(attempt)
-    seen["verification_method"] = commanding.said_by_drive(attempt) + seen["verification_method"]
+    before = uncovering.said_of(story) + commanding.said_by_drive(attempt)
+    seen["verification_method"] = before + seen["verification_method"]
     if commanding.planned_method(attempt).how == "command" and not attempt.planned["settle"]:
         seen["evidence_class"] = "device-reported"
     return seen
@@ -180,6 +183,35 @@ def _destroyed_line(medium: OrderMedium, story: MediumStory, line: Line) -> Medi
         validation_method="Witnessed destruction",
         manufacturer=medium.manufacturer,
         particle_size_micrometres=line["particle_size_micrometres"],
+        evidence=photographs.evidence_of(story),
+    )
+
+
+def _absent_line(medium: OrderMedium, story: MediumStory, line: Line) -> MediumLine:
+    at = read_time(line["at"])
+    return MediumLine(
+        medium_id=medium.id,
+        kind=medium.kind,
+        model="",
+        serial="",
+        wwn=None,
+        size_bytes=0,
+        level=None,
+        technique="looked for and not found",
+        evidence_class="absent",
+        tool=TOOL,
+        tool_version=line["tool_version"],
+        started=at,
+        ended=at,
+        verified=at,
+        exclusions=[],
+        bad_blocks=0,
+        operator=line["operator"],
+        validator=line["witness"],
+        verification_method="Seen by two people, who are named, and photographed.",
+        validated=at,
+        validation_method="Looked together",
+        evidence=photographs.evidence_of(story),
     )
 
 

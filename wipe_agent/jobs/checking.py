@@ -11,30 +11,51 @@ from typing import Any
 from wipe_agent import check, methods
 from wipe_agent.certificate.statement import Sampling
 from wipe_agent.check import signatures
+from wipe_agent.jobs import commanding
 from wipe_agent.jobs.orders import Order, OrderMedium
 from wipe_agent.jobs.story import Attempt
 from wipe_agent.journal import Journal
 from wipe_agent.media import Target, buffer
 
 BLOCK = 4096
+_WORDS = {"zeros": "zero", methods.stream.STREAM: "the random stream, made anew"}
 
 
-def plan(order: Order, medium: OrderMedium, *, stream: bool, sampling: tuple[int, int] | None) -> dict[str, Any]:
-    """What the line `planned` says of pattern and check. `sampling` is share and confidence per million, or None.
+def plan(
+    order: Order, medium: OrderMedium, method: methods.Method, *, sampling: tuple[int, int] | None
+) -> dict[str, Any]:
+    """What the line `planned` says of patterns and check. `sampling` is share and confidence per million, or None.
 
+    Of several passes the last writes zeros, those before it a random stream each, which the next one must replace.
     Raises BadUsage for a share or confidence that cannot be sampled.
     """
     sample = None
     if sampling is not None:
         challenge = order.document["credentialSubject"]["challenge"]
         sample = check.plan_sample(challenge, medium.id, fraction_ppm=sampling[0], confidence_ppm=sampling[1])
-    pattern = _unsuspicious_stream() if stream else methods.ZEROS
-    return {"pattern": pattern.as_facts(), "sampling": sample.as_facts() if sample else None}
+    pattern = _unsuspicious_stream() if method.name == "overwrite-stream" else methods.ZEROS
+    return {
+        "earlier_passes": [methods.new_stream().as_facts() for _ in range(1, method.passes)],
+        "pattern": pattern.as_facts(),
+        "sampling": sample.as_facts() if sample else None,
+    }
 
 
 def pattern_of(attempt: Attempt) -> methods.Pattern:
     """What this attempt overwrites with. Lines of an older version do not say it: they mean zeros."""
     return methods.pattern_from(attempt.planned.get("pattern"))
+
+
+def passes_of(attempt: Attempt) -> list[methods.Pattern]:
+    """What each pass of this attempt writes, in order; the last is what is compared with afterwards."""
+    earlier = attempt.planned.get("earlier_passes") or []
+    return [*(methods.pattern_from(facts) for facts in earlier), pattern_of(attempt)]
+
+
+def compared_with(attempt: Attempt) -> methods.Pattern | None:
+    """What is read back is compared with this. None after a command alone that leaves what only the drive knows."""
+    alone = commanding.planned_method(attempt).how == "command" and not attempt.planned["settle"]
+    return None if alone and not commanding.planned_method(attempt).zeros else pattern_of(attempt)
 
 
 def plant_marks(journal: Journal, attempt: Attempt, target: Target) -> None:
@@ -62,13 +83,14 @@ def look_after(
     journal.append("checking", planted_and_found=check.self_test())
     sample = _sample_of(attempt)
     step("reading everything back" if sample is None else "reading samples back", target.size)
-    seen = check.read_back(target, pattern=pattern_of(attempt), progress=at, sample=sample)
+    pattern = compared_with(attempt)
+    seen = check.read_back(target, pattern=pattern, progress=at, sample=sample)
     left = check.residue(target)
     marks = check.marks_left(target, check.Marks.from_facts(attempt.marking)) if attempt.marking is not None else 0
     journal.append(
         "checked",
         direct=target.direct,
-        pattern=pattern_of(attempt).kind,
+        pattern=pattern.kind if pattern is not None else None,
         samples=sample.samples if sample else None,
         clean=seen.clean and left["clean"] and not marks,
         read_back=seen.as_facts(),
@@ -102,14 +124,15 @@ def why_not_clean(attempt: Attempt) -> str | None:
 def evidence_of(attempt: Attempt) -> dict[str, Any]:
     """What a certificate line says of the check: class, method in words, bytes read, and how samples were drawn."""
     seen, sample = (attempt.checked or {})["read_back"], _sample_of(attempt)
-    with_what = "zero" if pattern_of(attempt).kind == "zeros" else "the random stream, made anew"
+    pattern = compared_with(attempt)
+    if pattern is None:
+        how = "read back; not compared, for only the drive knows what its command leaves; file systems and files"
+    else:
+        how = f"read back and compared with {_WORDS[pattern.kind]}; file systems and files"
     looked = "Every byte" if sample is None else f"{sample.samples} random blocks of 4 KiB"
     before = sum((attempt.surveyed or {}).get("found", {}).values())
     planted = f" {attempt.marked['found']} marks planted and found before, none after." if attempt.marked else ""
-    words = (
-        f"{looked} read back and compared with {with_what}; file systems and files searched for. "
-        f"Recognised before the wipe: {before}, after it: 0.{planted}"
-    )
+    words = f"{looked} {how} searched for. Recognised before the wipe: {before}, after it: 0.{planted}"
     return {
         "evidence_class": "full-read" if sample is None else "sampled-read",
         "verification_method": words,

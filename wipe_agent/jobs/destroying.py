@@ -6,11 +6,14 @@ an end. What was done is noted as people saw it: the technique, the size of the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 
 from wipe_agent import __version__, keys
 from wipe_agent.errors import MethodRefused, NotBackedUpByEvidence, OrderRefused, TwoPeopleNeeded
+from wipe_agent.jobs import photographs
 from wipe_agent.jobs.orders import OrderMedium, load_order
 from wipe_agent.jobs.people import person, same_person
 from wipe_agent.jobs.story import decided_certificate, open_journal, read_story
@@ -37,11 +40,13 @@ def record_destroyed(
     particle_size_mm: str | None,
     operator: str | None,
     witness: str | None,
+    photos: Sequence[Path] = (),
     now: datetime | None = None,
 ) -> tuple[OrderMedium, Line]:
     """Note that the medium was destroyed; returns it and the line that counts.
 
     Saying it twice is harmless. Saying it otherwise corrects it: both stay in the journal, and the newest counts.
+    `photos` are kept as evidence and named on the certificate; more may be added by saying it again.
 
     Raises NotBackedUpByEvidence, TwoPeopleNeeded, MethodRefused (drilled or bent is not destroyed), or BadUsage for a
     name that no certificate can carry.
@@ -60,11 +65,14 @@ def record_destroyed(
     micrometres = _micrometres(particle_size_mm)
     if TECHNIQUES[technique] and micrometres is None:
         raise NotBackedUpByEvidence(f"After {technique} the largest particle's size is noted (--particle-size-mm).")
+    files = photographs.read_all(photos)
     if decided_certificate(home, order.code) is not None:
         raise OrderRefused(f"Order {order.code} is certified already.", next_step="Ask for a new work order.")
     order.require_open(now or datetime.now(UTC))
     with open_journal(home, order.code, medium.id) as journal:
         story = read_story(journal.lines, journal.path.name)
+        if story.absent is not None:
+            raise OrderRefused(f"{medium.name_to_type} is recorded as absent.", next_step="Ask for a new work order.")
         facts = {
             "technique": technique,
             "particle_size_micrometres": micrometres,
@@ -72,10 +80,11 @@ def record_destroyed(
             "witness": witness,
             "tool_version": __version__,
         }
-        if story.destroyed is not None and facts.items() <= story.destroyed.items():
-            return medium, story.destroyed
         if story.opened is None:
             journal.append("opened", order=order.id, medium=medium.id, serial=medium.serial, training=order.training)
+        photographs.attach(home, journal, story, order.code, files, f"the destruction of {medium.name_to_type}")
+        if story.destroyed is not None and facts.items() <= story.destroyed.items():
+            return medium, story.destroyed
         return medium, journal.append("destroyed", **facts)
 
 

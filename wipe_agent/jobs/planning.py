@@ -23,13 +23,15 @@ class Wish:
     """What the operator asks for beyond the default: a policy by name or file, a method by name.
 
     `psid` is the one printed on a TCG drive's label. `in_device` says that the agent runs on the very machine that the
-    order means, as from the bootable image; then this machine's identity is the device's.
+    order means, as from the bootable image; then this machine's identity is the device's. `open_hidden` says that what
+    the drive hides of itself is to be opened first, for good.
     """
 
     policy: str = "market"
     method: str | None = None
     psid: str | None = None
     in_device: bool = False
+    open_hidden: bool = False
 
 
 def look(path: Path, identity: Identity, run: Runner) -> Facts:

@@ -3,17 +3,19 @@
 The journal of a medium lies at `journals/ORDER/MEDIUM.journal`. Its lines, in the order in which they may come:
 
     opened                              order, medium, training
+    uncovering  uncovered               a hidden area is opened: what is wanted, then what the drive said
     planned                             an attempt begins: identity of the drive, method, pattern, sampling, operator
     surveyed                            what was recognised before the first byte changed
     marking  marked                     where marks of the control go and their seed; then how many were found again
     started
     spread  commanded  answered*  obeyed                    a drive command: the pattern before it, what the drive said,
                                         and how much of the pattern was left; only where one was planned
-    progress*  (resumed progress*)*  written                the overwrite, with checkpoints
+    progress*  (resumed progress*)*  written                the overwrite, with checkpoints; of several passes, each
+                                        but the last ends with `passed`
     checking  checked                   the full read, from the start each time
     finished | failed                   the end of the attempt: wiped, not wiped, or why it broke off
     phone-...                           the reset of a phone (phone_story)
-    destroyed                           the other end of a medium: what two people saw
+    photographed*  destroyed | absent   the other ends of a medium: what two people saw, and the pictures of it
 
 Times are the station's clock and may go back from one line to the next, when somebody sets it. The order of the lines
 is their order in the file, which the hashes hold; no time is ever compared to say what came first. A certificate whose
@@ -38,13 +40,19 @@ DRIVE_EVENTS = ("spread", "commanded", "answered", "obeyed", "observed")
 
 @dataclass
 class Attempt:
-    """One overwrite from the first byte on. `phase` is the last thing that was noted."""
+    """One overwrite from the first byte on. `phase` is the last thing that was noted.
+
+    `done` and `bad_at` are of the pass at hand, `passed` counts those before it; the pass that met most bad blocks
+    counts, for a block that missed one pass missed one.
+    """
 
     planned: Line
     phase: str = "planned"
     done: int = 0
     bad_blocks: int = 0
     bad_at: list[list[int]] = field(default_factory=list)
+    passed: int = 0
+    worst_pass: int = 0
     surveyed: Line | None = None
     marking: Line | None = None
     marked: Line | None = None
@@ -61,6 +69,11 @@ class Attempt:
         return Identity.from_dict(self.planned["identity"])
 
     @property
+    def worst_bad_blocks(self) -> int:
+        """The most bad blocks that any of its passes met."""
+        return max(self.bad_blocks, self.worst_pass)
+
+    @property
     def open(self) -> bool:
         """Broken off without a word: it can be gone on with."""
         return self.result is None
@@ -68,11 +81,16 @@ class Attempt:
 
 @dataclass
 class MediumStory:
-    """The journal of a medium, understood. `attempts` in order; `destroyed` is the line of its destruction."""
+    """The journal of a medium, understood. `attempts` in order; `destroyed` is the line of its destruction, `absent`
+    that it was not there, `photographs` the lines of what was kept to show either.
+    """
 
     attempts: list[Attempt] = field(default_factory=list)
     destroyed: Line | None = None
+    absent: Line | None = None
+    photographs: list[Line] = field(default_factory=list)
     opened: Line | None = None
+    uncovered: list[Line] = field(default_factory=list)
     phone: list[Line] = field(default_factory=list)
 
     @property
@@ -88,12 +106,14 @@ class MediumStory:
     @property
     def worst_bad_blocks(self) -> int:
         """The most bad blocks that any attempt met; a drive that hides them later has met them all the same."""
-        return max((attempt.bad_blocks for attempt in self.attempts), default=0)
+        return max((attempt.worst_bad_blocks for attempt in self.attempts), default=0)
 
     def say(self) -> str:
         """Where the medium stands, in words."""
         if self.destroyed is not None:
             return "recorded as destroyed"
+        if self.absent is not None:
+            return "recorded as absent"
         if self.phone:
             return phone_attempts(self.phone)[-1].say()
         if self.last is None:
@@ -104,9 +124,10 @@ class MediumStory:
             return f"{self.last.result}: {self.last.reason}"
         if self.last.phase == "planned" and self.last.marking is not None:
             return "planned, marks of the control planted, nothing else overwritten yet"
+        again = f" for the {self.last.passed + 1}. time" if self.last.passed else ""
         return {
             "planned": "planned, nothing overwritten yet",
-            "started": f"broken off after {self.last.done} bytes were overwritten",
+            "started": f"broken off after {self.last.done} bytes were overwritten{again}",
             "written": "overwritten, not read back yet",
         }[self.last.phase]
 
@@ -153,6 +174,12 @@ def _take(story: MediumStory, line: Line) -> None:
         story.attempts.append(Attempt(planned=line))
     elif event == "destroyed":
         story.destroyed = line
+    elif event in ("uncovering", "uncovered"):
+        story.uncovered.append(line)
+    elif event == "absent":
+        story.absent = line
+    elif event == "photographed":
+        story.photographs.append(line)
     elif event.startswith("phone-"):
         story.phone.append(line)
         phone_attempts(story.phone)
@@ -179,6 +206,9 @@ def _take_step(attempt: Attempt, event: str, line: Line) -> None:
             attempt.phase, attempt.written = "written", line["at"]
         attempt.done, attempt.bad_blocks = line["done"], line["bad_blocks"]
         attempt.bad_at = [list(one) for one in line.get("bad_at", [])]
+    elif event == "passed":
+        attempt.passed, attempt.worst_pass = line["number"], max(attempt.worst_pass, line["bad_blocks"])
+        attempt.done, attempt.bad_blocks, attempt.bad_at = 0, 0, []
     elif event in DRIVE_EVENTS:
         attempt.drive.append(line)
     elif event == "finished":

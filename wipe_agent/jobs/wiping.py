@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from wipe_agent.errors import (
     WriteFailed,
     WrongSerial,
 )
-from wipe_agent.jobs import checking, commanding, planning
+from wipe_agent.jobs import checking, commanding, planning, uncovering
 from wipe_agent.jobs.orders import Order, OrderMedium, load_order
 from wipe_agent.jobs.people import person
 from wipe_agent.jobs.planning import Wish
@@ -96,6 +96,8 @@ def wipe(
     wish, run = wish or Wish(), run or media.SystemRunner()
     with media.open_target(target_path, image=image) as target:
         _require_right_drive(order, medium, target.identity)
+        if not wish.open_hidden:
+            _require_size(order, medium, target.identity)
         _require_typed(typed, medium, target)
         if start_over:
             _set_aside_if_damaged(home, order, medium)
@@ -153,11 +155,16 @@ def _require_right_drive(order: Order, medium: OrderMedium, identity: Identity) 
     ):
         if ordered and seen and ordered != seen:
             raise WrongSerial(f"This drive's {name} is {seen}; order {order.code} means the one with {ordered}.")
+
+
+def _require_size(order: Order, medium: OrderMedium, identity: Identity) -> None:
+    """The drive is as large as the order says. Raises DeviceChanged."""
     # At the bench a size is read off a label and rounded; a difference beyond that is another drive, or a part of it.
     if medium.size_bytes and not order.training and abs(identity.size - medium.size_bytes) > medium.size_bytes // 50:
         raise DeviceChanged(
             f"The order says {medium.size_bytes} bytes and this drive has {identity.size}: more than 2 % apart.",
-            next_step="Look for a hidden area (HPA) or a mix-up, and ask the marketplace for a corrected order.",
+            next_step="Look for a hidden area (HPA; --open-hidden opens it) or a mix-up, and ask the marketplace for a "
+            "corrected order.",
         )
 
 
@@ -169,7 +176,10 @@ def _require_typed(typed: Callable[[str], str], medium: OrderMedium, target: Tar
 
 def _require_same_drive(story: MediumStory, target: Target) -> None:
     """Also after an attempt that failed in words: a drive that was cut does not pass as a smaller one."""
-    difference = story.last.identity.difference(target.identity) if story.last is not None else None
+    before = story.last.identity if story.last is not None else None
+    if before is not None and target.size == uncovering.grown_to(story):
+        before = replace(before, size=target.size)
+    difference = before.difference(target.identity) if before is not None else None
     if difference:
         raise DeviceChanged(f"This is not the drive that the work began on: {difference}.")
 
@@ -179,6 +189,8 @@ def _require_not_ended(home: keys.Home, order: Order, medium: OrderMedium, story
         raise OrderRefused(f"Order {order.code} is certified already.", next_step="Ask for a new work order.")
     if story.destroyed is not None:
         raise OrderRefused(f"{medium.name_to_type} is recorded as destroyed.", next_step="Run: wipe-agent certify")
+    if story.absent is not None:
+        raise OrderRefused(f"{medium.name_to_type} is recorded as absent.", next_step="Ask for a new work order.")
 
 
 def _require_no_twin(home: keys.Home, order: Order, medium: OrderMedium, identity: Identity) -> None:
@@ -231,9 +243,12 @@ def _prepare(
     order.require_open(now)
     facts = planning.look(target.path, target.identity, run)
     host = planning.host_of(order, facts, in_device=wish.in_device)
+    if facts.hidden.size and wish.open_hidden:
+        _open_journal(journal, story, order, medium)
+        uncovering.uncover(journal, medium, facts, run, operator)
+    _require_size(order, medium, target.identity)
     chosen = planning.plan_for(home, medium, story, facts, wish, now)
-    if story.opened is None:
-        journal.append("opened", order=order.id, medium=medium.id, serial=medium.serial, training=order.training)
+    _open_journal(journal, story, order, medium)
     journal.append(
         "planned",
         attempt=len(story.attempts) + 1,
@@ -244,9 +259,14 @@ def _prepare(
         tool=TOOL,
         tool_version=__version__,
         **planning.planned_facts(chosen, facts, host, run),
-        **checking.plan(order, medium, stream=chosen.method.name == "overwrite-stream", sampling=sampling),
+        **checking.plan(order, medium, chosen.method, sampling=sampling),
     )
     return None
+
+
+def _open_journal(journal: Journal, story: MediumStory, order: Order, medium: OrderMedium) -> None:
+    if story.opened is None:
+        journal.append("opened", order=order.id, medium=medium.id, serial=medium.serial, training=order.training)
 
 
 def _carry_out(
@@ -297,16 +317,27 @@ def _change(journal: Journal, attempt: Attempt, target: Target, progress: Progre
 
 
 def _overwrite(journal: Journal, attempt: Attempt, target: Target, progress: Progress) -> None:
-    pattern = checking.pattern_of(attempt)
-    progress.step(f"overwriting with {'zeros' if pattern.kind == 'zeros' else 'a random stream'}", target.size)
-    outcome = methods.overwrite_with(
-        target,
-        pattern,
-        methods.Outcome(attempt.done, attempt.bad_blocks, attempt.bad_at),
-        checkpoint=lambda so_far: journal.append("progress", **asdict(so_far)),
-        progress=progress.at,
-    )
-    journal.append("written", **asdict(outcome))
+    """Pass after pass; one that was finished before a break is not made again."""
+    passes = checking.passes_of(attempt)
+    for number, pattern in enumerate(passes, 1):
+        if number <= attempt.passed:
+            continue
+        which = f" (pass {number} of {len(passes)})" if len(passes) > 1 else ""
+        progress.step(
+            f"overwriting with {'zeros' if pattern.kind == 'zeros' else 'a random stream'}{which}", target.size
+        )
+        outcome = methods.overwrite_with(
+            target,
+            pattern,
+            methods.Outcome(attempt.done, attempt.bad_blocks, attempt.bad_at),
+            checkpoint=lambda so_far: journal.append("progress", **asdict(so_far)),
+            progress=progress.at,
+        )
+        if number == len(passes):
+            journal.append("written", **asdict(outcome))
+        else:
+            journal.append("passed", number=number, bad_blocks=outcome.bad_blocks, bad_at=outcome.bad_at)
+            attempt.done, attempt.bad_blocks, attempt.bad_at = 0, 0, []
 
 
 def _finish(journal: Journal) -> None:
@@ -323,9 +354,11 @@ def why_not_wiped(attempt: Attempt) -> str | None:
         return refused
     if attempt.written is None or attempt.done != size:
         return f"Only {attempt.done} of {size} bytes were overwritten."
-    if attempt.bad_blocks:
-        share = attempt.bad_blocks * 4096 * 100 / size
-        return f"{attempt.bad_blocks} blocks of 4 KiB did not take the overwrite ({share:.4f} % of the drive)."
+    if attempt.passed != len(checking.passes_of(attempt)) - 1:
+        return f"Only {attempt.passed + 1} of {len(checking.passes_of(attempt))} passes were made."
+    if bad_blocks := attempt.worst_bad_blocks:
+        share = bad_blocks * 4096 * 100 / size
+        return f"{bad_blocks} blocks of 4 KiB did not take the overwrite ({share:.4f} % of the drive)."
     return checking.why_not_clean(attempt)
 
 
@@ -339,7 +372,7 @@ def _result(
         serial=medium.serial,
         size=attempt.identity.size,
         training=order.training,
-        bad_blocks=attempt.bad_blocks,
+        bad_blocks=attempt.worst_bad_blocks,
         resumed_at=resumed_at,
         again=again,
         before=(attempt.surveyed or {}).get("found", {}),

@@ -67,22 +67,42 @@ def ata_hidden(maxima: str, dco: str, size: int) -> Hidden:
 
     The native maximum must be at least what is visible and below 512 TiB, else it is not believed.
     """
-    visible, native = size // SECTOR, None
-    shown = re.search(r"max sectors\s*=\s*(\d+)/(\d+)(?:\((\d+)\?\))?", maxima)
-    if shown and not refused_by_hdparm(maxima):
-        native = int(shown.group(3) or shown.group(2))
-    real = re.search(r"Real max sectors:\s*(\d+)", dco)
-    configured = int(real.group(1)) if real and not refused_by_hdparm(dco) else None
-    believable = [one for one in (native, configured) if one is not None and visible <= one < _MORE_THAN_ANY_DRIVE]
+    visible = size // SECTOR
+    native, configured = native_sectors(maxima, visible), dco_sectors(dco, visible)
+    believable = [one for one in (native, configured) if one is not None]
     if not believable:
         return Hidden(None, "hidden areas (HPA, DCO) were asked for and the drive gave no believable answer")
     most = max(believable)
     if most > visible:
         what = "HPA" if native == most else "DCO"
         return Hidden((most - visible) * SECTOR, f"{(most - visible) * SECTOR} bytes are hidden ({what})")
-    if configured is None or configured not in believable:
+    if configured is None:
         return Hidden(0, "DCO was asked for and the drive gave no believable answer")
     return Hidden(0, "no hidden areas (HPA, DCO) seen")
+
+
+def visible_sectors(maxima: str) -> int | None:
+    """How many sectors the drive shows now, by `hdparm -N`."""
+    shown = re.search(r"max sectors\s*=\s*(\d+)/", maxima)
+    return int(shown.group(1)) if shown and not refused_by_hdparm(maxima) else None
+
+
+def native_sectors(maxima: str, visible: int) -> int | None:
+    """How many it could show without an HPA, by `hdparm -N`; None where the figure cannot be true."""
+    shown = re.search(r"max sectors\s*=\s*(\d+)/(\d+)(?:\((\d+)\?\))?", maxima)
+    if not shown or refused_by_hdparm(maxima):
+        return None
+    return _believed(int(shown.group(3) or shown.group(2)), visible)
+
+
+def dco_sectors(dco: str, visible: int) -> int | None:
+    """How many its maker gave it, by `hdparm --dco-identify`; None where the figure cannot be true."""
+    real = re.search(r"Real max sectors:\s*(\d+)", dco)
+    return _believed(int(real.group(1)), visible) if real and not refused_by_hdparm(dco) else None
+
+
+def _believed(sectors: int, visible: int) -> int | None:
+    return sectors if visible <= sectors < _MORE_THAN_ANY_DRIVE else None
 
 
 def nvme_can(controller: dict[str, Any]) -> frozenset[str]:

@@ -152,6 +152,8 @@ def _refusals(node: dict[str, Any], mounted: dict[str, str], above: str | None) 
         yield "it is a boot or replay-protected area of an eMMC; name the whole drive"
     if kind == "part":
         yield "it is a part of a drive; only whole drives are wiped"
+    elif kind == "rom":
+        yield "it is an optical drive; discs are destroyed"
     elif kind not in ("disk", "loop"):
         yield f"it is put together from other drives ({kind}); name the drives beneath it"
     places: set[str] = set()

@@ -8,6 +8,7 @@ the certificate. Nothing that reports success is believed: the read-back judges.
 from __future__ import annotations
 
 from wipe_agent.methods.answers import Answer, Command, State, carry_through
+from wipe_agent.methods.hidden import Opening, open_hidden, opening
 from wipe_agent.methods.overwrite import Outcome, overwrite_with, overwrite_zeros
 from wipe_agent.methods.planner import Plan, plan
 from wipe_agent.methods.policies import POLICIES, Policy, named
@@ -22,6 +23,7 @@ __all__ = [
     "Answer",
     "Command",
     "Method",
+    "Opening",
     "Outcome",
     "Pattern",
     "Plan",
@@ -32,6 +34,8 @@ __all__ = [
     "left_of",
     "named",
     "new_stream",
+    "open_hidden",
+    "opening",
     "overwrite_with",
     "overwrite_zeros",
     "pattern_from",

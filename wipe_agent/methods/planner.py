@@ -62,8 +62,9 @@ def plan(
     if facts.hidden.size:
         raise MethodRefused(
             f"The drive hides a part of itself: {facts.hidden.says}. What is hidden would stay.",
-            next_step=f"Open it with `hdparm -N p{(facts.size + facts.hidden.size) // 512} {facts.path}` "
-            "(or `hdparm --dco-restore`), take the drive's power away for a moment, and begin again.",
+            next_step="Run the wipe with --open-hidden, which opens it and changes the drive for good (by hand: "
+            f"`hdparm -Np{(facts.size + facts.hidden.size) // 512} {facts.path}`, or `hdparm --dco-restore`). Then "
+            "take the drive's power away for a moment, and begin again.",
         )
     why_not: dict[str, str] = {}
     possible: list[tuple[Method, str, str]] = []

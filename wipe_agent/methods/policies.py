@@ -4,10 +4,12 @@ A policy file is a JSON object such as
 
     {"name": "acme-2026", "title": "ACME rules",
      "admitted": {"nvme": [["purge", "device-reported"], ["clear", "full-read"]]},
-     "refused": {"nvme-format-crypto": "ACME does not count key destruction."}}
+     "refused": {"nvme-format-crypto": "ACME does not count key destruction."},
+     "passes": {"hdd": 3}}
 
 `admitted` lists, for each kind of medium, the pairs of level and evidence class that count, the best first. `refused`
-names methods that never count, with the reason. Destruction always counts and need not be named.
+names methods that never count, with the reason. `passes` says how often
+a kind is overwritten at least. Destruction always counts and need not be named.
 """
 
 from __future__ import annotations
@@ -110,7 +112,8 @@ def named(name: str) -> Policy:
             for kind, pairs in whole["admitted"].items()
         }
         refused = {str(method): str(reason) for method, reason in whole.get("refused", {}).items()}
-        policy = Policy(str(whole["name"]), str(whole["title"]), admitted, refused)
+        passes = {str(kind): int(number) for kind, number in whole.get("passes", {}).items()}
+        policy = Policy(str(whole["name"]), str(whole["title"]), admitted, refused, passes)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadUsage(f"The policy file {name} cannot be read ({error}).") from error
     _require_known_words(policy, name)
@@ -125,6 +128,10 @@ def _require_known_words(policy: Policy, name: str) -> None:
         for level, evidence in pairs:
             if level not in vocabulary.LEVELS or evidence not in vocabulary.EVIDENCE_CLASSES:
                 raise BadUsage(f"The policy file {name} admits what there is not: {level!r} with {evidence!r}.")
+    most = max(method.passes for method in METHODS.values())
+    for kind, number in policy.passes.items():
+        if kind not in vocabulary.MEDIUM_KINDS or not 1 <= number <= most:
+            raise BadUsage(f"The policy file {name} wants {number} passes for {kind!r}; 1 to {most} can be made.")
     for method in policy.refused:
         if method not in METHODS:
             raise BadUsage(f"The policy file {name} refuses a method that there is not: {method!r}.")

@@ -46,7 +46,8 @@ class Method:
     command followed by an overwrite that is read in full yields full-read, a command alone the drive's word. `reach`
     orders methods of one level: the more of the medium, the higher. `keeps_going` says that the drive goes on by itself
     and cannot be stopped. `crypto` marks key destruction: purge only if all was encrypted since its first write and
-    nobody holds a copy of the key. `deallocates` says that blocks may read as zero only because nothing is there.
+    nobody holds a copy of the key. `deallocates` says that blocks may read as zero only because nothing is there,
+    `zeros` that a command, once through, leaves zeros that can be compared with.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Method:
     keeps_going: bool = False
     crypto: bool = False
     deallocates: bool = False
+    zeros: bool = False
     command: Callable[[str | None], Command] | None = None
 
     @property
@@ -73,10 +75,10 @@ class Method:
         return self.leaves
 
 
-def _overwrite(name: str, technique: str, reach: int) -> Method:
+def _overwrite(name: str, technique: str, reach: int, passes: int = 1) -> Method:
     levels = dict.fromkeys(OVERWRITE_LEAVES, "clear")
     evidence = ("full-read", "sampled-read")
-    return Method(name, technique, "overwrite", levels, evidence, OVERWRITE_LEAVES, reach, passes=1)
+    return Method(name, technique, "overwrite", levels, evidence, OVERWRITE_LEAVES, reach, passes)
 
 
 def _command(
@@ -88,11 +90,12 @@ def _command(
     keeps_going: bool = False,
     crypto: bool = False,
     deallocates: bool = True,
+    zeros: bool = False,
 ) -> Method:
     leaves = {kind: _COMMAND_LEAVES.get(kind, (_VOUCHED,)) for kind in levels}
     evidence = ("full-read", "device-reported")
     return Method(
-        name, name, "command", levels, evidence, leaves, reach, 0, keeps_going, crypto, deallocates, make
+        name, name, "command", levels, evidence, leaves, reach, 0, keeps_going, crypto, deallocates, zeros, make
     )  # fmt: skip
 
 
@@ -113,7 +116,9 @@ METHODS: dict[str, Method] = {
         _command(
             "nvme-sanitize-crypto", _purges("nvme"), 80, lambda _: nvme.Sanitize(4), keeps_going=True, crypto=True
         ),
-        _command("nvme-sanitize-overwrite", _purges("nvme"), 70, lambda _: nvme.Sanitize(3), keeps_going=True),
+        _command(
+            "nvme-sanitize-overwrite", _purges("nvme"), 70, lambda _: nvme.Sanitize(3), keeps_going=True, zeros=True
+        ),
         _command("nvme-format-user-data", _clears("nvme"), 50, lambda _: nvme.Format(1)),
         _command("nvme-format-crypto", _clears("nvme"), 45, lambda _: nvme.Format(2), crypto=True),
         _command(
@@ -123,7 +128,7 @@ METHODS: dict[str, Method] = {
         _command(
             "ata-sanitize-overwrite", _purges("hdd"), 85,
             lambda _: ata.Sanitize(("--sanitize-overwrite-passes", "1", "--sanitize-overwrite", "hex:00000000")),
-            keeps_going=True, deallocates=False,
+            keeps_going=True, deallocates=False, zeros=True,
         ),
         _command(
             "ata-sanitize-crypto-scramble", _purges(*_DRIVES), 80,
@@ -136,7 +141,7 @@ METHODS: dict[str, Method] = {
         ),
         _command(
             "scsi-sanitize-overwrite", _purges("hdd"), 85,
-            lambda _: scsi.sanitize("--overwrite", "--zero"), keeps_going=True, deallocates=False,
+            lambda _: scsi.sanitize("--overwrite", "--zero"), keeps_going=True, deallocates=False, zeros=True,
         ),
         _command(
             "scsi-sanitize-crypto", _purges(*_DRIVES), 80,
@@ -145,9 +150,12 @@ METHODS: dict[str, Method] = {
         _command("scsi-format-unit", _clears(*_DRIVES), 8, lambda _: scsi.format_unit()),
         _command("emmc-sanitize", _purges("emmc"), 90, lambda _: block.EmmcSanitize()),
         _command("tcg-psid-revert", _purges("ssd", "hdd", "nvme"), 30, block.PsidRevert, crypto=True),
-        _command("block-discard", _clears("ssd", "nvme", "emmc", "ufs", "sd"), 5, lambda _: block.Discard()),
+        _command(
+            "block-discard", _clears("ssd", "nvme", "emmc", "ufs", "sd"), 5, lambda _: block.Discard(), zeros=True
+        ),
         _overwrite("overwrite-zeros", "overwrite-zeros", 20),
         _overwrite("overwrite-stream", "overwrite-aes-ctr", 15),
+        _overwrite("overwrite-three-passes", "overwrite-3-passes", 10, passes=3),
         Method(
             "android-reset", "android-recovery-reset", "guided", {"phone-storage": "clear"},
             ("device-reported", "operator-witnessed"), {"phone-storage": _PHONES}, 50, crypto=True,
