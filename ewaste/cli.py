@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,7 +23,7 @@ from ewaste.core.installation import installation
 from ewaste.core.refusals import Refusal
 from ewaste.journey import entering, founding
 from ewaste.migrations.upgrade import migrate
-from ewaste.operate import backup, doctor, place, restore, seal
+from ewaste.operate import backup, doctor, place, pruning, restore, seal
 from ewaste.views import audit
 
 
@@ -143,6 +144,10 @@ def _backup(config: Config, options: argparse.Namespace) -> int:
     with place.at_database(config) as here:
         made = backup.backup(here, options.folder, passphrase=phrase, now=clock.now, say=print)
     print(f"Whatever was acknowledged before {made.begun} is in {options.folder}.")
+    if config.backup_days is not None:
+        beside = options.folder.expanduser().absolute().parent
+        for path in pruning.prune(beside, older_than=timedelta(days=config.backup_days), now=clock.now()):
+            print(f"Deleted, as it is older than {config.backup_days} days: {path}")
     if phrase is None:
         print("It holds the market's keys and is not sealed. Keep it where nobody else reads.", file=sys.stderr)
     return 0

@@ -110,3 +110,9 @@ def consume(session: Session, order: WorkOrder, *, now: datetime) -> None:
     )
     if used.rowcount != 1:  # type: ignore[attr-defined]
         raise Conflict("The challenge of this work order was used a moment ago.")
+
+
+def was_issued(session: Session, device_id: UUID, cycle: int) -> bool:
+    """Whether a work order was ever issued for this device in this custody cycle."""
+    wanted = sa.select(WorkOrder.id).where(WorkOrder.device_id == device_id, WorkOrder.cycle == cycle)
+    return session.scalar(wanted.limit(1)) is not None

@@ -41,6 +41,7 @@ MOST_PROXIES: Final = 5
 MOST_WITNESSES: Final = 20
 # Where the signer of `make run` leaves its public key, under EWASTE_DATA.
 LOG_KEY_FILE: Final = "log.vkey"
+MOST_BACKUP_DAYS: Final = 3_650
 # Who asks from this machine: probes, scrapers, a developer.
 LOOPBACK_HOSTS: Final = ("localhost", "127.0.0.1", "[::1]")
 
@@ -119,7 +120,14 @@ SETTINGS: Final = (
     Setting(
         "EWASTE_OWNER_DATABASE_URL",
         "the value of DATABASE_URL",
-        "The same database as the role that owns the tables. Only `python -m ewaste migrate` needs it.",
+        "The same database as the role that owns the tables. Only `python -m ewaste migrate`, `backup` and `restore` "
+        "need it.",
+    ),
+    Setting(
+        "EWASTE_BACKUP_DAYS",
+        "none: kept for good",
+        "After each backup, those beside it that are older than so many days are deleted. The newest three always "
+        "stay.",
     ),
     Setting(
         "EWASTE_ADMIN_DATABASE_URL",
@@ -214,6 +222,8 @@ class Config:
     """Host names under which the site answers, this machine's own among them."""
     log: LogForm
     metrics_token: str | None = field(repr=False)
+    backup_days: int | None
+    """How many days backups are kept; for good when nobody said."""
     sample: Sample
     """What a training market begins with; `none` in a live one."""
     given_log_keys: tuple[str, ...]
@@ -259,6 +269,7 @@ class Config:
             trusted_hosts=_trusted_hosts(env, public_url),
             log=_log_form(env),
             metrics_token=_metrics_token(env),
+            backup_days=_backup_days(env),
             sample=_sample(env, mode),
             given_log_keys=_log_keys(env),
             log_signer=Path(env["EWASTE_LOG_SIGNER"]).expanduser().resolve() if "EWASTE_LOG_SIGNER" in env else None,
@@ -396,6 +407,15 @@ def _proxies(env: Mapping[str, str]) -> int:
     value = env.get("EWASTE_TRUSTED_PROXIES", "0")
     if not (value.isascii() and value.isdigit()) or int(value) > MOST_PROXIES:
         raise ConfigError(f"EWASTE_TRUSTED_PROXIES is {value!r}. Set it to a whole number from 0 to {MOST_PROXIES}.")
+    return int(value)
+
+
+def _backup_days(env: Mapping[str, str]) -> int | None:
+    value = env.get("EWASTE_BACKUP_DAYS")
+    if value is None:
+        return None
+    if not (value.isascii() and value.isdigit()) or not 1 <= int(value) <= MOST_BACKUP_DAYS:
+        raise ConfigError(f"EWASTE_BACKUP_DAYS is {value!r}. Set it to a whole number from 1 to {MOST_BACKUP_DAYS:,}.")
     return int(value)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from ewaste.accounts.models import Actor
 from ewaste.core.refusals import Conflict, Invalid
@@ -34,6 +34,8 @@ SOLDERED = frozenset({MediumKind.PHONE_STORAGE, MediumKind.EMMC, MediumKind.UFS}
 HAVE_SOLDERED = frozenset({DeviceClass.SMARTPHONE, DeviceClass.TABLET})
 # Media that a device runs from: without one of them it has no drive. Cards, sticks and SIMs are none.
 DRIVES = frozenset({MediumKind.HDD, MediumKind.SSD, MediumKind.NVME, MediumKind.EMMC, MediumKind.UFS})
+# A medium that shows no serial number is given one, which begins so and is stuck on it.
+NO_SERIAL = "NONE-"
 # What became of a device's drives: one is inside, or the last one was destroyed, or taken out and kept apart.
 DriveFate = Literal["inside", "destroyed", "taken-out"]
 
@@ -106,7 +108,7 @@ def elsewhere(session: Session, device: Device, serial: str) -> str | None:
             _folded(Medium.serial) == _fold(serial),
             ~sa.exists().where(
                 MediumEvent.medium_id == Medium.id,
-                MediumEvent.kind.in_([MediumEventKind.REMOVED, MediumEventKind.DESTROYED]),
+                MediumEvent.kind.in_([MediumEventKind.REMOVED, MediumEventKind.DESTROYED, MediumEventKind.WITHDRAWN]),
             ),
         )
         .order_by(Device.created_at.desc())
@@ -149,6 +151,31 @@ def record(
     custody.note(session, device, f"medium.{kind.value}", by=by, evidence={**identity, **evidence}, now=now)
 
 
+def withdraw(session: Session, device: Device, medium: Medium, reason: str, *, by: Actor, now: datetime) -> None:
+    """Take back that a medium was found: it was noted by mistake. The entry stays in the chain, and so does this one.
+
+    The database refuses it once a work order of this cycle was issued, or when more happened to the medium.
+    """
+    record(session, device, medium, MediumEventKind.WITHDRAWN, by=by, evidence={"reason": reason}, now=now)
+
+
+def taken_back() -> sa.ColumnElement[bool]:
+    """That a `MediumEvent` of a query was taken back later in its cycle: it had been noted by mistake."""
+    later = aliased(MediumEvent)
+    return sa.exists().where(
+        later.medium_id == MediumEvent.medium_id,
+        later.cycle == MediumEvent.cycle,
+        later.kind == MediumEventKind.WITHDRAWN,
+        later.at > MediumEvent.at,
+    )
+
+
+def without_serial(session: Session, device: Device) -> str:
+    """The number to give to a medium of a device that shows none itself: the device's code, and the next in a row."""
+    many = session.scalar(sa.select(sa.func.count()).select_from(Medium).where(Medium.device_id == device.id)) or 0
+    return f"{NO_SERIAL}{device.code}-{many + 1}"
+
+
 def observed(session: Session, device: Device) -> list[Medium]:
     """Every medium ever observed in the device in its present custody cycle, the first found first."""
     found = (
@@ -157,6 +184,7 @@ def observed(session: Session, device: Device) -> list[Medium]:
             MediumEvent.device_id == device.id,
             MediumEvent.cycle == device.cycle,
             MediumEvent.kind.in_([MediumEventKind.FOUND, MediumEventKind.FITTED]),
+            ~taken_back(),
         )
         .group_by(MediumEvent.medium_id)
         .subquery()
@@ -195,7 +223,7 @@ def drives(session: Session, device_ids: Sequence[UUID]) -> dict[UUID, DriveFate
             ).label("out"),
         )
         .join(Medium, Medium.id == MediumEvent.medium_id)
-        .where(MediumEvent.device_id.in_(device_ids), Medium.kind.in_(DRIVES))
+        .where(MediumEvent.device_id.in_(device_ids), Medium.kind.in_(DRIVES), ~taken_back())
         .subquery()
     )
     each = (

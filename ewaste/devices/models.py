@@ -50,7 +50,10 @@ class MediumKind(enum.StrEnum):
 
 
 class MediumEventKind(enum.StrEnum):
-    """What can happen to a medium. `found` and `fitted` make it one that must be covered."""
+    """What can happen to a medium. `found` and `fitted` make it one that must be covered.
+
+    `withdrawn` takes a `found` back that was noted by mistake, before any work order of the cycle named it.
+    """
 
     FOUND = "found"
     FITTED = "fitted"
@@ -59,6 +62,7 @@ class MediumEventKind(enum.StrEnum):
     WIPE_FAILED = "wipe-failed"
     SANITISED = "sanitised"
     DESTROYED = "destroyed"
+    WITHDRAWN = "withdrawn"
 
 
 class HoldKind(enum.StrEnum):

@@ -4,7 +4,7 @@ photographs and corrections.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NoReturn
 from uuid import UUID
@@ -48,6 +48,10 @@ MOST_GRAMS = 200_000
 NO_MASS = "Weigh the device: whole grams, from 1 to 200,000."
 # A parcel holds its device, so it weighs at least this share of what such a device weighs.
 LIGHTEST_PARCEL_PERCENT = 80
+# A device that weighs this much more or less than the catalogue says is looked at again before an offer is made.
+UNUSUAL_PERCENT, UNUSUAL_GRAMS = 25, 30
+# What an inspector is asked about once, and may be sure of: field → what its answer stands for.
+MASS, STORAGE = "mass_g", "storage"
 # Two weighings of one device differ by no more than this: 2 %, and ten grams for the scale.
 SCALE_PERCENT, SCALE_GRAMS = 2, 10
 
@@ -150,16 +154,22 @@ def observe_medium(
     wwn: str | None,
     size_bytes: int | None,
     sure: bool = True,
+    no_serial: bool = False,
     now: datetime,
 ) -> Medium:
     """A storage medium was seen in the device or its parcel. From now on it must be covered.
 
     Where another device that is with us has a medium of this serial, somebody who is not `sure` is asked to look again.
+    A medium that shows `no_serial` is given a number of its own, which is stuck on it.
     """
     device = custody.find(session, device_id)
     policy.require(actor, Action.INSPECT, centre=device.centre_id)
     if device.state in AWAY:
         raise Conflict(f"This device is {custody.words(device.state)}: it is not on your bench.")
+    if no_serial:
+        if serial.strip():
+            raise Invalid("Type its serial number, or tick that it shows none.", field="serial")
+        serial = media.without_serial(session, device)
     other = None if sure or not serial.strip() else media.elsewhere(session, device, serial)
     if other is not None:
         raise Invalid(
@@ -189,21 +199,32 @@ def inspect(
     observed_serial: str,
     mass_g: int,
     findings: Mapping[str, object],
+    sure: Collection[str] = (MASS, STORAGE),
     now: datetime,
-) -> tuple[Inspection, Offer | None]:
+) -> tuple[Inspection | None, Offer | None]:
     """Step 4. The device is weighed and looked at, without opening anything personal; the grade makes the offer.
 
     What stops a device (a lock, a damaged battery, another device than announced, one that is with us already) opens a
-    hold with the reason. A device that came back and is ours already gets no offer: it waits to be wiped again.
+    hold with the reason. A device that came back and is ours already gets no offer: it waits to be wiped again. Neither
+    does another device than announced: it stays received, on hold, and is inspected once that is settled.
 
-    Raises `Invalid` with everything that needs another answer at once (`detail["errors"]`: field → sentence).
+    A weight far from the catalogue's, and a device in which no storage is noted, are asked about, unless the inspector
+    is `sure`. Raises `Invalid` with all that needs another answer at once (`detail["errors"]`: field → sentence).
     """
     device = custody.find(session, device_id)
     policy.require(actor, Action.INSPECT, centre=device.centre_id)
     if device.state is not State.RECEIVED:
         raise Conflict(f"This device is {custody.words(device.state)}; only a received device is inspected.")
     serial = identity.spelling(observed_serial)
-    _require_findings(session, device, serial, mass_g, findings)
+    _require_findings(session, device, serial, mass_g, findings, sure)
+    another = device.title is Title.SELLER and findings.get("identity") == "differs"
+    if another and custody.open_hold(session, device.id) is None:  # What is on hold is refused by the move below.
+        reason = _another(device, serial)
+        if not _was_settled(session, device, HoldKind.WRONG_ITEM, reason):
+            evidence = {"observedSerial": serial, "massGrams": mass_g}
+            custody.note(session, device, "device.another", by=actor, evidence=evidence, now=now)
+            custody.place_hold(session, device, HoldKind.WRONG_ITEM, reason, by=actor, now=now)
+            return None, None
     inspection, grade = inspections.record(session, device, findings, inspector=_person(actor), now=now)
     offer = _offer(session, device, inspection, now=now) if device.title is Title.SELLER else None
     device.observed = {"serial": serial, "manufacturer": device.brand, "model": device.model}
@@ -218,7 +239,8 @@ def inspect(
     if offer is None:
         custody.move(session, device, State.CLEARING, by=actor, evidence={"because": "it is ours already"}, now=now)
     for kind, reason in _reasons_to_hold(session, device, serial, grade.holds).items():
-        custody.place_hold(session, device, kind, reason, by=actor, now=now)
+        if not _was_settled(session, device, kind, reason):
+            custody.place_hold(session, device, kind, reason, by=actor, now=now)
     return inspection, offer
 
 
@@ -306,6 +328,36 @@ def wipe_failed(
             session, device, State.DESTROYING, by=actor, evidence={"medium": str(medium.id), **evidence}, now=now
         )
     return device
+
+
+def withdraw_medium(
+    session: Session, actor: Actor, device_id: UUID, medium_id: UUID, *, reason: str, now: datetime
+) -> Medium:
+    """A medium was noted by mistake. It need not be covered any more; both entries stay in the chain.
+
+    That ends with the first work order of the cycle: what it named is wiped, destroyed or kept apart.
+    """
+    device = custody.find(session, device_id)
+    policy.require(actor, Action.INSPECT, centre=device.centre_id)
+    if device.state not in (State.RECEIVED, State.INSPECTED, State.CLEARING):
+        raise Conflict(f"This device is {custody.words(device.state)}: its media are not corrected any more.")
+    medium = session.get(Medium, medium_id)
+    if medium is None or medium.id not in {seen.id for seen in media.observed(session, device)}:
+        raise NotFound("This medium was not observed in this device.")
+    if work_orders.was_issued(session, device.id, device.cycle):
+        raise Conflict("A work order named this medium already. Look for it: it is wiped, destroyed or kept apart.")
+    happened = session.scalar(
+        sa.select(MediumEvent.kind)
+        .where(
+            MediumEvent.medium_id == medium.id,
+            MediumEvent.kind.not_in([MediumEventKind.FOUND, MediumEventKind.WITHDRAWN]),
+        )
+        .limit(1)
+    )
+    if happened is not None or device.cycle > 1:
+        raise Conflict("More is known of this medium than that it was found, so it is no mistake. Nothing changed.")
+    media.withdraw(session, device, medium, _require_reason(reason), by=actor, now=now)
+    return medium
 
 
 def set_apart(
@@ -552,12 +604,29 @@ def _offer(session: Session, device: Device, inspection: Inspection, *, now: dat
 
 def _reasons_to_hold(session: Session, device: Device, serial: str, found: Sequence[str]) -> dict[HoldKind, str]:
     reasons = {HoldKind(kind): f"Found at inspection: {kind.replace('-', ' ')}." for kind in found}
-    if serial != device.claimed_serial:
-        reasons[HoldKind.WRONG_ITEM] = f"The device shows {serial}; announced was {device.claimed_serial}."
+    if serial != device.claimed_serial or HoldKind.WRONG_ITEM in reasons:
+        reasons[HoldKind.WRONG_ITEM] = _another(device, serial)
     twin = _same_serial(session, device, serial)
     if twin is not None:
         reasons[HoldKind.OWNERSHIP] = f"Device {twin}, which is with us already, showed the same serial number."
     return reasons
+
+
+def _another(device: Device, serial: str) -> str:
+    if serial == device.claimed_serial:
+        return f"It is another device than announced, though it shows {serial}."
+    return f"The device shows {serial}; announced was {device.claimed_serial}."
+
+
+def _was_settled(session: Session, device: Device, kind: HoldKind, reason: str) -> bool:
+    """Somebody lifted a hold on this device for the very same reason: it is not asked a second time."""
+    return bool(
+        session.scalar(
+            sa.select(sa.literal(1))
+            .where(Hold.device_id == device.id, Hold.kind == kind, Hold.reason == reason, Hold.lifted_at.is_not(None))
+            .limit(1)
+        )
+    )
 
 
 def _same_serial(session: Session, device: Device, serial: str) -> str | None:
@@ -575,7 +644,12 @@ def _same_serial(session: Session, device: Device, serial: str) -> str | None:
 
 
 def _require_findings(
-    session: Session, device: Device, serial: str, mass_g: int, findings: Mapping[str, object]
+    session: Session,
+    device: Device,
+    serial: str,
+    mass_g: int,
+    findings: Mapping[str, object],
+    sure: Collection[str],
 ) -> None:
     """Everything that needs another answer, at once."""
     errors: dict[str, str] = {}
@@ -590,7 +664,19 @@ def _require_findings(
             + "If the device really shows it, answer that it is another device than announced."
         )
     if not 1 <= mass_g <= MOST_GRAMS:
-        errors["mass_g"] = NO_MASS
+        errors[MASS] = NO_MASS
+    usual = usual_mass(device)
+    off = abs(mass_g - usual)
+    if usual and MASS not in {*errors, *sure} and off * 100 > usual * UNUSUAL_PERCENT and off > UNUSUAL_GRAMS:
+        errors[MASS] = (
+            f"You typed {mass_g:,} g; such a device weighs about {usual:,} g. Weigh it again, without its box and "
+            "charger. If the scale is right, tick that below."
+        )
+    if STORAGE not in sure and not media.observed(session, device):
+        errors[STORAGE] = (
+            "No storage is noted. Note each medium first. If there is none at all, send the device back without an "
+            "offer: it could never be certified. If it can only be read later, tick that below."
+        )
     errors |= checklist.problems(device.device_class.value, findings)
     if errors:
         _refuse_all(errors)

@@ -19,6 +19,7 @@ from ewaste.certificates.models import CertificateLine, CertificateRefusal, Clea
 from ewaste.certificates.policy import ADMITTED, POLICY, SECOND_PERSON
 from ewaste.core.ids import DEVICE, WORK_ORDER, read_code
 from ewaste.core.refusals import NotFound
+from ewaste.devices import media
 from ewaste.devices.lifecycle import ENDS, WAYS, State
 from ewaste.devices.models import (
     CustodyEvent,
@@ -295,8 +296,6 @@ def device(session: Session, actor: Actor, code: str, *, now: datetime) -> dict[
     if stale and standing.state in (State.CLEARING, State.DESTROYING) and standing.order_open and not standing.holds:
         title = "Replace the work order"
         text = "It does not name the media as they are now. All media have to be wiped again under the new one."
-    if standing.state is State.SOLD and not standing.holds and not _is_paid(session, found.id):
-        title, text = "Wait: not paid yet", "It is handed over against the buyer’s collection code, once it is paid."
     device_class = found.device_class.value
     return told | {
         "device": told["device"]
@@ -364,20 +363,6 @@ def hand_over_of(session: Session, actor: Actor, order: Order) -> dict[str, Any]
 def has_open_order(session: Session, device_id: UUID, *, now: datetime) -> bool:
     """Whether a work order waits for its certificate; the caller has asked the policy."""
     return bool(session.scalar(sa.select(sa.literal(1)).where(Device.id == device_id, _ordered(now))))
-
-
-def _is_paid(session: Session, device_id: UUID) -> bool:
-    """Whether the sale of this device is paid and waits to be collected."""
-    listed = sa.select(Listing.id).where(Listing.device_id == device_id)
-    in_lot = sa.select(LotLine.lot_id).where(LotLine.device_id == device_id, LotLine.released_at.is_(None))
-    return bool(
-        session.scalar(
-            sa.select(sa.literal(1))
-            .select_from(Order)
-            .where(Order.state == OrderState.PAID, sa.or_(Order.listing_id.in_(listed), Order.lot_id.in_(in_lot)))
-            .limit(1)
-        )
-    )
 
 
 def _needs_second(medium: Mapping[str, Any]) -> bool:
@@ -450,6 +435,7 @@ _MEDIA = (
         MediumEvent.device_id == Device.id,
         MediumEvent.cycle == Device.cycle,
         MediumEvent.kind.in_([MediumEventKind.FOUND, MediumEventKind.FITTED]),
+        ~media.taken_back(),
     )
     .correlate(Device)
     .scalar_subquery()
@@ -482,6 +468,32 @@ _UNCONFIRMED = (
     )
     .correlate(Device)
     .scalar_subquery()
+)
+# Whether the sale of a device is paid, and waits to be collected.
+_PAID = (
+    sa.select(sa.literal(1))
+    .where(
+        Order.state == OrderState.PAID,
+        sa.or_(
+            Order.listing_id.in_(sa.select(Listing.id).where(Listing.device_id == Device.id).correlate(Device)),
+            Order.lot_id.in_(
+                sa.select(LotLine.lot_id)
+                .where(LotLine.device_id == Device.id, LotLine.released_at.is_(None))
+                .correlate(Device)
+            ),
+        ),
+    )
+    .correlate(Device)
+    .exists()
+)
+_ORDERS = aliased(WorkOrder)
+# Whether a work order was ever issued in this cycle: what it named cannot be taken back any more.
+_EVER_ORDERED = (
+    sa.select(sa.literal(1))
+    .select_from(_ORDERS)
+    .where(_ORDERS.device_id == Device.id, _ORDERS.cycle == Device.cycle)
+    .correlate(Device)
+    .exists()
 )
 # The same as sets that do not look at the device: read once for a list, however long it is.
 _FREE = Device.id.not_in(sa.select(Hold.device_id).where(Hold.lifted_at.is_(None)))
@@ -547,6 +559,8 @@ def _rows(*columns: Any) -> sa.Select[Any]:
             # Looked at only where it decides something.
             sa.case((Device.state.in_([*WAYS, State.CLEARED]), _CLEAR), else_=sa.false()).label("clear"),
             sa.case((Device.state == State.CLEARED, _UNCONFIRMED), else_=0).label("unconfirmed"),
+            sa.case((Device.state == State.SOLD, _PAID), else_=sa.false()).label("paid"),
+            sa.case((Device.state.in_(next_step.BEFORE_A_WIPE), _EVER_ORDERED), else_=sa.true()).label("ever_ordered"),
             Offer.state.label("offer"),
             Offer.answer_by,
             Offer.pay_by,
@@ -593,6 +607,8 @@ def _standing(row: Any, now: datetime) -> next_step.Standing:
         order_open=row.order is not None and row.order_until > now,
         refused=bool(row.refused),
         unconfirmed=row.unconfirmed,
+        paid=row.paid,
+        ever_ordered=row.ever_ordered,
     )
 
 

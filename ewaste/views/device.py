@@ -89,6 +89,7 @@ MEDIUM_STATUS = {
     "wipe-failed": "wipe-failed",
     "sanitised": "sanitised",
     "destroyed": "destroyed",
+    "withdrawn": "withdrawn",
 }
 
 
@@ -616,6 +617,8 @@ def _media(session: Session, device: Device, validations: Mapping[UUID, Validati
             },
         )
         row["apart"] = row["apart"] or event.kind is MediumEventKind.HELD
+        if event.kind is MediumEventKind.FOUND and row["status"] == "withdrawn":
+            row["_rank"] = -1  # It is there after all.
         # Events of one step share their moment, so what ends a medium outranks that it was found.
         status = MEDIUM_STATUS[event.kind.value]
         rank = list(MEDIUM_STATUS.values()).index(status)
@@ -623,7 +626,11 @@ def _media(session: Session, device: Device, validations: Mapping[UUID, Validati
             row["_rank"], row["status"] = rank, status
             row["evidence_class"] = event.evidence.get("evidenceClass", row["evidence_class"])
             row["technique"] = event.evidence.get("technique", row["technique"])
-    return [{key: value for key, value in row.items() if key != "_rank"} for row in media.values()]
+    return [
+        {key: value for key, value in row.items() if key != "_rank"}
+        for row in media.values()
+        if row["status"] != "withdrawn"  # The story tells of it.
+    ]
 
 
 def _inspection(records: Records, *, named: bool) -> dict[str, Any] | None:

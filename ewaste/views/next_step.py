@@ -12,6 +12,7 @@ from ewaste.devices.media import SOLDERED
 from ewaste.tradein.models import OfferState
 
 HERE = (State.RECEIVED, State.INSPECTED, State.CLEARING, State.DESTROYING)
+BEFORE_A_WIPE = (State.RECEIVED, State.INSPECTED, State.CLEARING)
 BACK_FROM = (State.DELIVERED, State.LOST)  # From there a device may come back.
 
 
@@ -28,6 +29,8 @@ class Standing:
     order_open: bool
     refused: bool = False
     unconfirmed: int = 0
+    paid: bool = False
+    ever_ordered: bool = True
 
 
 def step(standing: Standing) -> tuple[str, str | None]:
@@ -47,6 +50,8 @@ def step(standing: Standing) -> tuple[str, str | None]:
         return _clearing(standing)
     if (state in WAYS or state is State.CLEARED) and not standing.clear:
         return "Clear it again", "Its clearance ended: a certificate was revoked, or a medium was found. Wipe it anew."
+    if state is State.SOLD and not standing.paid:
+        return "Wait: not paid yet", "It is handed over against the buyer’s collection code, once it is paid."
     if state is State.CLEARED:
         return (
             "A second person confirms it",
@@ -96,6 +101,9 @@ def may(standing: Standing, waiting: Sequence[Any], unconfirmed: Sequence[Any]) 
         "receive": state in (State.EXPECTED, *BACK_FROM) and free,
         "weigh": state not in AWAY,
         "add_media": state not in AWAY and state is not State.SOLD,
+        "withdraw_medium": state in BEFORE_A_WIPE
+        and not standing.ever_ordered
+        and any(medium["status"] == "found" for medium in waiting),
         "inspect": state is State.RECEIVED and free,
         "work_order": clearing and free and bool(standing.media) and not standing.order_open,
         "replace_order": clearing and free and bool(standing.media) and standing.order_open,

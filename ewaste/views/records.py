@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session, aliased
 from ewaste.accounts.models import Organisation, Person
 from ewaste.certificates.models import Certificate, CertificateLine, CertificateRefusal, CertificateRevocation
 from ewaste.core.refusals import NotFound
-from ewaste.devices import custody
+from ewaste.devices import custody, media
 from ewaste.devices.models import (
     CustodyEvent,
     Device,
@@ -163,6 +163,7 @@ def found_since(session: Session, certificate_id: UUID) -> str | None:
         .where(
             Certificate.id == certificate_id,
             MediumEvent.kind.in_([MediumEventKind.FOUND, MediumEventKind.FITTED]),
+            ~media.taken_back(),
             ~line.exists(),
             ~held.exists(),
         )

@@ -578,6 +578,7 @@ def _medium(it: Told) -> Words:
         "wipe-failed": f"The {medium} could not be wiped",
         "sanitised": f"The {medium} was wiped",
         "destroyed": f"The {medium} was destroyed",
+        "withdrawn": f"Noted by mistake and taken back: {medium}",
     }.get(happened, f"{medium}: {happened}")
     text = None
     if happened == "wipe-failed":
@@ -585,7 +586,7 @@ def _medium(it: Told) -> Words:
     elif happened == "sanitised":
         how = EVIDENCE_WORDS.get(str(it.evidence.get("evidenceClass")))
         text = f"The proof: {how}." if how else None
-    elif happened == "removed":
+    elif happened in ("removed", "withdrawn"):
         text = str(it.evidence.get("reason") or "") or None
     elif happened == "held":
         text = "It lies under a seal of its own, and the device clears without it."
@@ -605,6 +606,12 @@ _KINDS: Mapping[str, Callable[[Told], Words]] = {
     "device.weighed": _weighed,
     "device.cancelled": lambda _: Words("note", "The sale was called off"),
     "device.inspected": _inspected,
+    "device.another": lambda it: Words(
+        "note",
+        "It is another device than announced",
+        "No offer is made until that is settled.",
+        (("Serial shown by the device", it.evidence.get("observedSerial")),),
+    ),
     "device.reinspected": lambda it: Words(
         "note",
         "It was inspected a second time",

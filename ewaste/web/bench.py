@@ -20,6 +20,7 @@ from ewaste.centres.stations import CODE_LIFE
 from ewaste.certificates import registry
 from ewaste.core.refusals import Invalid, NotAllowed, NotFound, Refusal
 from ewaste.devices.lifecycle import WAYS, State
+from ewaste.devices.media import NO_SERIAL
 from ewaste.devices.models import Device
 from ewaste.journey import bench as steps
 from ewaste.journey import clearing, settlement
@@ -193,12 +194,14 @@ def add_medium(code: str) -> flask.typing.ResponseReturnValue:
                 wwn=typed("wwn", 64).strip() or None,
                 size_bytes=gigabytes(typed("size_gb"), "size_gb"),
                 sure=typed("sure", 5) == "yes",
+                no_serial=typed("no_serial", 5) == "yes",
                 now=now(),
             )
         except Invalid as refusal:
             refusal.field = {"size_bytes": "size_gb"}.get(refusal.field or "", refusal.field)
             raise
-        return f"Noted: {medium.model}, serial {medium.serial}. {_effect(device_id, session)}"
+        stick = "Write that number on it. " if medium.serial.startswith(NO_SERIAL) else ""
+        return f"Noted: {medium.model}, serial {medium.serial}. {stick}{_effect(device_id, session)}"
 
     return _step(code, "add_medium", step)
 
@@ -226,6 +229,17 @@ def set_apart(code: str, medium_id: UUID) -> flask.typing.ResponseReturnValue:
     return _step(code, f"apart-{medium_id}", step)
 
 
+@pages.post("/bench/devices/<code>/media/<uuid:medium_id>/withdraw")
+def withdraw_medium(code: str, medium_id: UUID) -> flask.typing.ResponseReturnValue:
+    """A medium was noted by mistake."""
+
+    def step(session: Session, device_id: UUID) -> str:
+        steps.withdraw_medium(session, actor(), device_id, medium_id, reason=typed("reason", FREE_TEXT), now=now())
+        return "Taken back. It need not be covered; the story keeps that it was noted, and why it was taken back."
+
+    return _step(code, f"withdraw-{medium_id}", step)
+
+
 @pages.post("/bench/devices/<code>/inspect")
 def inspect(code: str) -> flask.typing.ResponseReturnValue:
     """The checklist, filled in; the offer follows from it."""
@@ -238,8 +252,11 @@ def inspect(code: str) -> flask.typing.ResponseReturnValue:
             observed_serial=typed("observed_serial"),
             mass_g=_grams_or_none(),
             findings=_findings(session, code, "before-offer"),
+            sure=[name for name in (steps.MASS, steps.STORAGE) if typed(f"sure_{name}", 5) == "yes"],
             now=now(),
         )
+        if inspection is None:
+            return "It is another device than announced, so no offer is made. It is on hold until that is settled."
         graded = f"Inspected: {inspection.cosmetic} for looks, {inspection.function} for function. "
         if offer is None:
             return graded + "The device is ours already; it waits to be wiped."

@@ -16,7 +16,7 @@ from ewaste.devices import custody
 from ewaste.devices.lifecycle import State
 from ewaste.devices.models import CustodyEvent, Device, Hold, HoldKind, Title
 from ewaste.journey import bench, trade_in
-from tests.world import World
+from tests.world import World, good_findings
 
 
 def chain(world: World, device_id: UUID) -> list[str]:
@@ -312,8 +312,10 @@ def test_a_broken_or_missing_seal_stops_the_device_at_the_door(world: World) -> 
         assert world.device(device_id).state is State.RECEIVED
 
 
-def test_another_device_than_announced_is_held(world: World) -> None:
+def test_another_device_than_announced_is_held_before_an_offer_is_made(world: World) -> None:
     device_id = world.inspected(shows="SOMETHING-ELSE")
+    assert world.device(device_id).state is State.RECEIVED
+    assert world.raw("select count(*) from offers where device_id = :d", d=device_id) == 0
     with world.transaction() as session:
         hold = custody.open_hold(session, device_id)
         assert hold is not None
@@ -321,8 +323,21 @@ def test_another_device_than_announced_is_held(world: World) -> None:
             HoldKind.WRONG_ITEM,
             "The device shows SOMETHING-ELSE; announced was PF1ABCDE.",
         )
+        found = {
+            "observed_serial": "SOMETHING-ELSE",
+            "mass_g": 1580,
+            "findings": good_findings() | {"identity": "differs"},
+        }
     with world.nothing_changes(), pytest.raises(Conflict, match="wrong-item"), world.transaction() as session:
-        trade_in.confirm_offer(session, world.cora, world.offer(device_id).id, now=world.now)
+        bench.inspect(session, world.olga, device_id, now=world.now, **found)
+    with world.transaction() as session:
+        bench.lift_hold(
+            session, world.olga, device_id, hold.id, reason="The seller agrees: it is this one.", now=world.now
+        )
+        bench.inspect(session, world.olga, device_id, now=world.now, **found)
+    assert world.device(device_id).state is State.INSPECTED
+    assert world.raw("select count(*) from holds where device_id = :d", d=device_id) == 1
+    assert world.offer(device_id).amount_minor > 0
 
 
 def test_a_lost_device_that_was_not_cleared_is_a_data_incident(world: World) -> None:

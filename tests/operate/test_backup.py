@@ -9,7 +9,7 @@ import sqlite3
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -22,7 +22,7 @@ from ewaste.core import embedded
 from ewaste.core.config import Config
 from ewaste.core.installation import Unfounded
 from ewaste.migrations import revisions
-from ewaste.operate import manifest, place, restore, tools
+from ewaste.operate import manifest, place, pruning, restore, tools
 from ewaste.operate.backup import backup
 from ewaste.operate.seal import PIECE, Broken, Seal, passphrase
 from tests.world import World
@@ -396,3 +396,33 @@ def test_the_tool_fits_the_server(cluster: embedded.Server, monkeypatch: pytest.
     assert tools.version(tools.fitting("pg_dump", major)) == major
     with pytest.raises(LookupError, match="pg_dump of PostgreSQL 99 or later is needed"):
         tools.fitting("pg_dump", 99)
+
+
+def test_old_backups_go_and_nothing_else_does(tmp_path: Path) -> None:
+    today = datetime(2026, 11, 20, 12, tzinfo=UTC)
+    for age in (1, 5, 29, 31, 40):
+        made = tmp_path / f"backup-{age}"
+        made.mkdir()
+        said = manifest.Manifest(
+            begun=(today - timedelta(days=age)).isoformat(), finished="", mode="training", did_host="", revision="",
+            server=15, app_role="", owner_role="", counts={}, files=[],
+        )  # fmt: skip
+        (made / manifest.NAME).write_text(said.text(None))
+    died = tmp_path / ".late.0123abcd.unfinished"
+    for stranger in (died, tmp_path / "notes", tmp_path / ".now.0123abcd.unfinished"):
+        stranger.mkdir()
+    (tmp_path / "old.tar").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "backup-40")
+    os.utime(tmp_path / ".now.0123abcd.unfinished", (today.timestamp(),) * 2)
+    os.utime(died, ((today - timedelta(days=2)).timestamp(),) * 2)
+    kept = {"backup-1", "backup-5", "backup-29", "notes", ".now.0123abcd.unfinished", "old.tar", "link"}
+    gone = pruning.prune(tmp_path, older_than=timedelta(days=30), now=today)
+    assert [path.name for path in gone] == ["backup-40", "backup-31", ".late.0123abcd.unfinished"]
+    assert {path.name for path in tmp_path.iterdir()} == kept
+    assert pruning.prune(tmp_path, older_than=timedelta(hours=1), now=today) == [], "the newest three always stay"
+
+
+@pytest.mark.parametrize("days", ["0", "-1", "a week", "3651"])
+def test_how_long_backups_are_kept_is_a_number_of_days(days: str) -> None:
+    with pytest.raises(ValueError, match="EWASTE_BACKUP_DAYS"):
+        Config.from_env({"EWASTE_BACKUP_DAYS": days})

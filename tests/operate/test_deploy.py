@@ -95,7 +95,7 @@ def test_what_a_unit_starts_is_there(path: Path) -> None:
         assert (ROOT / "gunicorn.conf.py").is_file()
         assert "-c /usr/lib/clearhand/gunicorn.conf.py" in command
     else:
-        assert re.search(r"-m ewaste(\.worker| migrate| backup)", command)
+        assert re.search(r"-m ewaste(\.worker| migrate| backup| audit)", command)
 
 
 @pytest.mark.skipif(
@@ -122,6 +122,7 @@ def test_the_example_of_a_live_environment_can_be_used() -> None:
     assert set(env) <= {setting.name for setting in SETTINGS}
     config = Config.from_env(env)
     assert (config.mode, config.practice, config.trusted_proxies) == ("live", False, 1)
+    assert (str(config.data), config.backup_days) == ("/var/lib/clearhand", 30)
 
 
 def nginx() -> list[Any]:

@@ -115,6 +115,7 @@ POST /bench/devices/<code>/weigh                         sign-in no     no     i
 POST /bench/devices/<code>/media                         sign-in no     no     in     hidden no     no     no     no
 POST /bench/devices/<code>/media/<uuid:medium_id>/failed sign-in no     no     in     hidden no     no     no     no
 POST /bench/devices/<code>/media/<uuid:medium_id>/apart  sign-in no     no     in     hidden no     no     no     no
+POST /bench/devices/<code>/media/<uuid:medium_id>/withdraw sign-in no   no     in     hidden no     no     no     no
 POST /bench/devices/<code>/inspect                       sign-in no     no     in     hidden no     no     no     no
 POST /bench/devices/<code>/reinspect                     sign-in no     no     in     hidden no     no     no     no
 POST /bench/devices/<code>/media/<uuid:medium_id>/validate sign-in no   no     in     hidden no     no     no     no
@@ -438,8 +439,12 @@ SENT = {
     "POST /bench/devices/<code>/media/<uuid:medium_id>/apart": _sent(
         code="$clearing", medium_id="$medium", form={"seal": "S-9", **_WHY}
     ),
+    "POST /bench/devices/<code>/media/<uuid:medium_id>/withdraw": _sent(
+        code="$clearing", medium_id="$medium", form=_WHY
+    ),
     "POST /bench/devices/<code>/inspect": _sent(
-        code="$received", form={"observed_serial": "PF1ABC", "mass_g": "1500", "*": "$findings"}
+        code="$received",
+        form={"observed_serial": "PF1ABC", "mass_g": "1500", "sure_storage": "yes", "*": "$findings"},
     ),
     "POST /bench/devices/<code>/reinspect": _sent(code="$received", form={"mass_g": "1500", "*": "$findings"}),
     "POST /bench/devices/<code>/media/<uuid:medium_id>/validate": _sent(
@@ -604,7 +609,7 @@ NEVER_DONE = {
     "POST /account/second-factor/app": "the code is not the app's; `test_entering_factors.py` has one",
     "POST /account/confirm": "everybody here is confirmed",
     "POST /account/firms/<uuid:id>/documents": "no file is sent; `test_entering_firms.py` sends some",
-    "POST /bench/devices/<code>/reinspect": "nothing waits for a second inspection; `test_bench.py` brings one there",
+    "POST /bench/devices/<code>/reinspect": "nothing waits for it; `test_bench_inspecting.py` brings one there",
     "POST /bench/devices/<code>/media/<uuid:medium_id>/validate": "nothing is recorded as destroyed there",
     "POST /bench/re-audits/<uuid:id>": "who visits has worked on the device themselves; `test_reaudits.py` has another",
     "POST /orders/<code>/pay (of a lot)": "no payment provider answers in this test",

@@ -12,8 +12,8 @@ from ewaste.journey import settlement
 from ewaste.market.models import Bid, Order, OrderState
 from ewaste.payments.gateway import PaymentState
 from ewaste.processing.models import OutcomeReport
+from tests.web.bench_tools import text
 from tests.web.conftest import Browser
-from tests.web.test_bench import text
 from tests.world import World
 
 

@@ -13,8 +13,8 @@ from ewaste.devices.models import Title
 from ewaste.journey import settlement
 from ewaste.payments.gateway import PaymentState
 from ewaste.payments.models import InstructionState, PaymentInstruction
+from tests.web.bench_tools import bench_of, text, zipped
 from tests.web.conftest import Browser
-from tests.web.test_bench import bench_of, text, zipped
 from tests.web.test_recycler import paid
 from tests.world import World, good_findings
 from wipe_agent.certificate import fingerprint

@@ -25,9 +25,9 @@ from ewaste.payments.models import InstructionKind, PaymentInstruction
 from ewaste.processing.models import Routing
 from ewaste.tradein.models import Offer
 from ewaste.web.filters import grams, money
+from tests.web.bench_tools import text, zipped
 from tests.web.conftest import Browser
 from tests.web.stage import Elsewhere
-from tests.web.test_bench import text, zipped
 from tests.web.test_recycler import paid
 from tests.world import World
 

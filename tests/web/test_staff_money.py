@@ -16,8 +16,8 @@ from ewaste.market.models import Order
 from ewaste.payments import failures
 from ewaste.payments.gateway import PaymentState
 from ewaste.payments.models import InstructionKind, PaymentInstruction
+from tests.web.bench_tools import text
 from tests.web.conftest import Browser
-from tests.web.test_bench import text
 from tests.web.test_recycler import paid
 from tests.world import World
 

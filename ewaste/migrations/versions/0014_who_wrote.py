@@ -1,7 +1,9 @@
-"""Who wrote a payment, when a lot was formed, and two people who close an incident that no authority was told of"""
+"""Who wrote a payment; when a lot was formed; two people who close an incident; media that were noted by mistake"""
 
 import sqlalchemy as sa
 from alembic import op
+
+from ewaste.migrations.upgrade import execute, statements
 
 revision = "0014"
 down_revision = "0010"
@@ -18,6 +20,11 @@ def upgrade() -> None:
     op.execute("update lots set formed_at = least(opens_at, now())")
     op.alter_column("lots", "formed_at", nullable=False)
     _widen("incident_notes", "incidentnotekind", "note", "authority-told", "people-told", "closing-asked", "closed")
+    _widen(
+        "medium_events", "mediumeventkind",
+        "found", "fitted", "removed", "held", "wipe-failed", "sanitised", "destroyed", "withdrawn",
+    )  # fmt: skip
+    execute(statements("0014_withdrawn.sql"))
 
 
 def _widen(table: str, name: str, *values: str) -> None:
