@@ -35,6 +35,7 @@ from wipe_agent.certificate.statement import (
     trust_document,
     work_order_statement,
 )
+from wipe_agent.certificate.status import KeyFallen, StatusList, Withdrawn, read_status_list, status_list_statement
 from wipe_agent.certificate.strict import Unreadable, canonical, read
 from wipe_agent.certificate.trust import Trust, fingerprint
 from wipe_agent.certificate.verify import (
@@ -51,13 +52,16 @@ __all__ = [
     "Bundle",
     "Check",
     "Evidence",
+    "KeyFallen",
     "MediumLine",
     "ProofRefused",
     "Report",
     "Sampling",
     "Statement",
+    "StatusList",
     "Trust",
     "Unreadable",
+    "Withdrawn",
     "accreditation_statement",
     "canonical",
     "certificate_statement",
@@ -72,6 +76,8 @@ __all__ = [
     "public_key_multibase",
     "read",
     "read_certificate",
+    "read_status_list",
+    "status_list_statement",
     "trust_document",
     "verify",
     "verify_proof",
