@@ -43,7 +43,6 @@ class Market(ThreadingHTTPServer):
         self.nonces: set[str] = set()
         self.log: Operator | None = None
         self.cosigned: list[bytes] = []
-        self.starts: list[str] = []
         self.thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         self.thread.start()
 
@@ -79,8 +78,6 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(*self._enrol(json.loads(self._body())))
         elif self.path == "/api/agent/cosignatures":
             self._signed(self._cosignature)
-        elif self.path == "/api/agent/starts":
-            self._signed(self._starts)
         else:
             self._signed(self._certificate)
 
@@ -123,10 +120,6 @@ class _Handler(BaseHTTPRequestHandler):
     def _cosignature(self, body: bytes) -> tuple[int, dict[str, Any]]:
         self.server.cosigned.append(json.loads(body)["checkpoint"].encode())
         return 200, {}
-
-    def _starts(self, body: bytes) -> tuple[int, dict[str, Any]]:
-        self.server.starts += json.loads(body)["work_orders"]
-        return 200, {"noted": len(self.server.starts)}
 
     def _signed(self, act: Any) -> None:
         market, body = self.server, self._body()

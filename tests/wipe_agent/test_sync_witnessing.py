@@ -11,8 +11,8 @@ from tests.wipe_agent.conftest import Station
 from tests.wipe_agent.market import Market
 from tests.wipe_agent.operator import ORIGIN, Operator
 from tests.wipe_agent.support import METHOD, PASSPHRASE
-from wipe_agent import cli, durable, jobs, keys, screen, sync
-from wipe_agent.certificate import canonical, digest_multibase, log
+from wipe_agent import cli, durable, keys, screen, sync
+from wipe_agent.certificate import canonical, log
 from wipe_agent.errors import LogMisbehaves
 
 ENTRIES = [f"entry {number}".encode() for number in range(300)]
@@ -77,7 +77,6 @@ def test_each_sync_hands_in_a_cosignature_under_the_stations_own_name(
         assert list(seen.witnesses) == [vkey(station)]
         sizes.append(seen.checkpoint.size)
     assert sizes == [5, 300]
-    assert market.starts == []
 
 
 def test_a_log_that_does_not_answer_holds_nothing_up(
@@ -92,9 +91,6 @@ def test_a_log_that_does_not_answer_holds_nothing_up(
     assert station.bundles() == []
     assert len(market.received) == 1
     assert market.cosigned == []
-    # The one order that was begun was told once, by the digest of its work order.
-    (order,) = jobs.kept_orders(station.home)[0]
-    assert market.starts == [digest_multibase(order.document)]
 
 
 def test_a_cosignature_that_the_marketplace_did_not_take_is_handed_in_the_next_time(
@@ -114,22 +110,6 @@ def test_a_station_that_trusts_no_log_asks_for_none(station: Station, market: Ma
     assert "names no log" in found["witnessed"]["text"]
     assert operator.asked == []
     assert market.cosigned == []
-
-
-def test_a_beginning_that_could_not_be_told_is_told_at_the_next_sync(
-    station: Station, market: Market, operator: Operator, certified: None
-) -> None:
-    operator.files["checkpoint"] = None
-    market.fail = 1
-    found = sync_once()[0]
-    assert found["starts"]["told"] == 0
-    assert found["starts"]["text"].startswith("The log was not told of begun wipes this time. ")
-    assert len(market.received) == 1
-    assert sync_once()[0]["starts"] == {"told": 1, "text": "Told the log of 1 begun work order."}
-    (station.home.path / "starts-told.json").write_text("nonsense")
-    assert sync_once()[0]["starts"]["told"] == 1
-    assert sync_once()[0]["starts"] == {"told": 0, "text": ""}
-    assert len(set(market.starts)) == 1
 
 
 @pytest.mark.parametrize("reached", [True, False])

@@ -187,9 +187,6 @@ def sync_all(chosen: Namespace, screen: Screen) -> Answer:
         sync.offer_refused_again(home)
     witnessed = sync.witness_log(home, station_key)
     screen.note(witnessed.said)
-    started = sync.tell_starts(home, station_key)
-    if started.said:
-        screen.note(started.said)
     try:
         done = sync.send(home, station_key, tries=1 if chosen.once else sync.TRIES, note=screen.note)
     finally:
@@ -206,7 +203,6 @@ def sync_all(chosen: Namespace, screen: Screen) -> Answer:
         "receipts": done.receipts,
         "waiting": done.waiting,
         "witnessed": {"size": witnessed.size, "text": witnessed.said},
-        "starts": {"told": started.told, "text": started.said},
     }
     return found, sentences or ["Nothing to send."], 0
 

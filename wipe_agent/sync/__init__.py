@@ -28,14 +28,12 @@ from wipe_agent.certificate import Bundle, Trust, canonical, digest_multibase, f
 from wipe_agent.errors import AlreadyEnrolled, BadAnswer, MarketRefused, MarketUnreachable, TargetBusy, Unreadable
 from wipe_agent.sync.calls import call
 from wipe_agent.sync.queue import Queue, bundles, look
-from wipe_agent.sync.starts import Started, tell_starts
 from wipe_agent.sync.witnessing import Witnessed, witness_log
 
 __all__ = [
     "TRIES",
     "Enrolled",
     "Queue",
-    "Started",
     "Synced",
     "Witnessed",
     "enrol",
@@ -43,7 +41,6 @@ __all__ = [
     "look",
     "offer_refused_again",
     "send",
-    "tell_starts",
     "witness_log",
 ]
 
