@@ -20,9 +20,8 @@ from tests.wipe_agent.operator import ORIGIN, Operator, Tree, Witnessing
 from tests.wipe_agent.support import PASSPHRASE, ROOT
 from wipe_agent import cli, durable, screen
 from wipe_agent.certificate import canonical, log
-from wipe_agent.certificate.trust import Trust
 from wipe_agent.errors import BadAnswer, BadUsage, LogMisbehaves, MarketUnreachable, NotEnrolled, StateUnusable
-from wipe_agent.witness import LogSite, Memory, Witness, server, trusted_in, visit
+from wipe_agent.witness import LogSite, Memory, Witness, server, visit
 
 AT = datetime(2026, 11, 21, 10, 0, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -381,29 +380,6 @@ def trust_file(place: Path, operator: Operator, *witnesses: Witnessing, needed: 
     }
     place.write_bytes(canonical(document))
     return place
-
-
-def test_a_trust_file_with_a_key_of_the_wrong_kind_is_refused(operator: Operator) -> None:
-    log_key, witness_key = str(operator.vkey), str(Witnessing("witness.example/two").vkey)
-    good = Trust(True, {}, frozenset(), {})
-
-    def trusting(origin: str, key: str, *witnesses: str) -> Any:
-        logs = [{"origin": origin, "vkey": key, "name": "x"}]
-        document = {"logs": logs, "witnesses": [{"vkey": one, "name": "y"} for one in witnesses]}
-        return Trust.of({**BARE, **document, "witnessesNeeded": 0})
-
-    assert trusted_in(good).logs == {}
-    assert list(trusted_in(trusting(ORIGIN, log_key, witness_key)).logs) == [ORIGIN]
-    for origin, key, *witnesses in (
-        (ORIGIN, witness_key),
-        ("other.example/log", log_key),
-        (ORIGIN, log_key, log_key),
-    ):
-        with pytest.raises((StateUnusable, ValueError)):
-            trusted_in(trusting(origin, key, *witnesses))
-
-
-BARE = {"type": "WipeTrust", "version": 1, "training": True, "updated": "2026-11-21T10:00:00Z", "parties": []}
 
 
 def run(*words: str) -> Any:

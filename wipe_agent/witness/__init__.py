@@ -17,7 +17,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from wipe_agent.certificate import Trust
 from wipe_agent.certificate.log import (
     COSIGNATURE,
-    ED25519,
     Checkpoint,
     LogRefused,
     Note,
@@ -33,7 +32,7 @@ from wipe_agent.certificate.log import (
 )
 from wipe_agent.certificate.log.note import read_signatures
 from wipe_agent.certificate.log.submission import SIZE_TYPE
-from wipe_agent.errors import BadAnswer, LogMisbehaves, StateUnusable
+from wipe_agent.errors import BadAnswer, LogMisbehaves
 from wipe_agent.witness.memory import Memory
 from wipe_agent.witness.site import LogSite
 
@@ -65,17 +64,12 @@ class Trusted:
 
 
 def trusted_in(trust: Trust) -> Trusted:
-    """The keys that a trust file names for logs and witnesses. Raises StateUnusable for one that cannot be used."""
-    try:
-        logs = {log.origin: VerifierKey.parse(log.vkey) for log in trust.logs}
-        witnesses = {VerifierKey.parse(one.vkey): one.name for one in trust.witnesses}
-    except Unreadable as error:
-        raise StateUnusable(f"The trust file has a key that cannot be used. {error}") from error
-    if any(key.name != origin or key.kind != ED25519 for origin, key in logs.items()):
-        raise StateUnusable("The trust file has a key for a log that is not the log's own.")
-    if any(key.kind != COSIGNATURE for key in witnesses):
-        raise StateUnusable("The trust file has a key for a witness that is of another kind.")
-    return Trusted(logs, witnesses, trust.witnesses_needed)
+    """What a trust file names of logs and witnesses."""
+    return Trusted(
+        {log.origin: log.key for log in trust.logs},
+        {one.key: one.name for one in trust.witnesses},
+        trust.witnesses_needed,
+    )
 
 
 @dataclass(frozen=True)

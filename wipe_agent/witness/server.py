@@ -6,6 +6,7 @@ in time and in number at once.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -50,7 +51,11 @@ class WitnessServer(ThreadingHTTPServer):
         if not self._places.acquire(blocking=False):
             self.shutdown_request(request)
             return
-        super().process_request(request, client_address)
+        try:
+            super().process_request(request, client_address)
+        except BaseException:  # no thread came of it, so nobody else would give the place back
+            self._places.release()
+            raise
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         """The caller's own thread."""
@@ -60,7 +65,10 @@ class WitnessServer(ThreadingHTTPServer):
             self._places.release()
 
     def handle_error(self, request: socket | tuple[bytes, socket], client_address: Any) -> None:
-        """A caller that went away is no event."""
+        """A caller that went away or said nothing is no event; anything else is said."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, (ConnectionError, TimeoutError)):
+            self.note(f"A request failed: {error!r}.")
 
 
 class _Handler(BaseHTTPRequestHandler):
