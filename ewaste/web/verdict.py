@@ -153,7 +153,7 @@ REASONS: Mapping[str, str] = {
     "clock": "It is dated in the future.",
     "envelope": "It comes in two forms that do not say the same.",
     "log": "What came with it from the public log does not hold.",
-    "status": "It has been withdrawn.",
+    "status": "What came with it about its standing does not hold, or it was withdrawn.",
 }
 _NO_REASON = "One of the checks below does not hold."
 
@@ -345,8 +345,8 @@ def _what(device_class: str | None) -> str:
 
 def _kind(checks: Sequence[Mapping[str, Any]], ok: bool, standing: str, training: bool) -> str:
     levels = {str(check["name"]): check.get("level") for check in checks}
-    failed = [name for name, level in levels.items() if level == "fails"]
-    if failed == ["status"]:
+    failed = [check for check in checks if check.get("level") == "fails"]
+    if [check["name"] for check in failed] == ["status"] and " was revoked" in failed[0]["text"]:
         return "revoked"  # a signed list says so, whatever we know
     if not ok:
         return "fails"
@@ -362,7 +362,8 @@ def _kind(checks: Sequence[Mapping[str, Any]], ok: bool, standing: str, training
 def seen_late(checks: Sequence[Mapping[str, Any]]) -> bool:
     """Whether witnesses saw the certificate in the log only long after it was signed."""
     return any(
-        check["name"] == "log" and check.get("level") == "caution" and "24 hours" in check["text"] for check in checks
+        check["name"] == "log" and check.get("level") == "caution" and check["text"].startswith("Late-witnessed")
+        for check in checks
     )
 
 
@@ -373,7 +374,8 @@ def _sentence(name: str, verified: Verified, because: str | None, device_class: 
             return verified.refusal or "It could not be read."
         return REASONS.get(failed, _NO_REASON)
     if name == "revoked":
-        return f"It no longer counts. {because or REASONS['status']}"
+        told = next((check["text"] for check in verified.checks if check["name"] == "status" and not check["ok"]), "")
+        return f"It no longer counts. {because or told}".rstrip()
     if name == "refused":
         return f"It verifies as a document, but this market did not accept it. {because}"
     if name == "another":

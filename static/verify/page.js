@@ -31,7 +31,7 @@ async function check(makeBundle) {
   const bytes = ownTrust ?? (await fetched(trustAddress));
   const name = await fingerprint(bytes);
   try {
-    const trust = readTrust(bytes);
+    const trust = await readTrust(bytes);
     // Training certificates are judged as such where the trust file is for training; they never prove anything.
     const report = await verify(await makeBundle(), trust, Math.floor(Date.now() / 1000), trust.training);
     return { report, name };
@@ -190,7 +190,7 @@ if (trustChoice) {
     if (file) {
       try {
         const bytes = await bytesOf(file);
-        readTrust(bytes);
+        await readTrust(bytes);
         ownTrust = bytes;
         said.textContent = `Your browser now goes by this file. Its fingerprint: ${await fingerprint(bytes)}`;
       } catch (error) {
