@@ -127,7 +127,7 @@ async function checkHereAndThere(files) {
     return;
   }
   document.title = page.title;
-  show(Array.from(told.childNodes, (node) => document.adoptNode(node)));
+  show([...told.childNodes].map((node) => document.adoptNode(node)));
   const box = result.querySelector("[data-browser-check]");
   if (box) await beside(box, makeBundle);
 }
