@@ -31,7 +31,9 @@ _LIMITS = (
     "It says nothing of media that are not listed, of cloud accounts, or of what was stored later.",
     "It says nothing of the rest of the device: its battery, its screen, or whether it is locked.",
 )
-_NOT_PROOF_OF_DATA = "This does not show that data is still there, only that this paper does not prove that it is gone."
+_NOT_PROOF_OF_DATA = (
+    "This does not show that data is still there, only that this certificate does not prove that it is gone."
+)
 
 KINDS: Mapping[str, Kind] = {
     "proves": Kind("safe", "shield-check", "Genuine certificate", "The data on this {what} is gone.", _SIGNED, _LIMITS),
@@ -39,7 +41,7 @@ KINDS: Mapping[str, Kind] = {
         "wait",
         "calendar-clock",
         "Genuine, seen late",
-        "This certificate is genuine, but others saw it late.",
+        "This certificate is genuine, but reached the public log late.",
         (
             *_SIGNED,
             "Witnesses saw it in the public log more than a day after it was signed, often for lack of a network.",
@@ -218,7 +220,7 @@ def verdict(
     failed = next((check for check in verified.checks if check["ok"] is False), None)
     return {
         "kind": name,
-        "ok": ok,
+        "ok": ok or name == "revoked",  # what was revoked still says what it says
         "tone": kind.tone,
         "symbol": kind.symbol,
         "label": kind.label,
@@ -281,7 +283,8 @@ def grouped(
         # A report ends where the next checks would mean nothing. They are named, so that nobody misses them.
         checks = [*checks, *({"name": name, "ok": None, "text": NOT_REACHED} for name in named - made)]
     rest = tuple(str(check["name"]) for check in checks if check["name"] not in named)
-    shown = [{**check, "evidence": list((evidence or {}).get(check["name"], ()))} for check in checks]
+    reached = {name: values for name, values in (evidence or {}).items() if name in made}
+    shown = [{**check, "evidence": list(reached.get(check["name"], ()))} for check in checks]
     found = []
     for title, names in (*GROUPS, ("Other checks", rest)):
         own = sorted((check for check in shown if check["name"] in names), key=lambda check: names.index(check["name"]))
