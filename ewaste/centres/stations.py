@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from ewaste.accounts.models import Actor
 from ewaste.centres import accreditation, credentials, published
 from ewaste.centres.models import EnrolmentCode, SeenNonce, Standing, Station
+from ewaste.core import status_lists
 from ewaste.core.ids import ALPHABET, new_id
 from ewaste.core.refusals import Conflict, Invalid, NotAllowed, NotFound
 
@@ -140,6 +141,15 @@ def revoke(
     session.flush()
     published.key(session, station, "revoked", reason=station.revoked_because or "", now=now)
     centre = accreditation.find(session, station.centre_id, to_change=True)
+    status_lists.key_fell(
+        session,
+        about=centre.did,
+        verification_method=station.verification_method,
+        public_key=station.public_key,
+        reason=station.revoked_because or "",
+        compromised_since=compromised_since,
+        now=now,
+    )
     if centre.standing is not Standing.WITHDRAWN and centre.accredited_from is not None:
         accreditation.issue(session, issuers, centre, because=f"station {station.name} revoked", now=now)
     return station

@@ -17,7 +17,7 @@ from ewaste.centres import accrediting_models as accrediting
 from ewaste.centres import models as centres
 from ewaste.certificates import models as certificates
 from ewaste.certificates import reaudit, rechecks
-from ewaste.core import installation, job_errors, mail, refusals, sample
+from ewaste.core import installation, job_errors, mail, refusals, sample, status_lists
 from ewaste.core.database import Base
 from ewaste.devices import heads, incidents
 from ewaste.devices import models as devices
@@ -54,6 +54,7 @@ __all__ = [
     "second_factor",
     "sessions",
     "standing",
+    "status_lists",
     "tokens",
     "tradein",
     "transparency",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import flask
 from flask import Blueprint
 
 from ewaste.accounts import policy
 from ewaste.accounts.models import WORKER, Person
 from ewaste.accounts.policy import Action
-from ewaste.centres import accreditors, credentials
+from ewaste.centres import accreditors, credentials, listing
 from ewaste.core.refusals import NotAllowed, NotFound
 from ewaste.journey import clearing
 from ewaste.views import vitals
@@ -51,6 +53,20 @@ def trust() -> flask.Response:
     with transaction() as session:
         content = accreditors.trust_bytes(session, runtime().issuers)
     return flask.Response(content, mimetype="application/json")
+
+
+@pages.get("/status/<name>")
+def status_list(name: str) -> flask.Response:
+    """A status list (W3C Bitstring Status List), for whoever verifies what it is about."""
+    with transaction() as session:
+        document = listing.served(session, runtime().issuers, name, now=now())
+    answer = flask.Response(document, mimetype="application/vc")
+    answer.set_etag(hashlib.sha256(document.encode()).hexdigest()[:32])
+    # What was revoked a moment ago shall not be asked of a copy from yesterday.
+    answer.cache_control.max_age = 60
+    answer.headers["Access-Control-Allow-Origin"] = "*"
+    answer.make_conditional(flask.request)
+    return answer
 
 
 @pages.get("/.well-known/did.json")

@@ -31,7 +31,9 @@ _LIMITS = (
     "It says nothing of media that are not listed, of cloud accounts, or of what was stored later.",
     "It says nothing of the rest of the device: its battery, its screen, or whether it is locked.",
 )
-_NOT_PROOF_OF_DATA = "This does not show that data is still there, only that this paper does not prove that it is gone."
+_NOT_PROOF_OF_DATA = (
+    "This does not show that data is still there, only that this certificate does not prove that it is gone."
+)
 
 KINDS: Mapping[str, Kind] = {
     "proves": Kind("safe", "shield-check", "Genuine certificate", "The data on this {what} is gone.", _SIGNED, _LIMITS),
@@ -39,7 +41,7 @@ KINDS: Mapping[str, Kind] = {
         "wait",
         "calendar-clock",
         "Genuine, seen late",
-        "This certificate is genuine, but others saw it late.",
+        "This certificate is genuine, but reached the public log late.",
         (
             *_SIGNED,
             "Witnesses saw it in the public log more than a day after it was signed, often for lack of a network.",
@@ -153,7 +155,7 @@ REASONS: Mapping[str, str] = {
     "clock": "It is dated in the future.",
     "envelope": "It comes in two forms that do not say the same.",
     "log": "What came with it from the public log does not hold.",
-    "status": "It has been withdrawn.",
+    "status": "What came with it about its standing does not hold, or it was withdrawn.",
 }
 _NO_REASON = "One of the checks below does not hold."
 
@@ -218,7 +220,7 @@ def verdict(
     failed = next((check for check in verified.checks if check["ok"] is False), None)
     return {
         "kind": name,
-        "ok": ok,
+        "ok": ok or name == "revoked",  # what was revoked still says what it says
         "tone": kind.tone,
         "symbol": kind.symbol,
         "label": kind.label,
@@ -281,7 +283,8 @@ def grouped(
         # A report ends where the next checks would mean nothing. They are named, so that nobody misses them.
         checks = [*checks, *({"name": name, "ok": None, "text": NOT_REACHED} for name in named - made)]
     rest = tuple(str(check["name"]) for check in checks if check["name"] not in named)
-    shown = [{**check, "evidence": list((evidence or {}).get(check["name"], ()))} for check in checks]
+    reached = {name: values for name, values in (evidence or {}).items() if name in made}
+    shown = [{**check, "evidence": list(reached.get(check["name"], ()))} for check in checks]
     found = []
     for title, names in (*GROUPS, ("Other checks", rest)):
         own = sorted((check for check in shown if check["name"] in names), key=lambda check: names.index(check["name"]))
@@ -345,8 +348,8 @@ def _what(device_class: str | None) -> str:
 
 def _kind(checks: Sequence[Mapping[str, Any]], ok: bool, standing: str, training: bool) -> str:
     levels = {str(check["name"]): check.get("level") for check in checks}
-    failed = [name for name, level in levels.items() if level == "fails"]
-    if failed == ["status"]:
+    failed = [check for check in checks if check.get("level") == "fails"]
+    if [check["name"] for check in failed] == ["status"] and " was revoked" in failed[0]["text"]:
         return "revoked"  # a signed list says so, whatever we know
     if not ok:
         return "fails"
@@ -362,7 +365,8 @@ def _kind(checks: Sequence[Mapping[str, Any]], ok: bool, standing: str, training
 def seen_late(checks: Sequence[Mapping[str, Any]]) -> bool:
     """Whether witnesses saw the certificate in the log only long after it was signed."""
     return any(
-        check["name"] == "log" and check.get("level") == "caution" and "24 hours" in check["text"] for check in checks
+        check["name"] == "log" and check.get("level") == "caution" and check["text"].startswith("Late-witnessed")
+        for check in checks
     )
 
 
@@ -373,7 +377,8 @@ def _sentence(name: str, verified: Verified, because: str | None, device_class: 
             return verified.refusal or "It could not be read."
         return REASONS.get(failed, _NO_REASON)
     if name == "revoked":
-        return f"It no longer counts. {because or REASONS['status']}"
+        told = next((check["text"] for check in verified.checks if check["name"] == "status" and not check["ok"]), "")
+        return f"It no longer counts. {because or told}".rstrip()
     if name == "refused":
         return f"It verifies as a document, but this market did not accept it. {because}"
     if name == "another":

@@ -3,6 +3,7 @@
 // Reading is bounded before anything is believed: only known names are opened, each up to its limit, and a .zip is
 // inflated no further than that. Nothing is parsed here.
 
+import { crc32, inflated, TooMuch } from "./inflate.js";
 import { named } from "./shape.js";
 import { MAX_BYTES, Unreadable } from "./strict.js";
 import {
@@ -146,53 +147,16 @@ async function content(bytes, entry, name) {
   if (packed.length !== entry.packed) throw new Unreadable("The .zip is damaged. Download it again.");
   const limit = LIMITS.get(name);
   if (entry.method === 0 && packed.length > limit) throw tooLarge(name);
-  const found = entry.method === 0 ? packed.slice() : await inflated(packed, limit, name);
+  let found = packed;
+  if (entry.method === 8) {
+    try {
+      found = await inflated(packed, limit);
+    } catch (error) {
+      throw error instanceof TooMuch ? tooLarge(name) : new Unreadable("The .zip is damaged. Download it again.");
+    }
+  }
   if (crc32(found) !== entry.crc) throw new Unreadable("The .zip is damaged. Download it again.");
   return found;
-}
-
-// What is packed in goes in small pieces, each only when the last one's output was taken: one piece can unfold to a
-// thousand times its size, and no more than that is ever held beyond the limit.
-async function inflated(packed, limit, name) {
-  const stream = new DecompressionStream("deflate-raw");
-  const reader = stream.readable.getReader();
-  const writer = stream.writable.getWriter();
-  const feeding = (async () => {
-    for (let at = 0; at < packed.length; at += 512) {
-      await writer.ready;
-      await writer.write(packed.subarray(at, at + 512));
-    }
-    await writer.close();
-  })();
-  feeding.catch(() => {}); // told by the reader
-  const parts = [];
-  let length = 0;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    length += value.length;
-    if (length > limit) {
-      reader.cancel().catch(() => {});
-      throw tooLarge(name);
-    }
-    parts.push(value);
-  }
-  const whole = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
-}
-
-function crc32(bytes) {
-  let crc = -1;
-  for (const byte of bytes) {
-    crc ^= byte;
-    for (let bit = 0; bit < 8; bit += 1) crc = (crc >>> 1) ^ (crc & 1 ? 0xedb88320 : 0);
-  }
-  return ~crc >>> 0;
 }
 
 const text = (bytes) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);

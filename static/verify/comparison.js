@@ -5,7 +5,7 @@
 // stand in the order in which a report lists them.
 
 import { durationProblem, evidenceProblem } from "./evidence.js";
-import { named } from "./shape.js";
+import { equal, named } from "./shape.js";
 import { described } from "./statement.js";
 import { CLOCK_TOLERANCE, seconds, when } from "./times.js";
 import { KIND_NAMES } from "./vocabulary.js";
@@ -84,6 +84,10 @@ function workOrderProblem({ statement, certificate, order, orderDigest }) {
   }
   if (certificate.credentialSubject.issuedToParty.id !== order.issuer.id) {
     return "The certificate is made out to another party than the one who ordered the work.";
+  }
+  const given = order.wipe.credentialStatus;
+  if (given !== undefined && !equal(certificate.credentialStatus, given)) {
+    return "The certificate does not carry the place in the status list that its work order gave to it.";
   }
   if (statement.supersedes !== (subject.supersedes ?? null)) {
     return "The certificate does not supersede the one that its work order names.";

@@ -10,8 +10,10 @@ import { canonical, MAX_BYTES, Unreadable } from "./strict.js";
 /** Well written, but it does not hold: a signature, a proof or a name is wrong. The message is a sentence. */
 export class LogRefused extends Error {}
 
-const NOTE_KEY = 0x01; // a signature over the text of the note: the log's own
-const COSIGNATURE = 0x04; // a signature over the text and a time: a witness's
+/** The kind of key that signs the text of a note: the log's own. */
+export const NOTE_KEY = 0x01;
+/** The kind of key that signs the text and a time: a witness's. */
+export const COSIGNATURE = 0x04;
 const MOST_HASHES = 63;
 const MOST_SIGNATURES = 100;
 const LATEST = Date.UTC(2999, 11, 31) / 1000;
@@ -72,7 +74,10 @@ export async function checkLogProof(proof, leaf, logs, witnesses) {
 
   const origin = noteText.split("\n")[0];
   const log = logs.find((key) => key.name === origin);
-  if (!log) throw new LogRefused("The proof is of a log that the trust file does not name.");
+  if (!log) {
+    // Told apart from a proof that is false: it may hold for somebody else.
+    throw Object.assign(new LogRefused("The proof is of a log that the trust file does not name."), { origin });
+  }
   const { checkpoint, times } = await openCheckpoint(noteText, log, witnesses);
   await checkInclusion(await sha256(joined(Uint8Array.of(0), leaf)), index, checkpoint.size, path, checkpoint.root);
   return { index, size: checkpoint.size, origin, times };

@@ -27,7 +27,7 @@ async function check() {
     return;
   }
   try {
-    const trust = readTrust(trustBytes);
+    const trust = await readTrust(trustBytes);
     const report = await verify(await bundleOf(files), trust, Math.floor(Date.now() / 1000), trust.training);
     result.replaceChildren(...told(report, words, ""));
   } catch (error) {
@@ -56,7 +56,7 @@ trustInput.addEventListener("change", async () => {
   if (!file) return;
   try {
     const bytes = await bytesOf(file);
-    readTrust(bytes);
+    await readTrust(bytes);
     trustBytes = bytes;
     await nameTrust("This check goes by the trust file that you chose.");
   } catch (error) {

@@ -21,6 +21,8 @@ const fetched = async (address) => {
   return new Uint8Array(await answer.arrayBuffer());
 };
 
+const trustChoice = document.querySelector("[data-trust-choice]");
+
 // ---- the check
 
 /** Check a bundle, given as a function that makes it. Gives {report} or {problem: sentence}, with the trust file's name. */
@@ -31,7 +33,7 @@ async function check(makeBundle) {
   const bytes = ownTrust ?? (await fetched(trustAddress));
   const name = await fingerprint(bytes);
   try {
-    const trust = readTrust(bytes);
+    const trust = await readTrust(bytes);
     // Training certificates are judged as such where the trust file is for training; they never prove anything.
     const report = await verify(await makeBundle(), trust, Math.floor(Date.now() / 1000), trust.training);
     return { report, name };
@@ -55,7 +57,8 @@ async function beside(box, makeBundle) {
   try {
     found = await check(makeBundle);
   } catch {
-    band("wait", "circle-alert", "Your browser could not check it", line("The files could not be fetched. Download the bundle, and check it as a file."));
+    const text = "The files could not be fetched. Download the bundle, and check it as a file.";
+    band("wait", "circle-alert", "Your browser could not check it", line(text));
     return;
   }
   if (found.missing) {
@@ -65,17 +68,24 @@ async function beside(box, makeBundle) {
   const under = line(
     ownTrust
       ? `It went by the trust file that you chose, with the fingerprint ${found.name}.`
-      : `It went by the trust file of this site, with the fingerprint ${found.name}. To believe nobody here, choose a trust file of your own.`
+      : `It went by the trust file of this site, with the fingerprint ${found.name}.` +
+          (trustChoice ? " To believe nobody here, choose a trust file of your own below." : "")
   );
   const siteOk = box.dataset.ok === "yes";
   const siteFailed = box.dataset.failed;
   const failed = found.report?.failed?.name ?? (found.unreadable ? "readable" : "");
   const agrees = found.unreadable ? !siteOk : found.report.ok === siteOk && failed === siteFailed;
   if (agrees) {
-    band("safe", "monitor-check", "Your browser agrees", line(`It made ${siteOk ? "the same" : "its own"} checks by itself and comes to the same result.`), under);
+    // Green stands beside what proves something, and beside nothing else.
+    const tone = document.querySelector(".verdict.tone-safe") ? "safe" : "work";
+    const text = siteOk
+      ? "It made every check by itself, and comes to the same result."
+      : "It made the checks by itself, and stops at the same place.";
+    band(tone, "monitor-check", "Your browser agrees", line(text), under);
   } else {
     const why = found.unreadable ?? found.report.failed?.text ?? "Every check holds there.";
-    band("bad", "triangle-alert", "Your browser does not agree with this site", line(`Its answer: ${why}`), line("Believe your browser rather than us, and tell us."), under);
+    const advice = "Believe your browser rather than us, and tell us.";
+    band("bad", "triangle-alert", "Your browser does not agree with this site", line(`Its answer: ${why}`), line(advice), under);
   }
   for (const place of document.querySelectorAll("[data-check]")) {
     place.querySelector(".own-mark")?.remove();
@@ -93,7 +103,14 @@ const form = document.getElementById("by-file");
 
 function show(nodes) {
   result.replaceChildren(...nodes);
-  result.hidden = false;
+  if (result.hidden) {
+    result.hidden = false;
+    result.after(document.createElement("hr"));
+    // The page is about this certificate now; what stands below is for the next one.
+    const heading = document.createElement("h2");
+    heading.textContent = "Check another";
+    document.querySelector(".page-head > div").replaceChildren(heading);
+  }
   result.focus({ preventScroll: true });
   result.scrollIntoView({ block: "start" });
 }
@@ -127,7 +144,7 @@ async function checkHereAndThere(files) {
     return;
   }
   document.title = page.title;
-  show(Array.from(told.childNodes, (node) => document.adoptNode(node)));
+  show([...told.childNodes].map((node) => document.adoptNode(node)));
   const box = result.querySelector("[data-browser-check]");
   if (box) await beside(box, makeBundle);
 }
@@ -178,7 +195,6 @@ if (form) {
 
 // ---- a trust file of the reader's own
 
-const trustChoice = document.querySelector("[data-trust-choice]");
 if (trustChoice) {
   trustChoice.hidden = false;
   const said = trustChoice.querySelector("[data-trust-said]");
@@ -190,7 +206,7 @@ if (trustChoice) {
     if (file) {
       try {
         const bytes = await bytesOf(file);
-        readTrust(bytes);
+        await readTrust(bytes);
         ownTrust = bytes;
         said.textContent = `Your browser now goes by this file. Its fingerprint: ${await fingerprint(bytes)}`;
       } catch (error) {

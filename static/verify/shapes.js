@@ -22,7 +22,7 @@ import {
   whole,
   yes,
 } from "./shape.js";
-import { isObject } from "./strict.js";
+import { isObject, MAX_BYTES } from "./strict.js";
 import {
   ACCREDITATION_FILE,
   ACCREDITATION_TYPE,
@@ -37,6 +37,7 @@ import {
   ROLES,
   SCHEME,
   SCOPE_SENTENCE,
+  STATUS_LIST_TYPE,
   TOPIC,
   WORK_ORDER_TYPE,
 } from "./vocabulary.js";
@@ -48,12 +49,8 @@ const level = oneOf(...LEVELS);
 const party = thing({ type: exactly(["Party"]), id: did, name });
 const issuer = thing({ type: exactly(["CredentialIssuer"]), id: did, name });
 const elsewhere = () => null; // the context and the proof have checks of their own
-const method = thing({
-  id: didUrl,
-  type: exactly("Multikey"),
-  controller: did,
-  publicKeyMultibase: pattern("z6Mk[1-9A-HJ-NP-Za-km-z]{44}", "an Ed25519 public key in multibase"),
-});
+const key = pattern("z6Mk[1-9A-HJ-NP-Za-km-z]{44}", "an Ed25519 public key in multibase");
+const method = thing({ id: didUrl, type: exactly("Multikey"), controller: did, publicKeyMultibase: key });
 
 // ---- certificate
 
@@ -161,17 +158,18 @@ const endorsement = thing({
     mediaType: exactly("application/vc"),
   }),
 });
+const place = pattern("0|[1-9][0-9]{0,8}", "a number in digits");
 const status = thing(
   {
     type: exactly("BitstringStatusListEntry"),
-    statusPurpose: oneOf("revocation", "suspension"),
-    statusListIndex: pattern("0|[1-9][0-9]{0,8}", "a number in digits"),
+    statusPurpose: exactly("revocation"),
+    statusListIndex: place,
     statusListCredential: uri,
   },
   { id: uri }
 );
 
-function credential(type, subject, wipe, until) {
+function credential(type, subject, wipe, { until, listed = true }) {
   return thing(
     {
       "@context": elsewhere,
@@ -185,7 +183,7 @@ function credential(type, subject, wipe, until) {
       proof: elsewhere,
       ...(until ? { validUntil: moment } : {}),
     },
-    { credentialStatus: status }
+    listed ? { credentialStatus: status } : {}
   );
 }
 
@@ -208,12 +206,11 @@ export const CERTIFICATE = credential(
   CERTIFICATE_TYPE,
   attestation("scheme-cab", { authorisation: several(endorsement, 1, 1) }, assessment, 64),
   certificateWipe,
-  false
+  { until: false }
 );
 
 // ---- accreditation
 
-const training = thing({ training: flag });
 const scope = thing({
   methods: several(level, 1, LEVELS.length),
   mediaKinds: several(kind, 1, MEDIUM_KINDS.length),
@@ -237,8 +234,8 @@ const accreditationMembers = credential(
     }),
     1
   ),
-  training,
-  true
+  thing({ training: flag }),
+  { until: true }
 );
 
 /** An accreditation; its keys belong to the centre, and each is listed once. */
@@ -276,8 +273,8 @@ const workOrderMembers = credential(
     },
     { supersedes: urn }
   ),
-  training,
-  true
+  thing({ training: flag }, { credentialStatus: status }),
+  { until: true, listed: false }
 );
 
 /** A work order; each medium is expected once. */
@@ -287,6 +284,37 @@ export function WORK_ORDER(value) {
   const media = value.credentialSubject.media;
   return new Set(media.map((each) => each.id)).size === media.length ? null : " expects the same medium twice";
 }
+
+// ---- status list
+
+const since = { compromisedSince: moment };
+
+/** A status list, of certificates or of accreditations. */
+export const STATUS_LIST = thing({
+  "@context": elsewhere,
+  id: uri,
+  type: exactly(STATUS_LIST_TYPE),
+  issuer,
+  validFrom: moment,
+  validUntil: moment,
+  name: text(),
+  wipe: thing({
+    training: flag,
+    revocations: several(thing({ statusListIndex: place, at: moment, reason: text(500) }, since), 0, 1024),
+    revokedKeys: several(
+      thing({ verificationMethod: didUrl, publicKeyMultibase: key, at: moment, reason: text(500) }, since),
+      0,
+      1024
+    ),
+  }),
+  credentialSubject: thing({
+    id: uri,
+    type: exactly("BitstringStatusList"),
+    statusPurpose: exactly("revocation"),
+    encodedList: text(MAX_BYTES),
+  }),
+  proof: elsewhere,
+});
 
 // ---- keys
 

@@ -31,12 +31,12 @@ export function icon(icons, name, label = "") {
 export function outcome(report) {
   const level = (name) => report.checks.find((check) => check.name === name)?.level;
   const failed = report.checks.filter((check) => check.level === "fails").map((check) => check.name);
-  if (failed.length === 1 && failed[0] === "status") return "revoked";
+  if (failed.join() === "status" && report.failed.text.includes(" was revoked")) return "revoked";
   if (!report.ok) return "fails";
   if (report.statement.training) return "training";
   if (level("status") !== "holds") return "alone";
   const log = report.checks.find((check) => check.name === "log");
-  return log.level === "caution" && log.text.includes("24 hours") ? "late" : "proves";
+  return log.level === "caution" && log.text.startsWith("Late-witnessed") ? "late" : "proves";
 }
 
 /** How a check came out, for people. */

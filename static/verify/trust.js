@@ -3,6 +3,7 @@
 // A centre is not in it. A centre's keys count through an accreditation that a trusted accreditor signed. Documents
 // inside a bundle are never a source of trust.
 
+import { COSIGNATURE, NOTE_KEY, readVkey } from "./log.js";
 import { publicKey, sha256 } from "./multibase.js";
 import { misshapen } from "./shape.js";
 import { TRUST } from "./shapes.js";
@@ -14,8 +15,8 @@ export async function fingerprint(bytes) {
   return digits.slice(0, 32).match(/.{4}/g).join(" ");
 }
 
-/** Read a trust file. Throws Unreadable, also for a key that must not be trusted. */
-export function readTrust(bytes) {
+/** Read a trust file. Rejects with Unreadable, also for a key that must not be trusted. */
+export async function readTrust(bytes) {
   const document = read(bytes, "trust file");
   const problem = TRUST(document);
   if (problem !== null) throw new Unreadable(misshapen("trust file", problem));
@@ -37,17 +38,22 @@ export function readTrust(bytes) {
     }
     for (const role of party.roles) roles.add(`${role} ${id}`);
   }
-  const { logs = [], witnesses = [], witnessesNeeded = 0 } = document;
+  const logs = await verifierKeys(document.logs ?? [], NOTE_KEY, "log");
+  const witnesses = await verifierKeys(document.witnesses ?? [], COSIGNATURE, "witness");
+  // A witness is counted by its key: under two names it is still one.
   for (const [what, listed] of [
-    ["log", logs.map((log) => log.origin)],
-    ["witness", witnesses.map((witness) => witness.vkey)],
+    ["log", (document.logs ?? []).map((log) => log.origin)],
+    ["witness", witnesses.map((witness) => witness.raw.join())],
   ]) {
     if (new Set(listed).size !== listed.length) throw new Unreadable(`The trust file lists a ${what} twice.`);
+  }
+  if (logs.some((log, place) => log.name !== document.logs[place].origin)) {
+    throw new Unreadable("The trust file has a log whose key goes by another name than the log's origin.");
   }
   return {
     logs,
     witnesses,
-    witnessesNeeded,
+    witnessesNeeded: document.witnessesNeeded ?? 0,
     training: document.training,
     name: (id) => names.get(id),
     /** Whether this party is trusted in this role. */
@@ -55,4 +61,16 @@ export function readTrust(bytes) {
     /** The key of a verification method (DID#name), if its owner is trusted in this role. */
     key: (method, role) => keys.get(`${role} ${method}`) ?? null,
   };
+}
+
+async function verifierKeys(listed, kind, what) {
+  const keys = [];
+  for (const { vkey, name } of listed) {
+    const key = await readVkey(vkey);
+    if (key.kind !== kind) {
+      throw new Unreadable(`The trust file lists the key of ${name} as a ${what}, which is for something else.`);
+    }
+    keys.push(key);
+  }
+  return keys;
 }

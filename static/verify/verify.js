@@ -5,21 +5,27 @@
 // worth comparing. Nothing is fetched, and nothing leaves this computer.
 
 import { QUESTIONS, scopeOf } from "./comparison.js";
+import { checkEnvelope } from "./envelope.js";
+import { leafData } from "./log.js";
 import { digestOf, publicKey } from "./multibase.js";
 import { checkOptions, checkSignature, ProofRefused } from "./proof.js";
 import { equal, misshapen, named } from "./shape.js";
 import { ACCREDITATION, CERTIFICATE, WORK_ORDER } from "./shapes.js";
+import { inLog, stillStands } from "./standing.js";
 import { readStatement } from "./statement.js";
 import { cut, readSigned, Unreadable } from "./strict.js";
 import {
   ACCREDITATION_FILE,
+  ACCREDITATION_STATUS_FILE,
   ACCREDITATION_TYPE,
   ACCREDITOR,
   CERTIFICATE_FILE,
   CERTIFICATE_TYPE,
   CONTEXT,
-  DIDS_FILE,
+  JWT_FILE,
+  LOG_PROOF_FILE,
   MARKETPLACE,
+  STATUS_FILE,
   WORK_ORDER_FILE,
   WORK_ORDER_TYPE,
 } from "./vocabulary.js";
@@ -77,7 +83,7 @@ const KINDS = [
 
 async function makeChecks(bundle, trust, at, training, report) {
   const holds = (name, text) => report.checks.push({ name, level: "holds", text });
-  const caution = (name, text) => report.checks.push({ name, level: "caution", text });
+  const answered = (name, [level, text]) => report.checks.push({ name, level, text });
 
   const documents = KINDS.map((kind) => readOne(kind, bundle));
   const [certificate, accreditation, order] = documents;
@@ -138,9 +144,40 @@ async function makeChecks(bundle, trust, at, training, report) {
     const problem = question(given);
     report.checks.push({ name, level: problem === null ? "holds" : "fails", text: problem ?? fine });
   }
-  holds("envelope", "The certificate is signed as it is; a second, enveloped form was not looked at.");
-  caution("log", "The log was not looked at: nobody but the centre says when this certificate was made.");
-  caution("status", "Withdrawal was not looked up: ask the marketplace whether this certificate still stands.");
+  answered("envelope", await envelope(bundle, certificate, centreKey));
+  const leaf = leafData("wipe-certificate", statement.issuerDid, await digestOf(certificate.form));
+  const [seenInLog, seen] = await inLog(bundle.files.get(LOG_PROOF_FILE), leaf, statement, trust);
+  answered("log", seenInLog);
+  const listed = (signed, lister, role, file) => ({
+    name: signed.kind.name,
+    entry: signed.document.credentialStatus,
+    issuer: lister.document.issuer.id,
+    role,
+    file,
+    bytes: bundle.files.get(file),
+  });
+  const stands = await stillStands(
+    listed(certificate, order, MARKETPLACE, STATUS_FILE),
+    listed(accreditation, accreditation, ACCREDITOR, ACCREDITATION_STATUS_FILE),
+    centreKey,
+    statement,
+    trust,
+    { seen, training: statement.training, at }
+  );
+  answered("status", stands);
+}
+
+async function envelope(bundle, certificate, key) {
+  const bytes = bundle.files.get(JWT_FILE);
+  if (bytes === undefined) return ["holds", "There is no second form of the certificate. One signature is enough."];
+  const method = certificate.document.proof.verificationMethod;
+  try {
+    await checkEnvelope(bytes, certificate.unsigned, key, method);
+  } catch (problem) {
+    if (!(problem instanceof Unreadable || problem instanceof ProofRefused)) throw problem;
+    return ["fails", `The second form of the certificate, ${JWT_FILE}, ${problem.message}`];
+  }
+  return ["holds", `Its second form, ${JWT_FILE}, says the same and is signed with the same key.`];
 }
 
 function readOne(kind, bundle) {
@@ -157,11 +194,8 @@ function readOne(kind, bundle) {
 }
 
 function whatWasRead(bundle) {
-  const examined = [...KINDS.map((kind) => kind.file), DIDS_FILE];
-  const left = [...new Set([...bundle.files.keys(), ...bundle.ignored])]
-    .filter((name) => !examined.includes(name))
-    .sort()
-    .map((name) => named(cut(name, 60))); // quoted, because anybody can choose the names of files
+  // Quoted, because anybody can choose the names of files.
+  const left = bundle.ignored.map((name) => named(cut(name, 60)));
   const text = "The certificate, the accreditation and the work order can be read.";
   if (left.length === 0) return text;
   return `${text} Not examined: ${left.slice(0, 5).join(", ")}${left.length > 5 ? " and more" : ""}.`;

@@ -8,6 +8,7 @@ export const CONTEXT = [
 export const DID_CONTEXT = ["https://www.w3.org/ns/did/v1", "https://w3id.org/security/multikey/v1"];
 export const CERTIFICATE_TYPE = ["VerifiableCredential", "DigitalConformityCredential", "WipeCertificate"];
 export const ACCREDITATION_TYPE = ["VerifiableCredential", "DigitalConformityCredential", "WipeAccreditation"];
+export const STATUS_LIST_TYPE = ["VerifiableCredential", "BitstringStatusListCredential"];
 export const WORK_ORDER_TYPE = ["VerifiableCredential", "WipeWorkOrder"];
 export const CRYPTOSUITE = "eddsa-jcs-2022";
 export const EVIDENCE_CLASSES = [

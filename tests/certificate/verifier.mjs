@@ -35,7 +35,7 @@ const orRefused = (what, refused) => {
 const reports = [];
 for (const { path, trust, training, at } of given.bundles) {
   try {
-    const pinned = trust === null ? null : readTrust(bytes(trust));
+    const pinned = trust === null ? null : await readTrust(bytes(trust));
     reports.push(await verify(await load(path), pinned, Date.parse(at) / 1000, training));
   } catch (error) {
     if (!(error instanceof Unreadable)) throw error;
@@ -45,7 +45,18 @@ for (const { path, trust, training, at } of given.bundles) {
 const documents = given.documents.map((text) =>
   orRefused(() => Buffer.from(canonical(read(decoded(text)))).toString("base64"), () => null)
 );
-const trusts = given.trusts.map((text) => orRefused(() => readTrust(decoded(text)) !== null, () => false));
+const trusts = [];
+for (const text of given.trusts) {
+  trusts.push(
+    await readTrust(decoded(text)).then(
+      () => true,
+      (error) => {
+        if (!(error instanceof Unreadable)) throw error;
+        return false;
+      }
+    )
+  );
+}
 const proofs = [];
 for (const { proof, leaf, logs, witnesses } of given.proofs) {
   try {

@@ -36,6 +36,7 @@ from wipe_agent.certificate.statement import (
     work_order_statement,
 )
 from wipe_agent.certificate.status import KeyFallen, StatusList, Withdrawn, read_status_list, status_list_statement
+from wipe_agent.certificate.status import entry as status_entry
 from wipe_agent.certificate.strict import Unreadable, canonical, read
 from wipe_agent.certificate.trust import Trust, fingerprint
 from wipe_agent.certificate.verify import (
@@ -77,6 +78,7 @@ __all__ = [
     "read",
     "read_certificate",
     "read_status_list",
+    "status_entry",
     "status_list_statement",
     "trust_document",
     "verify",
