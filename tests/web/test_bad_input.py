@@ -47,7 +47,7 @@ LISTS = {"devices", "methods", "media_kinds", "licences", "scopes"}
 FREE = {
     *("reason", "note", "name", "password", "title", "group_name", "model", "manufacturer", "seal", "serial"),
     *("observed_serial", "collection_code", "key", "organisation", "city", "registration_number"),
-    *("text", "correction", "evidence"),
+    *("text", "correction", "evidence", "slug"),
     *("street", "postcode", "opening_hours", "back_street", "back_postcode", "back_city"),
 }
 ONE_OF_TWO = {"POST /sign-in": "password"}  # Whether the address or the password is wrong is not told.
