@@ -63,26 +63,21 @@ def answers(session: Session, audit_id: UUID) -> dict[str, AuditAnswer]:
 def answer(session: Session, audit: Audit, given: Mapping[str, tuple[str, str]], *, by: Actor, now: datetime) -> int:
     """Append what was found: point → (found, evidence). What stands so already is not written again.
 
-    Returns how many answers are new. Raises `Invalid` naming the point's field (`found-…` or `evidence-…`), or
-    `Conflict` for an audit that was concluded.
+    Returns how many answers are new. Raises `Invalid` by field (`point`, `found`, `evidence`), or `Conflict` for an
+    audit that was concluded.
     """
     _require_open(audit)
     if by.id is None:
         raise NotAllowed("Only a person answers an audit.")
     list_ = checklist.load(audit.checklist)
     known = answers(session, audit.id)
-    wrong: dict[str, str] = {}
     new: list[tuple[str, Found, str]] = []
     for point, (found, evidence) in given.items():
         if (problem := checklist.problem(list_, point, found, evidence)) is not None:
-            wrong[f"{problem[0]}-{point}"] = problem[1]
-            continue
+            raise Invalid(problem[1], field=problem[0])
         before = known.get(point)
         if before is None or (before.found.value, before.evidence) != (found, evidence.strip()):
             new.append((point, Found(found), evidence.strip()))
-    if wrong:
-        field, message = next(iter(wrong.items()))
-        raise Invalid(message, field=field, detail={"errors": wrong})
     last = session.scalar(sa.select(sa.func.max(AuditAnswer.number)).where(AuditAnswer.audit_id == audit.id)) or 0
     for number, (point, found_, evidence) in enumerate(new, start=last + 1):
         session.add(

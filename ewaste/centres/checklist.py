@@ -121,10 +121,10 @@ def load(version: str = CURRENT) -> Checklist:
 
 
 def problem(checklist: Checklist, point_id: str, found: str, evidence: str) -> tuple[str, str] | None:
-    """Why an answer cannot be taken, as (`found` or `evidence`, a sentence); None when it can."""
+    """Why an answer cannot be taken, as (`point`, `found` or `evidence`, a sentence); None when it can."""
     point = checklist.point(point_id)
     if point is None:
-        return "found", "There is no such point in this checklist."
+        return "point", "There is no such point in this checklist."
     if found not in set(Found):
         return "found", "Say whether it is met, not met, or does not apply."
     if found == Found.NOT_APPLICABLE and point.must:

@@ -130,7 +130,7 @@ def revoke(
     if station is None:
         raise NotFound("There is no such station.")
     if compromised_since is not None and compromised_since > now:
-        raise Invalid("Say since when: a moment that lies behind us.", field="compromised_since")
+        raise Invalid("Say since when: a moment that lies behind us.", field="since")
     if station.revoked_at is not None:
         earlier = station.compromised_since is None or (compromised_since or now) < station.compromised_since
         if compromised_since is None or not earlier:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ewaste.accounts import firms, letters, policy
-from ewaste.accounts.models import Actor, Organisation, Role
+from ewaste.accounts.models import Actor, Organisation
 from ewaste.accounts.policy import Action
 from ewaste.centres import accreditors, credentials, stations
 from ewaste.centres.models import Centre, Station
@@ -34,16 +34,22 @@ def report_key(
     since: datetime,
     reason: str,
     issuers: credentials.Issuers,
+    centre_id: UUID | None = None,
     now: datetime,
 ) -> list[Recheck]:
     """A station's key may be in other hands since that moment: it counts for nothing from now on.
 
-    The centre itself, its accreditor and our desk may say so. Every certificate that came with the key since then is
-    in doubt: its device leaves every sale at once, and seller and buyers are told.
+    The centre itself may say so; with `centre_id`, so may our desk and its accreditor, of a station of that centre.
+    Every certificate that came with the key since then is in doubt: its device leaves every sale at once, and seller
+    and buyers are told.
     """
     station = session.get(Station, station_id)
-    _require_may_revoke(session, actor, station)
-    if station is None:
+    if centre_id is None:
+        policy.require(actor, Action.REVOKE_STATION, centre=station.centre_id if station else None)
+    else:
+        policy.require(actor, Action.ACCREDIT, organisation=actor.organisation_id)
+        _require_accredits(session, actor, centre_id)
+    if station is None or centre_id not in (None, station.centre_id):
         raise NotFound("There is no such station.")
     if not 3 <= len(reason.strip()) <= 500:
         raise Invalid("Say what happened, in 3 to 500 characters. It is public.", field="reason")
@@ -123,12 +129,9 @@ def confirm_end(session: Session, actor: Actor, recheck_id: UUID, *, now: dateti
     return recheck
 
 
-def _require_may_revoke(session: Session, actor: Actor, station: Station | None) -> None:
-    """Its centre, our desk, or the accreditor of its centre."""
-    if actor.role is not Role.ACCREDITOR:
-        policy.require(actor, Action.REVOKE_STATION, centre=station.centre_id if station else None)
-        return
-    policy.require(actor, Action.ACCREDIT, organisation=actor.organisation_id)
+def _require_accredits(session: Session, actor: Actor, centre_id: UUID) -> None:
+    """Our desk for every centre, an accreditor for its own."""
     mine = accreditors.of(session, actor)
-    if station is None or session.get_one(Centre, station.centre_id).accreditor_id != mine.id:
+    centre = session.get(Centre, centre_id)
+    if centre is None or not (mine.house or centre.accreditor_id == mine.id):
         raise NotFound("There is nothing here under this address, or it is not yours to see.")

@@ -60,7 +60,7 @@ def test_an_audit_is_passed_when_every_point_is_answered_and_none_is_not_met() -
     [
         ("read-back", "perhaps", "Seen.", "found"),
         ("read-back", "not-applicable", "Seen.", "found"),
-        ("no-such-point", "met", "Seen.", "found"),
+        ("no-such-point", "met", "Seen.", "point"),
         ("read-back", "met", " ", "evidence"),
         ("read-back", "met", "x" * 1_001, "evidence"),
         ("destruction", "not-applicable", "It does not destroy.", None),

@@ -226,7 +226,7 @@ def test_who_may_report_a_key_and_what_must_be_said(world: World) -> None:
             report(world, station, who)
     for field, change in (
         ("reason", {"reason": " "}),
-        ("compromised_since", {"since": world.now + timedelta(hours=1)}),
+        ("since", {"since": world.now + timedelta(hours=1)}),
     ):
         with world.nothing_changes(), pytest.raises(Invalid) as refused:
             report(world, station, **change)

@@ -20,7 +20,12 @@ update centres set suspended_for = accreditor_id where suspended_at is not null;
 -- A centre is accredited, or may do more than before, by a decision that two people took; each counts once.
 create function centres_stand_on_two() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+    v_lifter uuid := new.accreditor_id;
 begin
+    if tg_op = 'UPDATE' then
+        v_lifter := coalesce(old.suspended_for, v_lifter);  -- Who suspended it lifts it.
+    end if;
     if new.standing <> 'accredited' then
         return new;
     end if;
@@ -32,9 +37,10 @@ begin
     if new.decision_id is null or (tg_op = 'UPDATE' and new.decision_id is not distinct from old.decision_id) or not exists (
         select 1 from accreditation_decisions d
         where d.id = new.decision_id and d.centre_id = new.organisation_id and d.outcome = 'confirmed'
-          and d.decided_by <> d.proposed_by and d.accreditor_id is not distinct from new.accreditor_id
-          and (d.kind = 'lift' or (d.kind in ('grant', 'scope') and new.methods <@ d.methods
-               and new.media_kinds <@ d.media_kinds and new.accredited_until <= d.valid_until))
+          and d.decided_by <> d.proposed_by
+          and ((d.kind = 'lift' and d.accreditor_id = v_lifter)
+               or (d.kind in ('grant', 'scope') and d.accreditor_id = new.accreditor_id and new.methods <@ d.methods
+                   and new.media_kinds <@ d.media_kinds and new.accredited_until <= d.valid_until))
     ) then
         raise exception 'a centre is accredited by a decision of two people' using errcode = 'check_violation';
     end if;
