@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import flask
 from flask import Blueprint
 
 from ewaste.accounts import policy
 from ewaste.accounts.models import WORKER, Person
 from ewaste.accounts.policy import Action
-from ewaste.centres import credentials
+from ewaste.centres import credentials, listing
 from ewaste.core.refusals import NotAllowed, NotFound
 from ewaste.journey import clearing
 from ewaste.views import vitals
 from ewaste.web import metrics
-from ewaste.web.edge import actor, runtime, transaction
+from ewaste.web.edge import actor, now, runtime, transaction
 
 pages = Blueprint("system", __name__)
 
@@ -49,6 +51,20 @@ def market_metrics() -> flask.Response:
 def trust() -> flask.Response:
     """The trust file that verifiers pin: who may accredit, who may order, with which keys."""
     return flask.Response(credentials.trust_bytes(runtime().issuers), mimetype="application/json")
+
+
+@pages.get("/status/<name>")
+def status_list(name: str) -> flask.Response:
+    """A status list (W3C Bitstring Status List), for whoever verifies what it is about."""
+    with transaction() as session:
+        document = listing.served(session, runtime().issuers, name, now=now())
+    answer = flask.Response(document, mimetype="application/vc")
+    answer.set_etag(hashlib.sha256(document.encode()).hexdigest()[:32])
+    # What was revoked a moment ago shall not be asked of a copy from yesterday.
+    answer.cache_control.max_age = 60
+    answer.headers["Access-Control-Allow-Origin"] = "*"
+    answer.make_conditional(flask.request)
+    return answer
 
 
 @pages.get("/.well-known/did.json")

@@ -157,17 +157,6 @@ def test_a_list_that_contradicts_itself_is_not_read() -> None:
             status.read_status_list(document)
 
 
-def test_the_digest_of_a_leaf_is_that_of_what_the_list_tells() -> None:
-    one = Withdrawn(index=5, at=s.at(12), reason="Fraud.", compromised_since=s.at(3))
-    told = statement(withdrawn=[one])["wipe"]["revocations"][0]  # type: ignore[index]
-    assert status.revocation_leaf_document(LIST, one) == {
-        "v": 1,
-        "kind": "revocation",
-        "statusListCredential": LIST,
-        **told,
-    }
-
-
 def test_no_bytes_make_the_reader_fail_otherwise() -> None:
     dice, good = random.Random(5), status.encode(range(0, 1000, 7))
     bits, refused = status.decode(good), 0

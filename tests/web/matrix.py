@@ -160,6 +160,7 @@ GET  /lots/<code>/manifest.csv                           in      in     in     i
 GET  /lots/<code>/live                                   in      in     in     in     in     in     in     in     in
 GET  /shop/<code>                                        in      in     in     in     in     in     in     in     in
 GET  /centres/<slug>/did.json                            in      in     in     in     in     in     in     in     in
+GET  /status/<name>                                      in      in     in     in     in     in     in     in     in
 """
 
 PLACES = """
@@ -498,6 +499,7 @@ SENT = {
     "GET /lots/<code>/manifest.csv": _sent(code="$lot"),
     "GET /shop/<code>": _sent(code="$listing"),
     "GET /centres/<slug>/did.json": _sent(slug="$slug"),
+    "GET /status/<name>": _sent(name="$status_list"),
     "GET /quote/<model_code>": _sent(model_code="$model"),
     "POST /quote/<model_code>": _sent(model_code="$model", form={"storage_gb": "256", "*": "$answers"}),
     "POST /verify": _sent(file="$bundle"),

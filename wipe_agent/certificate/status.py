@@ -167,7 +167,7 @@ def status_list_statement(
         raise ValueError("The keys that have fallen do not fit into the status list. Open another list.")
     told: list[dict[str, Any]] = []
     for one in sorted(withdrawn, key=lambda one: (one.at, one.index), reverse=True):
-        said = withdrawn_document(one)
+        said = _withdrawn_document(one)
         left, values = left - len(canonical(said)) - 1, values - 5
         if left < 0 or values < 0:
             break
@@ -230,24 +230,13 @@ def read_status_list(document: Mapping[str, Any]) -> StatusList:
     return found
 
 
-def withdrawn_document(one: Withdrawn) -> dict[str, Any]:
-    """One withdrawal as a list tells it."""
+def _withdrawn_document(one: Withdrawn) -> dict[str, Any]:
     return {
         "statusListIndex": str(one.index),
         "at": write_time(one.at),
         "reason": one.reason,
         **_since(one.compromised_since),
     }
-
-
-def revocation_leaf_document(list_id: str, one: Withdrawn) -> dict[str, Any]:
-    """The small document whose digest stands in a `revocation` leaf of the log: the list's entry, with its list."""
-    return {"v": 1, "kind": "revocation", "statusListCredential": list_id, **withdrawn_document(one)}
-
-
-def key_leaf_document(list_id: str, key: KeyFallen) -> dict[str, Any]:
-    """The small document whose digest stands in the `key` leaf for a key that has fallen."""
-    return {"v": 1, "kind": "key", "statusListCredential": list_id, **_key_document(key)}
 
 
 def _key_document(key: KeyFallen) -> dict[str, Any]:
