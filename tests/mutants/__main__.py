@@ -35,7 +35,7 @@ def main(words: list[str]) -> int:
             whole.add(outcome)
             if number % 10 == 0:
                 made = sum(whole.made.values())
-                print(f"  {made:,} mutants, {time.monotonic() - began:.0f} s, {len(whole.problems)} let through", flush=True)
+                print(f"  {made:,} mutants, {time.monotonic() - began:.0f} s, {len(whole.problems)} wrong", flush=True)
     _tell(whole, seed, time.monotonic() - began)
     return 1 if whole.problems else 0
 
