@@ -33,9 +33,9 @@ def main(words: list[str]) -> int:
     with ProcessPoolExecutor(PROCESSES) as processes:
         for number, outcome in enumerate(processes.map(_share, range(len(shares)), shares, repeat(seed)), 1):
             whole.add(outcome)
-            if number % 20 == 0:
+            if number % 10 == 0:
                 made = sum(whole.made.values())
-                print(f"  {made:,} mutants, {time.monotonic() - began:.0f} s", flush=True)
+                print(f"  {made:,} mutants, {time.monotonic() - began:.0f} s, {len(whole.problems)} wrong", flush=True)
     _tell(whole, seed, time.monotonic() - began)
     return 1 if whole.problems else 0
 

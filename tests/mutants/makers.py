@@ -15,7 +15,7 @@ from random import Random
 from typing import Any
 
 from tests.certificate import scene as s
-from tests.mutants.pool import DOCUMENTS, SIGNED_BY, Files, Pool, sign
+from tests.mutants.pool import ADDED, DOCUMENTS, SIGNED_BY, Files, Pool, sign
 from wipe_agent import certificate as wipe
 from wipe_agent.certificate import multibase, strict
 
@@ -333,6 +333,55 @@ def contexts(random: Random, pool: Pool) -> Files:
     return files | {name: strict.canonical(document)}
 
 
+def bent_additions(random: Random, pool: Pool) -> Files:
+    """The second form, a status list or the proof from the log: bent, cut, swapped, from another bundle, or made up."""
+    files, name = _added(random, pool)
+    content = files[name]
+    at, size = random.randrange(len(content)), random.randint(1, 20)
+    bent = bytearray(content)
+    bent[at] ^= 1 << random.randrange(8)
+    other, other_name = _added(random, pool)
+    piece = other[name if name in other else other_name]
+    made = random.choice(
+        (
+            bytes(bent),
+            content[:at],
+            content[:at] + content[at + size :],
+            content[:at] + content[at : at + size] + content[at:],
+            piece,
+            other[other_name],
+            content + random.choice((b"\n", b" ", b"x", content)),
+            content.swapcase(),
+        )
+    )
+    return files | {name: made}
+
+
+def lies_about_standing(random: Random, pool: Pool) -> Files:
+    """A status list or a log proof that a stranger, or the wrong party, signed as its own."""
+    files, name = _added(random, pool)
+    stranger = random.choice(STRANGERS)
+    certificate = json.loads(files["certificate.json"])
+    if name.endswith("status.json"):
+        document = json.loads(files[name])
+        method = document.pop("proof")["verificationMethod"]
+        _edit(random, document, but=("@context", "type"))
+        return files | {name: sign(document, random.choice((stranger, "station")), method)}
+    if name == "certificate.jwt":
+        return files | {name: s.envelope(certificate, name=stranger)}
+    # A log of the right name whose key, or whose witnesses' keys, nobody knows; or one that holds another leaf.
+    after = random.choice(
+        (
+            s.After(kind="wipe-started"),
+            s.After(issuer=s.MARKET),
+            s.After(witnessed={"stranger.example": s.at(17)}),
+        )
+    )
+    if after.kind == "wipe-certificate" and after.issuer == s.CENTRE:
+        certificate["name"] += "."
+    return files | {"log-proof.txt": after.proof(certificate)}
+
+
 def bent_archives(random: Random, pool: Pool) -> Files:
     """A .zip whose bytes were bent: what is left of it is what is sent."""
     out = BytesIO()
@@ -366,8 +415,10 @@ MAKERS: tuple[tuple[str, Maker, int], ...] = (
     ("proofs", proofs, 8),
     ("contexts", contexts, 4),
     ("archives", bent_archives, 2),
+    ("additions", bent_additions, 10),
+    ("standing", lies_about_standing, 4),
 )
-"""Name, maker, and its weight: how many of 120 mutants are of this kind."""
+"""Name, maker, and its weight: how many of 134 mutants are of this kind."""
 
 
 def mutants(seed: int, count: int, pool: Pool) -> Iterator[tuple[str, Files]]:
@@ -389,6 +440,12 @@ def _bundle(random: Random, pool: Pool) -> Files:
 
 def _one(random: Random, pool: Pool) -> tuple[Files, str]:
     return _bundle(random, pool), random.choice((*DOCUMENTS, "certificate.json"))
+
+
+def _added(random: Random, pool: Pool) -> tuple[Files, str]:
+    """A bundle that has them, and one of the files that came with or after the signing."""
+    files = dict(random.choice([files for files in pool.bundles if "log-proof.txt" in files] or pool.bundles))
+    return files, random.choice([name for name in ADDED if name in files] or DOCUMENTS)
 
 
 def _objects(value: Any) -> Iterator[dict[str, Any]]:

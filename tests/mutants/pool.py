@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 from tests.certificate import scene as s
-from tests.certificate.scene import Scene
+from tests.certificate.scene import After, Scene
 from wipe_agent import certificate as wipe
 
 Files = dict[str, bytes]
 DOCUMENTS = ("certificate.json", "accreditation.json", "work-order.json")
+ADDED = ("certificate.jwt", "status.json", "accreditation-status.json", "log-proof.txt")
+"""What came with or after the signing. Without one of them a bundle may verify, with a caution."""
 SIGNED_BY = {
     "certificate.json": ("station", s.STATION),
     "accreditation.json": ("accreditor", s.ACCREDITOR + "#key-1"),
@@ -32,6 +35,11 @@ class Pool:
         """The canonical forms of the three documents of each bundle: what may be accepted, and nothing else."""
         return frozenset(tuple(files[name] for name in DOCUMENTS) for files in self.bundles)
 
+    @property
+    def added(self) -> Mapping[str, frozenset[bytes]]:
+        """What stands in the other files of the bundles; none of them may say anything else and be accepted."""
+        return {name: frozenset(files[name] for files in self.bundles if name in files) for name in ADDED}
+
 
 @cache
 def pool() -> Pool:
@@ -49,7 +57,12 @@ def pool() -> Pool:
         Scene(change_order=_device("笔记本 – Größe", 2)),
         Scene(change_order=_second_cycle),
     ]
-    return Pool(tuple(scene.files() for scene in scenes), s.trust_file())
+    bundles = [scene.files() for scene in scenes]
+    for name in ("one", "three"):
+        scene = Scene(listed=True, change_order=_device(f"listed {name}", 2))
+        certificate = scene.documents()["certificate.json"]
+        bundles.append({**scene.files(), "certificate.jwt": s.envelope(certificate), **After().files(certificate)})
+    return Pool(tuple(bundles), wipe.canonical(s.trust_with_log()))
 
 
 def _device(name: str, drives: int) -> s.Change:

@@ -23,8 +23,8 @@ SHARE = 1_000
 
 def test_every_bundle_of_the_pool_is_accepted_as_it_is() -> None:
     valid = pool()
-    assert [gate(files, valid.trust) for files in valid.bundles] == [(True, "accepted")] * 7
-    assert len(valid.said) == 7
+    assert [gate(files, valid.trust) for files in valid.bundles] == [(True, "accepted")] * 9
+    assert len(valid.said) == 9
 
 
 def test_a_share_of_the_mutants_is_refused_and_read_alike() -> None:
