@@ -1,4 +1,4 @@
-"""Whatever stops, wherever it stops: no leaf is lost or doubled, and the log that was signed is the log that is stored."""
+"""Whatever stops, wherever it stops: no leaf is lost or doubled, and what was signed is what is stored."""
 
 from __future__ import annotations
 

@@ -41,11 +41,11 @@ def forms(key: Ed25519PrivateKey, pem: bytes) -> list[bytes]:
 
 
 def found_in(pid: int, wanted: list[bytes]) -> set[int]:
-    """Which of these the readable memory of a process holds."""
+    """Which of these lie in memory that a process can write. The rest of it are files as they lie on disk."""
     found: set[int] = set()
     maps = Path(f"/proc/{pid}/maps").read_text()
     with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
-        for start, end in re.findall(r"^([0-9a-f]+)-([0-9a-f]+) r", maps, re.MULTILINE):
+        for start, end in re.findall(r"^([0-9a-f]+)-([0-9a-f]+) rw", maps, re.MULTILINE):
             at, last = int(start, 16), int(end, 16)
             if at > 1 << 62:  # vsyscall
                 continue
@@ -66,7 +66,7 @@ def family(pid: int) -> list[int]:
 
 def opened(pid: int) -> list[str]:
     """What a process has open."""
-    return [os.readlink(one) for one in Path(f"/proc/{pid}/fd").iterdir() if one.is_symlink()]
+    return [str(one.readlink()) for one in Path(f"/proc/{pid}/fd").iterdir() if one.is_symlink()]
 
 
 def private(pem: bytes) -> Ed25519PrivateKey:
