@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -73,15 +74,13 @@ def _tree(session: Session, heads: dict[int, bytes], wrong: list[str]) -> int:
     return frontier.size
 
 
-def _leaves(session: Session) -> Iterator[tuple[int, bytes, bytes]]:
-    rows = session.execute(
+def _leaves(session: Session) -> sa.Result[Any]:
+    return session.execute(
         sa.select(LogLeaf.index, LogLeaf.leaf, LogEntry.data)
         .join(LogEntry, LogEntry.leaf == LogLeaf.leaf)
         .order_by(LogLeaf.index)
         .execution_options(yield_per=2_000)
     )
-    for index, leaf, data in rows:
-        yield index, leaf, data
 
 
 def _tiles(session: Session, full: list[tuple[bytes, bytes]], wrong: list[str]) -> None:

@@ -231,7 +231,7 @@ def test_a_station_hands_in_what_it_cosigned_and_nobody_else_can(world: World, t
         (bytes(later).decode(), actor, Invalid, "which is still to come"),
         (bytes(cosigned).decode().replace(line, line[:-4] + "AAA="), actor, Invalid, "The c"),
         ("nonsense", actor, Invalid, "cannot be read"),
-        (bytes(cosigned).decode(), world.olga, NotAllowed, "centre"),
+        (bytes(cosigned).decode(), world.olga, NotAllowed, "may not cosign the log"),
     ):
         with world.nothing_changes(), pytest.raises(refusal, match=sentence):
             take(text, who=who)
