@@ -60,16 +60,16 @@ def serve(server: socket.socket, store: Store, uids: frozenset[int]) -> None:
 
 def _one(connection: socket.socket, store: Store, uids: frozenset[int]) -> None:
     pid, uid, _gid = peer(connection)
-    if uid not in uids:
-        log.warning("program %s of user %s asked, and is not one who may", pid, uid)
-        _send(connection, Answer("refused", b"This program may not ask the signer.\n"))
-        return
     connection.settimeout(PATIENCE)
     try:
         request = _read(connection)
     except OSError:  # It was slow, or went away.
         return
-    said = answer(store, request)
+    if uid in uids:
+        said = answer(store, request)
+    else:
+        log.warning("program %s of user %s asked", pid, uid)
+        said = Answer("refused", b"This program may not ask the signer.\n")
     if said.word == "refused":
         log.warning("refused: %s", said.body.decode("utf-8", "replace").strip())
     _send(connection, said)

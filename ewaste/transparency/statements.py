@@ -5,10 +5,8 @@ Pure. `docs/spec/log-serving.md` shows them. They name no device, person or seri
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
-
-from ewaste.core import clock
 
 
 def revocation(*, certificate: str, credential_id: str, reason: str, at: datetime) -> dict[str, Any]:
@@ -19,7 +17,7 @@ def revocation(*, certificate: str, credential_id: str, reason: str, at: datetim
         "certificate": certificate,
         "certificateId": credential_id,
         "reason": reason,
-        "at": clock.text(at),
+        "at": f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}",
     }
 
 

@@ -31,11 +31,7 @@ def keep(session: Session, size: int, vkey: str, *, now: datetime, signed: fmt.N
     Raises LogRefused when there is no such line, it does not verify, or it is dated in the future.
     """
     witness = fmt.VerifierKey.parse(vkey)
-    at = fmt.cosigned_at(signed, witness)
-    if at is None:
-        raise fmt.LogRefused(f"{witness.name} did not sign it.")
-    if (at - now).total_seconds() > _CLOCK_TOLERANCE:
-        raise fmt.LogRefused(f"{witness.name} dated it {at:%Y-%m-%d %H:%M} UTC, which is still to come.")
+    at = _signed_at(signed, witness, now)
     line = next(one for one in signed.signatures if (one.name, one.key_id) == (witness.name, witness.key_id)).line()
     added = session.execute(
         insert(LogCosignature)
@@ -73,11 +69,22 @@ def take(session: Session, text: str, *, public_key: str, known: Sequence[str], 
         by = [key for key in keys if note.signature_by(key)]
         if not by:
             raise Invalid("The checkpoint carries no signature of a witness that we know.", field="checkpoint")
+        for key in by:
+            _signed_at(note, key, now)  # A wrong one is refused, also from whoever has signed already.
         return sum(
             keep(session, seen.size, str(key), now=now, signed=note) for key in by if not _has(session, seen, key)
         )
     except fmt.LogRefused as problem:
         raise Invalid(f"The cosignature does not hold: {problem}", field="checkpoint") from problem
+
+
+def _signed_at(note: fmt.Note, witness: fmt.VerifierKey, now: datetime) -> datetime:
+    at = fmt.cosigned_at(note, witness)
+    if at is None:
+        raise fmt.LogRefused(f"{witness.name} did not sign it.")
+    if (at - now).total_seconds() > _CLOCK_TOLERANCE:
+        raise fmt.LogRefused(f"{witness.name} dated it {at:%Y-%m-%d %H:%M} UTC, which is still to come.")
+    return at
 
 
 def _has(session: Session, seen: fmt.Checkpoint, key: fmt.VerifierKey) -> bool:

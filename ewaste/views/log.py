@@ -76,7 +76,7 @@ def told(session: Session, trust: LogTrust) -> Told:
         .order_by(LogLeaf.index.desc())
         .limit(NEWEST)
     )
-    entries = [Entry(index, KINDS[kind], *rest) for index, kind, *rest in rows]
+    entries = [Entry(index, KINDS[kind], issuer, digest, at, ours) for index, kind, issuer, digest, at, ours in rows]
     waiting, since = session.execute(
         sa.select(sa.func.count(), sa.func.min(LogEntry.at)).join(LogWaiting, LogWaiting.leaf == LogEntry.leaf)
     ).one()

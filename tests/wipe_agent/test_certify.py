@@ -342,6 +342,8 @@ def test_a_medium_with_a_serial_number_is_missing_and_not_absent(
     with pytest.raises(NotBackedUpByEvidence, match="missing, not absent"):
         absent(station)
     assert not station.journal().exists()
+
+
 def test_the_bundle_has_the_certificate_in_its_second_form_too(station: Station) -> None:
     station.wipe()
     bundle = Bundle.load(station.certify().bundle)

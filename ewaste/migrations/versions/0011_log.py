@@ -1,5 +1,9 @@
 """The transparency log: entries, leaves with their numbers, tiles, heads, checkpoints, cosignatures, statements"""
 
+import hashlib
+import json
+from datetime import UTC
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -14,7 +18,7 @@ KINDS = ("wipe-started", "wipe-certificate", "revocation", "key", "accreditation
 
 
 def upgrade() -> None:
-    """What happened before this revision is not in the log: its certificates are appended when somebody asks."""
+    """The log, and in it what happened before there was one, dated by now: nothing can be dated back, by us neither."""
     op.create_table(
         "log_entries",
         sa.Column("leaf", sa.LargeBinary(), nullable=False),
@@ -114,3 +118,64 @@ def upgrade() -> None:
     )
     op.create_index("ix_custody_heads_device", "custody_heads", ["device_id", "seq"])
     execute(statements("0011_log.sql"))
+    _append_the_past(op.get_bind())
+
+
+def _append_the_past(bind: sa.Connection) -> None:
+    """Every certificate that was accepted, and every revocation, as the steps append them since."""
+    certificates = bind.execute(
+        sa.text(
+            "select c.digest, c.credential_id, o.did, r.reason, r.at from certificates c"
+            " join centres o on o.organisation_id = c.centre_id"
+            " left join certificate_revocations r on r.certificate_id = c.id order by c.accepted_at, c.id"
+        )
+    ).all()
+    market = f"did:web:{bind.scalar(sa.text('select did_host from installation'))}"
+    for digest, credential_id, centre, reason, at in certificates:
+        _append(bind, "wipe-certificate", centre, digest)
+        if at is None:
+            continue
+        text = f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        said = {"v": 1, "type": "revocation", "certificate": digest, "certificateId": credential_id}
+        document = _canonical(said | {"reason": reason, "at": text})
+        named = _digest(document)
+        bind.execute(
+            sa.text(
+                "insert into log_statements (digest, document, at) values (:digest, :document, now())"
+                " on conflict do nothing"
+            ),
+            {"digest": named, "document": document.decode()},
+        )
+        _append(bind, "revocation", market, named)
+
+
+def _append(bind: sa.Connection, kind: str, issuer: str, digest: str) -> None:
+    data = _canonical({"v": 1, "kind": kind, "issuer": issuer, "digestMultibase": digest})
+    bind.execute(
+        sa.text(
+            "insert into log_entries (leaf, kind, issuer, digest, data, at)"
+            " values (:leaf, :kind, :issuer, :digest, :data, now()) on conflict do nothing"
+        ),
+        {
+            "leaf": hashlib.sha256(b"\x00" + data).digest(),
+            "kind": kind,
+            "issuer": issuer,
+            "digest": digest,
+            "data": data,
+        },
+    )
+
+
+def _canonical(document: dict[str, object]) -> bytes:
+    """RFC 8785 for texts and small numbers under names in ASCII."""
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _digest(data: bytes) -> str:
+    """The sha2-256 multihash in base58btc."""
+    number = int.from_bytes(b"\x12\x20" + hashlib.sha256(data).digest(), "big")
+    text = ""
+    while number:
+        number, digit = divmod(number, 58)
+        text = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"[digit] + text
+    return "z" + text
