@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     commands.add_parser("migrate", help="bring the database up to date (as the owner role)")
     commands.add_parser("seed", help="training only: the sample accounts, once")
     commands.add_parser("accounts", help="training only: the accounts to sign in as")
-    commands.add_parser("audit", help="read everything again: ledger, custody chains, stored certificates, quotes")
+    commands.add_parser("audit", help="read everything again: ledger, custody chains, certificates, the log, quotes")
     keep = commands.add_parser("backup", help="write database, keys, secrets and books to a new folder, at any time")
     keep.add_argument("folder", type=Path, metavar="FOLDER")
     keep.add_argument("--encrypt-to", type=Path, metavar="FILE", help="seal it with the passphrase in this file")
@@ -184,7 +184,11 @@ def _require_market(config: Config) -> None:
 def _issuers(config: Config, session: Session) -> Issuers:
     found = installation(session)
     return Issuers.load(
-        config.data / "keys", did_host=found.did_host, training=config.training, founded=found.founded_at
+        config.data / "keys",
+        did_host=found.did_host,
+        training=config.training,
+        founded=found.founded_at,
+        log=config.log_trust,
     )
 
 

@@ -244,5 +244,9 @@ def issuers(config: Config, session: Session) -> Issuers:
     """The market's issuers, from the keys in the data folder."""
     found = installation(session)
     return Issuers.load(
-        config.data / "keys", did_host=found.did_host, training=config.training, founded=found.founded_at
+        config.data / "keys",
+        did_host=found.did_host,
+        training=config.training,
+        founded=found.founded_at,
+        log=config.log_trust,
     )

@@ -40,6 +40,7 @@ class Market(ThreadingHTTPServer):
         self.outcome = "accepted"
         self.received: dict[str, dict[str, Any]] = {}
         self.calls: list[str] = []
+        self.starts: list[str] = []
         self.nonces: set[str] = set()
         self.log: Operator | None = None
         self.cosigned: list[bytes] = []
@@ -78,6 +79,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(*self._enrol(json.loads(self._body())))
         elif self.path == "/api/agent/cosignatures":
             self._signed(self._cosignature)
+        elif self.path == "/api/agent/starts":
+            self._signed(self._starts)
         else:
             self._signed(self._certificate)
 
@@ -120,6 +123,11 @@ class _Handler(BaseHTTPRequestHandler):
     def _cosignature(self, body: bytes) -> tuple[int, dict[str, Any]]:
         self.server.cosigned.append(json.loads(body)["checkpoint"].encode())
         return 200, {}
+
+    def _starts(self, body: bytes) -> tuple[int, dict[str, Any]]:
+        orders = json.loads(body)["work_orders"]
+        self.server.starts.extend(orders)
+        return 200, {"noted": len(orders), "server_time": moment().isoformat()}
 
     def _signed(self, act: Any) -> None:
         market, body = self.server, self._body()
