@@ -22,7 +22,7 @@ from ewaste.core.installation import installation
 from ewaste.core.refusals import Refusal
 from ewaste.journey import entering, founding
 from ewaste.migrations.upgrade import migrate
-from ewaste.operate import backup, doctor, place, restore, seal
+from ewaste.operate import backup, doctor, new_log, place, restore, seal
 from ewaste.views import audit
 
 
@@ -46,6 +46,7 @@ def main(argv: list[str] | None = None) -> int:
     staff = commands.add_parser("invite-staff", help="invite a member of staff, the first one too; prints the link")
     staff.add_argument("email", metavar="EMAIL")
     staff.add_argument("name", metavar="NAME")
+    commands.add_parser("begin-log", help="number the entries anew for a new log (as the owner role)")
     commands.add_parser("doctor", help="look whether this installation is as it should be; changes nothing")
     options = parser.parse_args(argv)
     try:
@@ -173,7 +174,15 @@ def _doctor(config: Config, _options: argparse.Namespace) -> int:
     return 1 if wrong else 0
 
 
-OPERATING = {"backup": _backup, "restore": _restore, "doctor": _doctor}
+def _begin_log(config: Config, _options: argparse.Namespace) -> int:
+    _require_market(config)
+    with place.at_database(config) as here:
+        count = new_log.begin(here)
+    print(f"{count} entries wait for their numbers in the log {config.log_trust.origin}. Start the worker.")
+    return 0
+
+
+OPERATING = {"backup": _backup, "restore": _restore, "doctor": _doctor, "begin-log": _begin_log}
 
 
 def _require_market(config: Config) -> None:

@@ -1,8 +1,8 @@
 """Telling the marketplace that a wipe began, so that its log says so before there is a certificate.
 
 Which wipes began stands in the journals; what was told is noted beside them. A wipe that was certified before it could
-be told is not told any more: a leaf behind the certificate bounds nothing. Nothing here may keep certificates from being
-sent, so whatever goes wrong is noted and tried again at the next sync.
+be told is not told any more: a leaf behind the certificate bounds nothing. Nothing here may keep certificates from
+being sent, so whatever goes wrong is noted and tried again at the next sync.
 """
 
 from __future__ import annotations
