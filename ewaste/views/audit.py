@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
-from ewaste.centres import accreditors
+from ewaste.centres import accreditors, credentials
 from ewaste.centres.credentials import Issuers
 from ewaste.centres.models import Accreditation, WorkOrder
 from ewaste.certificates import registry

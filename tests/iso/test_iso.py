@@ -66,7 +66,9 @@ class Guest:
             assert self.process.poll() is None, self.text[-3000:]
             threading.Event().wait(0.2)
         self.said = ""
-        return time.monotonic() - self.began
+        took = time.monotonic() - self.began
+        sys.stderr.write(f"{took:6.0f} s  {wanted}\n")
+        return took
 
     def type(self, text: str) -> None:
         """As a keyboard or a scanner does."""

@@ -77,8 +77,8 @@ def enrol(chosen: Namespace, _: Screen) -> Answer:
     sentences = [
         f"This machine is now a station of {done.station.centre_name}, known as {done.station.verification_method}.",
         f"Fingerprint of the trust file: {done.trust_fingerprint}",
-        "Compare it with the marketplace's page Stations, best read on another device. If they differ, delete the "
-        "state folder.",
+        "Compare it with the marketplace's page Stations, best read on another device.",
+        "If they differ, delete the state folder.",
     ]
     if done.station.mode == "training":
         sentences.append("This marketplace is for TRAINING: its certificates prove nothing.")

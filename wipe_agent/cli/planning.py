@@ -7,9 +7,10 @@ import os
 from argparse import Namespace
 from typing import Any
 
-from wipe_agent import jobs, media, methods
+from wipe_agent import jobs, keys, media, methods
 from wipe_agent.certificate import vocabulary
 from wipe_agent.errors import BadUsage
+from wipe_agent.jobs import thawing
 
 _WIPING_LEVELS = ("clear", "purge")
 
@@ -43,6 +44,24 @@ def plan(chosen: Namespace, _: object) -> tuple[dict[str, Any], list[str], int]:
         "unresolved_controllers": [one.says for one in media.controllers() if not one.resolved],
     }
     return found, _sentences(drive, facts, best), 0
+
+
+def thaw(chosen: Namespace, _: object) -> tuple[dict[str, Any], list[str], int]:
+    """Say whether a drive is frozen and how it is thawed; with --sleep, let this machine sleep once for it."""
+    run = media.SystemRunner()
+
+    def look() -> media.Facts:
+        return media.probe(jobs.drive_at(chosen.target, image=False), run)
+
+    before = thawing.frozen(look())
+    found = {"target": str(chosen.target), "frozen_before": before, "frozen": before}
+    if not before:
+        return found, [f"{chosen.target} is not frozen. Run: wipe-agent plan --target {chosen.target}"], 0
+    if chosen.sleep is None:
+        steps = [f"{number}. {step}" for number, step in enumerate(thawing.STEPS, 1)]
+        return found, [f"{chosen.target} is frozen: the firmware locked its erase commands.", *steps], 0
+    thawing.sleep_and_look(keys.Home.from_environment(), look, run, seconds=chosen.sleep)
+    return found | {"frozen": False}, [f"{chosen.target} is thawed. Run: wipe-agent plan --target {chosen.target}"], 0
 
 
 def add_wishes(parser: argparse.ArgumentParser) -> None:

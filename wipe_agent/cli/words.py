@@ -49,6 +49,11 @@ def parser() -> argparse.ArgumentParser:
 
     _add_plan(all_.add_parser("plan", parents=[common], help="say how a drive would be wiped, and why"))
 
+    thaw = all_.add_parser("thaw", parents=[common], help="say whether an ATA drive is frozen, and how it is thawed")
+    thaw.add_argument("--target", required=True, type=Path, metavar="PATH", help="whole drive such as /dev/sdb")
+    thaw.add_argument("--sleep", type=int, metavar="SECONDS", help="put this machine to sleep once, for so long")
+    thaw.set_defaults(run=planning.thaw)
+
     orders = all_.add_parser("orders", parents=[common], help="fetch the centre's work orders and check them")
     orders.add_argument("--offline", action="store_true", help="list those that are here already")
     orders.set_defaults(run=commands.orders)

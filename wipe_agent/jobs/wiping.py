@@ -95,9 +95,7 @@ def wipe(
     medium = order.medium(medium_named)
     wish, run = wish or Wish(), run or media.SystemRunner()
     with media.open_target(target_path, image=image) as target:
-        _require_right_drive(order, medium, target.identity)
-        if not wish.open_hidden:
-            _require_size(order, medium, target.identity)
+        _require_right_drive(order, medium, target.identity, sized=not wish.open_hidden)
         _require_typed(typed, medium, target)
         if start_over:
             _set_aside_if_damaged(home, order, medium)
@@ -140,8 +138,11 @@ def _say_plan(medium: OrderMedium, planned: Line, progress: Progress) -> None:
         progress.note(f"Take care: {gate.title} does not admit this, so the device will not be cleared by it.")
 
 
-def _require_right_drive(order: Order, medium: OrderMedium, identity: Identity) -> None:
-    """The drive in hand may be the medium that the order means. Raises TrainingTarget, WrongSerial, DeviceChanged."""
+def _require_right_drive(order: Order, medium: OrderMedium, identity: Identity, *, sized: bool = True) -> None:
+    """The drive in hand may be the medium that the order means. Raises TrainingTarget, WrongSerial, DeviceChanged.
+
+    `sized` is off where the drive hides a part of itself and is about to show it: its size is then looked at later.
+    """
     if identity.training and not order.training:
         raise TrainingTarget(f"The target is {identity.training_reason}, and order {order.code} is a live one.")
     if identity.serial is None and not identity.training:
@@ -155,6 +156,8 @@ def _require_right_drive(order: Order, medium: OrderMedium, identity: Identity) 
     ):
         if ordered and seen and ordered != seen:
             raise WrongSerial(f"This drive's {name} is {seen}; order {order.code} means the one with {ordered}.")
+    if sized:
+        _require_size(order, medium, identity)
 
 
 def _require_size(order: Order, medium: OrderMedium, identity: Identity) -> None:

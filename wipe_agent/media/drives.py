@@ -25,6 +25,10 @@ Run = Callable[[list[str]], str]
 SYS = Path("/sys")
 LOOP_PATIENCE = 2.0  # seconds
 _COLUMNS = "NAME,KNAME,PATH,TYPE,SIZE,MODEL,VENDOR,SERIAL,WWN,TRAN,RO,ROTA,MOUNTPOINTS,MAJ:MIN"
+_WRONG_KINDS = {
+    "part": "it is a part of a drive; only whole drives are wiped",
+    "rom": "it is an optical drive; discs are destroyed",
+}
 _SYSTEM_PLACES = ("/", "/boot", "/boot/efi", "/usr", "/var", "/etc", "/home")
 
 
@@ -150,12 +154,8 @@ def _refusals(node: dict[str, Any], mounted: dict[str, str], above: str | None) 
     kind, name = node["type"], node["kname"]
     if name.startswith("mmcblk") and ("boot" in name or "rpmb" in name):
         yield "it is a boot or replay-protected area of an eMMC; name the whole drive"
-    if kind == "part":
-        yield "it is a part of a drive; only whole drives are wiped"
-    elif kind == "rom":
-        yield "it is an optical drive; discs are destroyed"
-    elif kind not in ("disk", "loop"):
-        yield f"it is put together from other drives ({kind}); name the drives beneath it"
+    if kind not in ("disk", "loop"):
+        yield _WRONG_KINDS.get(kind, f"it is put together from other drives ({kind}); name the drives beneath it")
     places: set[str] = set()
     for child in _with_children(node):
         places.update(place for place in child.get("mountpoints") or [] if place)

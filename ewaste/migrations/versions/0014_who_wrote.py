@@ -6,7 +6,7 @@ from alembic import op
 from ewaste.migrations.upgrade import execute, statements
 
 revision = "0014"
-down_revision = "0010"
+down_revision = "0013"
 branch_labels = None
 depends_on = None
 
