@@ -1,8 +1,9 @@
-"""From a full drive to a certificate that verifies, against nwipe wiping the same drive with zeros and verifying it.
+"""From a drive to a certificate that verifies, against nwipe wiping the same drive with zeros and verifying it.
 
 Ours are two commands as an operator gives them, each a process of its own: `wipe` (a look before, marks of the control,
 the overwrite, everything read back and searched) and `certify`. nwipe is one: zeros, then its check of the last pass.
-Both are timed from their start to their end, so the second that nwipe waits at its end counts; 1 GiB takes many.
+Both are timed from their start to their end, so the second that nwipe waits at its end counts; 1 GiB takes many. What
+either finds on the drive is what the other left there: zeros.
 """
 
 from __future__ import annotations

@@ -23,7 +23,8 @@ IMAGE = ROOT / "var/agent-iso/clearhand-agent.iso"
 FIRMWARE = ROOT / "var/machines/ovmf/usr/share/OVMF"
 DISK_MIB = 256
 MEMORY_MIB = 1024
-PATIENCE = 300.0
+# A busy machine takes five minutes and more to what an idle one does in one.
+PATIENCE = 600.0
 
 pytestmark = pytest.mark.campaign
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.wipe_agent.test_decision_tables import RECORDED, ran
-from wipe_agent import media
+from wipe_agent import media, methods
+from wipe_agent.errors import MethodRefused
 from wipe_agent.media import Drive, Health, Hidden, Identity, Ran, Replay, asking, drives
 
 ANSWERS = {one["name"]: one for one in json.loads((RECORDED / "qemu-identities.json").read_text())["runs"]}
@@ -151,3 +152,15 @@ def test_a_tool_that_is_missing_or_fails_says_so() -> None:
     assert run(["no-such-tool"]) == Ran(("no-such-tool",), None, "", missing=True)
     failed = run(["sh", "-c", "echo gone wrong >&2; exit 3"])
     assert (failed.status, failed.ok, failed.first_words) == (3, False, "gone wrong")
+
+
+def test_ufs_is_overwritten_because_no_tool_sends_its_purge() -> None:
+    identity = Identity("block", "KLUDG4UHDC", "U-1", None, SIZE, "ufs", None, None)
+    seen = media.probe(Drive("/dev/sda", "disk", identity, ()), replay())
+    assert (seen.bus, seen.kind) == ("ufs", "ufs")
+    assert any("fPurgeEnable" in note for note in seen.notes)
+    found = methods.plan(seen, "ufs", methods.POLICIES["nist"], levels=("clear", "purge"))
+    assert (found.method.name, found.level) == ("overwrite-zeros", "clear")
+    assert {"RPMB", "boot logical units"} <= set(found.exclusions)
+    with pytest.raises(MethodRefused):
+        methods.plan(seen, "ufs", methods.POLICIES["nist"], levels=("purge",))

@@ -33,7 +33,7 @@ def probe(drive: Drive, run: Runner) -> Facts:
         facts = replace(facts, can=frozenset({"block-discard"}))
     if bus in ("image", "virtual"):
         return facts
-    asked = {"ata": _ata, "nvme": _nvme, "scsi": _scsi, "usb": _usb, "mmc": _mmc, "sd": _sd, "ufs": _scsi}[bus](
+    asked = {"ata": _ata, "nvme": _nvme, "scsi": _scsi, "usb": _usb, "mmc": _mmc, "sd": _sd, "ufs": _ufs}[bus](
         facts, run
     )
     if asked.self_encrypting is not None:
@@ -125,6 +125,20 @@ def _scsi(facts: Facts, run: Runner) -> Facts:
         can=facts.can | can,
         hidden=Hidden(None, "areas beyond the reported capacity of the drive were not examined"),
         self_encrypting=_opal(facts.path, run),
+    )
+
+
+def _ufs(facts: Facts, run: Runner) -> Facts:
+    """UFS speaks SCSI, and purges by a query request of its own that no tool here can send."""
+    asked = _scsi(facts, run)
+    return replace(
+        asked,
+        can=asked.can - {"scsi-format-unit", *_SCSI_SANITIZE},
+        hidden=Hidden(None, "RPMB and boot logical units were not examined"),
+        notes=(
+            *asked.notes,
+            "UFS has a purge of its own (fPurgeEnable). Debian has no tool for it: it is overwritten.",
+        ),
     )
 
 
