@@ -112,6 +112,7 @@ def test_the_desk_reads_of_an_order_what_was_disputed_and_what_went_back(browser
     assert f'href="/staff/payments?q={refund.id}"' in text(browser.get(posting[1]))
     assert ("Stefan Vogel", "refund written", opened.code) in trail(browser, "refund")
     assert trail(browser, lot) == [("Stefan Vogel", "lot formed", lot)]
+    assert "€1.00</span> came back" in text(browser.sign_in("rita").get("/account"))
 
 
 @pytest.mark.parametrize(
