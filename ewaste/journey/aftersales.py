@@ -23,7 +23,7 @@ from ewaste.core.refusals import Conflict, Invalid, NotAllowed, NotFound
 from ewaste.devices import custody
 from ewaste.devices.lifecycle import State
 from ewaste.devices.models import Device
-from ewaste.market import disputes, orders, watching
+from ewaste.market import deadlines, disputes, orders, watching
 from ewaste.market.models import Dispute, DisputeOutcome, DisputeReason, DisputeState, Order
 from ewaste.payments import instructions, ledger
 from ewaste.payments.ledger import Account, Side
@@ -76,7 +76,8 @@ def open_dispute(
             session,
             order,
             dispute,
-            "We have your dispute. The centre answers first, then our desk decides.",
+            "We have your dispute. The centre answers first, by "
+            f"{watching.on_day(deadlines.answer_until(now))}; then our desk decides, with its answer or without.",
             "opened",
             now,
         )
@@ -85,7 +86,8 @@ def open_dispute(
         order.centre_id,
         subject=f"{disputes.word(dispute).capitalize()} {dispute.code}: device {device.code}",
         text=f"The buyer of device {device.code} (order {order.code}) says: {dispute.reason.value.replace('-', ' ')}."
-        f"\n\n{{site}}/disputes/{dispute.code}\n",
+        f"{_answer_words(dispute) if dispute.state is DisputeState.OPEN else ''}\n\n"
+        f"{{site}}/disputes/{dispute.code}\n",
         key=f"dispute opened {dispute.id} centre",
         now=now,
     )
@@ -111,11 +113,13 @@ def decide_dispute(
     amount_minor: int | None,
     text: str,
     practice: bool,
+    unheard: bool = True,
     now: datetime,
 ) -> Dispute:
     """Staff decide, with the reason. What goes back without the device is instructed at once.
 
-    The same decision sent twice is one.
+    Whoever does not mean to leave the centre `unheard` is asked, as long as it may answer. The same decision sent twice
+    is one.
     """
     policy.require(actor, Action.DECIDE_DISPUTE)
     dispute, order = _find(session, actor, Action.DECIDE_DISPUTE, code)
@@ -125,6 +129,13 @@ def decide_dispute(
     chosen = DisputeOutcome(outcome)
     if dispute.outcome is chosen and (chosen is not DisputeOutcome.PARTIAL or amount_minor == dispute.refund_minor):
         return dispute
+    answer_by = deadlines.answer_until(dispute.opened_at)
+    if dispute.state is DisputeState.OPEN and now <= answer_by and not unheard:
+        raise Invalid(
+            f"The centre did not answer yet; it has until {watching.on_day(answer_by)}. Wait, or tick that you decide "
+            "without it.",
+            field="unheard",
+        )
     disputes.decide(session, dispute, chosen, amount_minor=amount_minor, text=said, by=_person(actor), now=now)
     if chosen in (DisputeOutcome.REFUND, DisputeOutcome.PARTIAL):
         _give_back(session, actor, order, dispute, practice=practice, now=now)
@@ -226,6 +237,11 @@ def _find(session: Session, actor: Actor, action: Action, code: str) -> tuple[Di
 
 def _require(actor: Actor, action: Action, dispute: Dispute, order: Order) -> None:
     policy.require(actor, action, owner=order.person_id, centre=dispute.centre_id, organisation=order.organisation_id)
+
+
+def _answer_words(dispute: Dispute) -> str:
+    until = watching.on_day(deadlines.answer_until(dispute.opened_at))
+    return f"\n\nAnswer by {until}. After that our desk may decide without you."
 
 
 def _return_words(dispute: Dispute) -> str:

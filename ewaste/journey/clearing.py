@@ -164,30 +164,7 @@ def accept_certificate(
         now=now,
     )
     log.append(session, kind="wipe-certificate", issuer=statement.issuer_did, digest=certificate.digest, now=now)
-    for medium in observed:
-        line = covered.get(medium.id)
-        if line is None:
-            continue
-        kind = MediumEventKind.DESTROYED if line.evidence_class == "destroyed" else MediumEventKind.SANITISED
-        evidence = {
-            "certificate": certificate.credential_id,
-            "evidenceClass": line.evidence_class,
-            "technique": line.technique,
-        }
-        media.record(session, device, medium, kind, by=actor, evidence=evidence, now=now)
-    custody.move(
-        session,
-        device,
-        State.CLEARED,
-        by=actor,
-        evidence={
-            "certificate": certificate.credential_id,
-            "digest": certificate.digest,
-            "training": certificate.training,
-            **({"uploadedBy": brought_by.name} if brought_by else {}),
-        },
-        now=now,
-    )
+    _clear(session, actor, device, certificate, observed, covered, brought_by=brought_by, now=now)
     if not unconfirmed(session, device):
         _route(session, actor, device, now=now)
     _pay_seller(session, device, practice=issuers.training, by=actor, now=now)
@@ -381,6 +358,44 @@ def pay_seller_at_latest(session: Session, actor: Actor, offer_id: UUID, *, prac
         offers.pay_later(session, offer, at=now + timedelta(days=1))
         return
     _pay_seller(session, device, practice=practice, by=actor, now=now)
+
+
+def _clear(
+    session: Session,
+    actor: Actor,
+    device: Device,
+    certificate: Certificate,
+    observed: Sequence[Medium],
+    covered: Mapping[UUID, Any],
+    *,
+    brought_by: Actor | None,
+    now: datetime,
+) -> None:
+    """Note in the chain what the certificate says of each medium, and that the device is clear by it."""
+    for medium in observed:
+        line = covered.get(medium.id)
+        if line is None:
+            continue
+        kind = MediumEventKind.DESTROYED if line.evidence_class == "destroyed" else MediumEventKind.SANITISED
+        evidence = {
+            "certificate": certificate.credential_id,
+            "evidenceClass": line.evidence_class,
+            "technique": line.technique,
+        }
+        media.record(session, device, medium, kind, by=actor, evidence=evidence, now=now)
+    custody.move(
+        session,
+        device,
+        State.CLEARED,
+        by=actor,
+        evidence={
+            "certificate": certificate.credential_id,
+            "digest": certificate.digest,
+            "training": certificate.training,
+            **({"uploadedBy": brought_by.name} if brought_by else {}),
+        },
+        now=now,
+    )
 
 
 def _require_ours(

@@ -40,7 +40,7 @@ from ewaste.payments.models import (
     PaymentInstruction,
 )
 from ewaste.processing import outcomes
-from ewaste.processing.models import OutcomeReport
+from ewaste.processing.models import Outcome, OutcomeReport
 
 
 @dataclass(frozen=True)
@@ -357,6 +357,13 @@ def report_outcome(
     order = orders.by_id(session, order.id)
     if device.state is not State.DELIVERED:
         raise Conflict(f"You reported this device already: it is {custody.words(device.state)}.")
+    licences = set(session.get_one(Organisation, buyer).licences)
+    if outcome == Outcome.REMADE and licences <= {State.FOR_DISMANTLING.value.removeprefix("for_")}:
+        raise Invalid(
+            "Your firm is licensed to dismantle only, so it does not remake devices. Say in fractions what came out, "
+            "or send our desk the papers of a licence for remanufacture.",
+            field="outcome",
+        )
     disputed = disputes.live(session, order.id, device.id)
     if disputed is not None:
         raise Conflict(

@@ -183,7 +183,7 @@ LOTS = (
     ),
     PlannedLot(
         "reported", "Phone and ThinkPad without power, Köln", 5, 2,
-        (_B("henrik", 14, 550), _B("piotr", 19, 400), _B("henrik", 28, 230)), closed="reported",
+        (_B("piotr", 14, 550), _B("henrik", 19, 400), _B("piotr", 28, 230)), closed="reported",
     ),
     PlannedLot("unsold", "Small desktop, reserve not met, Köln", 5, 2, (_B("rita", 9, 330),), 60, closed="unsold"),
     PlannedLot(

@@ -168,6 +168,7 @@ def told(found: Dispute, device: Device) -> dict[str, Any]:
         "share": Money(found.share_minor, found.currency),
         "refund": Money(found.refund_minor, found.currency) if found.refund_minor else None,
         "opened_at": found.opened_at,
+        "answer_by": deadlines.answer_until(found.opened_at) if found.state is DisputeState.OPEN else None,
         "decided_at": found.decided_at,
         "return_by": found.return_by if found.state is DisputeState.DECIDED and not found.returned_at else None,
         "returned_at": found.returned_at,

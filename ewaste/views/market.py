@@ -602,6 +602,24 @@ def may_pay(actor: Actor, found: Order) -> bool:
     return policy.allows(actor, Action.PAY_ORDER, owner=found.person_id, organisation=found.organisation_id)
 
 
+# What went back of an order, in minor units: the refund of all of it, and those of its disputes.
+_BACK = (
+    sa.select(sa.func.sum(PaymentInstruction.amount_minor))
+    .where(
+        PaymentInstruction.kind == InstructionKind.REFUND,
+        PaymentInstruction.state == InstructionState.SUCCEEDED,
+        sa.or_(
+            PaymentInstruction.subject_id == Order.id,
+            PaymentInstruction.subject_id.in_(
+                sa.select(Dispute.id).where(Dispute.order_id == Order.id).correlate(Order)
+            ),
+        ),
+    )
+    .correlate(Order)
+    .scalar_subquery()
+)
+
+
 def orders_of(session: Session, actor: Actor) -> list[dict[str, Any]]:
     """The last orders of this person, or of the firm the person trades for."""
     if actor.role is Role.RECYCLER:
@@ -611,7 +629,7 @@ def orders_of(session: Session, actor: Actor) -> list[dict[str, Any]]:
     else:
         return []
     rows = session.execute(
-        sa.select(Order, Lot.title, Listing.snapshot["title"].as_string())
+        sa.select(Order, Lot.title, Listing.snapshot["title"].as_string(), _BACK)
         .outerjoin(Lot, Lot.id == Order.lot_id)
         .outerjoin(Listing, Listing.id == Order.listing_id)
         .where(whose)
@@ -625,6 +643,7 @@ def orders_of(session: Session, actor: Actor) -> list[dict[str, Any]]:
             "total": Money(found.amount_minor, found.currency),
             "state": ORDER_WORDS[found.state],
             "at": found.made_at,
+            "given_back": Money(int(back), found.currency) if back else None,
         }
-        for found, lot_title, listing_title in rows
+        for found, lot_title, listing_title, back in rows
     ]

@@ -18,22 +18,55 @@ from ewaste.devices.models import Device
 from ewaste.market.models import Listing, ListingState, Lot, LotState
 from ewaste.views import public, shapes
 
+# The parts of the help page: anchor, heading, and the words by which people look for it.
+HELP = (
+    ("selling", "Selling a device", "sell quote price offer send post parcel box label before prepare backup sim"),
+    (
+        "data",
+        "What happens to my data",
+        "data wipe wiping erase delete certificate proof drive phone reset privacy",
+    ),
+    ("money", "When I am paid", "money paid payment payout bank account days when"),
+    ("back", "Getting it back", "return back send withdraw decline cancel lost"),
+    ("buying", "Buying a device", "buy buying shop grade warranty refund dispute withdrawal collect invoice"),
+    (
+        "firms",
+        "Recyclers, centres and firms",
+        "recycler centre firm company apply licence lot auction bid program",
+    ),
+)
 MOST = 8
 """So many of each kind are shown; the lists of each kind show the rest."""
 
 
 def results(session: Session, q: str, *, now: datetime) -> dict[str, Any]:
-    """What fits, in at most six statements: {models, models_total, listings, listings_total, lots, certificate}."""
+    """What fits, in at most six statements: {models, models_total, near, listings, listings_total, lots, certificate,
+    help}. `near`: no model is called so; those shown only hold the same words.
+    """
     models, _ = public.models(session, q=q, device_class="", on=now.date())
     listings, listings_total = _listings(session, q)
     return {
         "models": models[:MOST],
         "models_total": len(models),
+        "near": bool(models) and not any(_called(q, model) for model in models),
         "listings": listings,
         "listings_total": listings_total,
         "lots": _lots(session, q, now=now),
         "certificate": _certificate(session, q),
+        "help": [{"anchor": anchor, "title": title} for anchor, title, words in HELP if _about(q, title, words)],
     }
+
+
+def _called(q: str, model: dict[str, Any]) -> bool:
+    """Whether the words of the search stand in a model's name side by side, as one writes it."""
+    return " ".join(q.casefold().split()) in f"{model['brand']} {model['name']} {model['code']}".casefold()
+
+
+def _about(q: str, title: str, words: str) -> bool:
+    """Whether each word of the search begins a word of a part of the help."""
+    known = f"{title} {words}".casefold().split()
+    asked = [word for word in q.casefold().split() if len(word) > 2]
+    return bool(asked) and all(any(one.startswith(word) for one in known) for word in asked)
 
 
 def _listings(session: Session, q: str) -> tuple[list[dict[str, Any]], int]:

@@ -80,6 +80,7 @@ def decide(code: str) -> flask.typing.ResponseReturnValue:
                 amount_minor=amount,
                 text=typed("reason", LONGEST_TEXT),
                 practice=runtime().config.training,
+                unheard=typed("unheard", 5) == "yes",
                 now=now(),
             )
     except Refusal as refusal:

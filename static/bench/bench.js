@@ -17,6 +17,12 @@
     });
   }
 
+  // After a form was refused: the first field that needs another answer, else what was said about it.
+  var wrong = document.querySelector('main [aria-invalid="true"]') || document.getElementById("errors");
+  if (wrong) {
+    wrong.focus();
+  }
+
   function open() {
     var target = location.hash.length > 1 ? document.getElementById(decodeURIComponent(location.hash.slice(1))) : null;
     if (target && target.tagName === "DETAILS") {

@@ -115,6 +115,10 @@ def test_an_order_is_settled_by_the_report_on_its_last_device(world: World) -> N
     assert order(world, bought.id).state is OrderState.HANDED_OVER
     with world.nothing_changes(), pytest.raises(Conflict, match="reported this device already"):
         report(world, code, first)
+    world.raw("update organisations set licences = array['dismantling'] where name = 'Werk Zwei'")
+    with world.nothing_changes(), pytest.raises(Invalid, match="licensed to dismantle only"):
+        report(world, code, second, outcome="remade", fractions={})
+    world.raw("update organisations set licences = array['dismantling', 'remanufacture'] where name = 'Werk Zwei'")
     report(world, code, second, outcome="remade", fractions={})
     assert order(world, bought.id).state is OrderState.SETTLED
     assert (world.device(first).state, world.device(second).state) == (State.DISMANTLED, State.REMADE)

@@ -404,6 +404,7 @@ _ACCEPT: dict[str, str | list[str]] = {
     "centre_id": "$centre",
     "silence": "send-back",
 }
+_UNHEARD: dict[str, str | list[str]] = {"unheard": "yes"}
 _WHY: dict[str, str | list[str]] = {"reason": "Somebody has to try it."}
 _HOLD: dict[str, str | list[str]] = {"kind": "ownership", **_WHY}
 _HOURS: dict[str, str | list[str]] = {"starts_at": "$starts_at", "ends_at": "$ends_at"}
@@ -445,7 +446,8 @@ SENT = {
     "GET /disputes/<code>": _sent(code="$dispute"),
     "POST /disputes/<code>/answer": _sent(code="$dispute", form={"text": "We looked into it."}),
     "POST /staff/disputes/<code>/decide": _sent(
-        code="$dispute", form={"outcome": "partial", "amount": "5", "reason": "One key is missing, as the photo shows."}
+        code="$dispute",
+        form={"outcome": "partial", "amount": "5", "reason": "One key is missing, as the photo shows.", **_UNHEARD},
     ),
     "POST /staff/disputes/<code>/lapse": _sent(code="$overdue_dispute", form={"reason": "It never came back to us."}),
     "POST /lots/<code>/watch": _sent(code="$lot"),

@@ -18,6 +18,7 @@ from flask import Flask
 from ewaste.centres.models import Centre, Standing
 from ewaste.journey import clearing, sale
 from ewaste.tradein.questions import QUESTIONS
+from ewaste.views import search
 from ewaste.web import public as public_pages
 from ewaste.web.lists import csv_text
 from ewaste.web.system import PUBLISHED
@@ -471,3 +472,15 @@ def test_a_certificate_says_that_a_newer_one_covers_what_was_found(world: World,
     world.submit(world.bundle(world.order(device_id)))
     assert "does not cover it; a newer certificate does." in stranger.text(f"/certificates/{number}")
     assert "Since then" not in stranger.text(f"/verify?code={code}")
+
+
+def test_a_search_says_that_a_model_is_only_near_and_finds_the_help(stranger: Visitor) -> None:
+    near = stranger.text("/search?q=Galaxy+S7")
+    assert "No model that we buy is called" in near
+    assert "Galaxy Tab S7" in near
+    assert "is called" not in stranger.text("/search?q=galaxy+tab+s7")
+    found = stranger.get("/search?q=when+paid").text
+    assert 'href="/help#money"' in found
+    assert "We found nothing for this" not in found
+    helped = stranger.get("/help").text
+    assert [anchor for anchor, _, _ in search.HELP if f'id="{anchor}"' not in helped] == []

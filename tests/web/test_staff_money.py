@@ -74,6 +74,17 @@ def test_the_desk_reads_of_an_order_what_was_disputed_and_what_went_back(browser
         )  # fmt: skip
     browser.sign_in("stefan")
     assert opened.code in text(browser.get(f"/staff/orders/{order.code}"))
+    asked = browser.post(
+        f"/staff/disputes/{opened.code}/decide", data={"outcome": "rejected", "reason": "Not so at all."}
+    )
+    assert asked.status_code == 422
+    assert "The centre did not answer yet; it has until" in text(asked)
+    assert 'name="unheard"' in asked.text
+    assert "answer by" in text(browser.get("/staff/disputes"))
+    with world.transaction() as session:
+        letters = session.scalars(sa.text("select text from mails where subject like 'Dispute%'")).all()
+    for words in ("with its answer or without", "Answer by"):
+        assert any(words in letter for letter in letters), words
     with world.transaction() as session:
         aftersales.decide_dispute(
             session, world.stefan, opened.code, outcome="partial", amount_minor=100, text="The lid is cracked.",
@@ -101,6 +112,7 @@ def test_the_desk_reads_of_an_order_what_was_disputed_and_what_went_back(browser
     assert f'href="/staff/payments?q={refund.id}"' in text(browser.get(posting[1]))
     assert ("Stefan Vogel", "refund written", opened.code) in trail(browser, "refund")
     assert trail(browser, lot) == [("Stefan Vogel", "lot formed", lot)]
+    assert "€1.00</span> came back" in text(browser.sign_in("rita").get("/account"))
 
 
 @pytest.mark.parametrize(
