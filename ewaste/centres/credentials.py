@@ -20,6 +20,7 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from ewaste.core.log_trust import NO_LOG, LogTrust, name_of
 from wipe_agent import certificate as wipe
 
 ACCREDITOR_NAME = "Clearhand accreditation desk"
@@ -49,10 +50,13 @@ class Issuers:
     did_host: str
     training: bool
     founded: datetime
+    log: LogTrust = NO_LOG
+    """The log and the witnesses that the trust file names."""
     folder: Path | None = None
+    """Where the keys lie, also those of accreditors that we host."""
 
     @classmethod
-    def load(cls, folder: Path, *, did_host: str, training: bool, founded: datetime) -> Issuers:
+    def load(cls, folder: Path, *, did_host: str, training: bool, founded: datetime, log: LogTrust = NO_LOG) -> Issuers:
         """Read both keys from `folder`, making them (mode 0600, folder 0700) when the market is new."""
         return cls(
             accreditor=Issuer(f"did:web:{did_host}:accreditation", ACCREDITOR_NAME, _key(folder / "accreditor.pem")),
@@ -60,6 +64,7 @@ class Issuers:
             did_host=did_host,
             training=training,
             founded=founded.replace(microsecond=0),
+            log=log,
             folder=folder,
         )
 
@@ -243,7 +248,8 @@ def trust_file(issuers: Issuers, others: Sequence[Party] = ()) -> dict[str, Any]
     """What a verifier pins: who may accredit centres and who may issue work orders, with their keys.
 
     `others` are the accreditors in force beside the house. The file changes only when an accreditor or a key does, so
-    its fingerprint can be published and compared.
+    its fingerprint can be published and compared. The keys of the log and of the witnesses are among them: a station
+    that pinned an older file goes on with that one, and sees no log.
     """
     return wipe.trust_document(
         training=issuers.training,
@@ -258,6 +264,9 @@ def trust_file(issuers: Issuers, others: Sequence[Party] = ()) -> dict[str, Any]
                 for party in others
             ),
         ],
+        logs=[{"origin": name_of(vkey), "vkey": vkey, "name": f"{MARKET_NAME} log"} for vkey in issuers.log.logs],
+        witnesses=[{"vkey": vkey, "name": name_of(vkey)} for vkey in issuers.log.witnesses],
+        witnesses_needed=issuers.log.needed,
     )
 
 

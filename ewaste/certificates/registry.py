@@ -371,7 +371,7 @@ def zipped(certificate: Certificate) -> bytes:
 
 
 def _plain(checks: Sequence[wipe.Check]) -> list[dict[str, Any]]:
-    return [{"name": check.name, "ok": check.ok, "text": check.text} for check in checks]
+    return [{"name": check.name, "level": check.level, "ok": check.ok, "text": check.text} for check in checks]
 
 
 def _uuid(urn: str) -> UUID | None:

@@ -19,12 +19,13 @@ from ewaste.certificates import models as certificates
 from ewaste.certificates import reaudit, rechecks
 from ewaste.core import installation, job_errors, mail, refusals, sample
 from ewaste.core.database import Base
-from ewaste.devices import incidents
+from ewaste.devices import heads, incidents
 from ewaste.devices import models as devices
 from ewaste.market import models as market
 from ewaste.payments import models as payments
 from ewaste.processing import models as processing
 from ewaste.tradein import models as tradein
+from ewaste.transparency import models as transparency
 
 __all__ = [
     "Base",
@@ -35,6 +36,7 @@ __all__ = [
     "certificates",
     "devices",
     "firms",
+    "heads",
     "incidents",
     "installation",
     "job_errors",
@@ -54,5 +56,6 @@ __all__ = [
     "standing",
     "tokens",
     "tradein",
+    "transparency",
     "tries",
 ]

@@ -30,7 +30,7 @@ GROUPS: Sequence[tuple[str, tuple[str, ...]]] = (
     ),
     ("Is it about this device, and about every medium in it?", ("work-order", "device", "host", "coverage")),
     ("Was the work done as it says?", ("evidence", "times", "duration")),
-    ("Does it count today?", ("training", "clock", "status")),
+    ("Does it count today?", ("training", "clock", "envelope", "log", "status")),
 )  # fmt: skip
 
 DO_NOT_RELY = (
@@ -111,14 +111,17 @@ def gone(verified: Verified, device_class: str | None) -> str:
 def with_standing(checks: list[dict[str, Any]], standing: str, because: str | None) -> list[dict[str, Any]]:
     """The checks, with what our register says in the place of what a verifier without it has to leave open."""
     told = {
-        "live": (True, "Our register was asked: it has not been revoked."),
-        "accepted": (True, "Our register was asked: it has not been revoked."),
-        "revoked": (False, f"Our register was asked: it has been revoked. {because or ''}".rstrip()),
-        "refused": (False, f"Our register was asked: we refused it. {because or ''}".rstrip()),
+        "live": ("holds", "Our register was asked: it has not been revoked."),
+        "accepted": ("holds", "Our register was asked: it has not been revoked."),
+        "revoked": ("fails", f"Our register was asked: it has been revoked. {because or ''}".rstrip()),
+        "refused": ("fails", f"Our register was asked: we refused it. {because or ''}".rstrip()),
     }.get(standing)
     if told is None:
         return checks
-    return [{**check, "ok": told[0], "text": told[1]} if check["name"] == "status" else check for check in checks]
+    level, text = told
+    ours = {"level": level, "ok": level != "fails", "text": text}
+    # What the signed list says stands: our register only settles what a caution leaves open, or says worse.
+    return [{**check, **ours} if check["name"] == "status" and check["ok"] is not False else check for check in checks]
 
 
 def grouped(checks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

@@ -45,6 +45,8 @@ EXPECTED = {
     "revoke a station": "o S",
     "fetch work orders": "t",
     "submit a certificate": "t",
+    "note that a wipe began": "t",
+    "cosign the log": "t",
     "revoke a certificate": "S",
     "accredit or suspend a centre": "S k",
     "see audits and decisions about centres": "S U k",

@@ -222,3 +222,14 @@ def test_damaged_archives_are_unreadable_and_nothing_worse(tmp_path: Path) -> No
             assert found.items() <= FILES.items()
     assert loaded > 0, "every one was refused, so nothing was said of those that can be read"
     assert refused > 200, f"of 300 damaged archives only {refused} were refused"
+
+
+def test_a_bundle_is_completed_with_what_came_after_the_signing_and_nothing_in_it_changes() -> None:
+    bundle = Bundle.from_files(FILES)
+    completed = bundle.completed(log_proof="proof", status="{}")
+    assert completed.files == {**FILES, "log-proof.txt": b"proof", "status.json": b"{}"}
+    assert completed.completed(log_proof="later").files["log-proof.txt"] == b"later"
+    assert bundle.files == FILES
+    for name, most in (("log_proof", 65_536), ("status", 65_536), ("accreditation_status", 65_536)):
+        with pytest.raises(Unreadable, match="more than"):
+            bundle.completed(**{name: "x" * (most + 1)})

@@ -162,6 +162,38 @@ def test_a_trust_file_with_a_bad_key_or_a_party_twice_is_refused() -> None:
             c.Trust.parse(json.dumps(document).encode())
 
 
+_LOG = {"origin": "market.example/log", "vkey": "market.example/log+0123abcd+" + "A" * 44, "name": "Log"}
+_WITNESS = {"vkey": "north.example+4567abcd+" + "B" * 44, "name": "North"}
+
+
+def test_a_trust_file_may_name_logs_and_how_many_witnesses_must_have_seen_a_certificate() -> None:
+    plain = s.trust_document()
+    assert not plain.keys() & {"logs", "witnesses", "witnessesNeeded"}
+    assert c.Trust.of(plain).logs == ()
+    document = c.trust_document(
+        training=False,
+        updated=s.DAY,
+        parties=plain["parties"],
+        logs=[_LOG],
+        witnesses=[_WITNESS],
+        witnesses_needed=1,
+    )
+    trust = c.Trust.of(document)
+    assert (trust.logs[0].origin, trust.witnesses[0].name, trust.witnesses_needed) == ("market.example/log", "North", 1)
+    for change, reason in (
+        (lambda t: t.update(witnessesNeeded=2), "asks for 2 witnesses but names 1"),
+        (lambda t: t.pop("logs"), "witnesses and witnessesNeeded but not all"),
+        (lambda t: t["logs"].append(_LOG), "lists a log twice"),
+        (lambda t: t["witnesses"].append(_WITNESS), "lists a witness twice"),
+        (lambda t: t["witnesses"][0].update(vkey="north"), "is not a verifier key"),
+        (lambda t: t.update(logs=[]), "0 items"),
+    ):
+        spoilt = json.loads(json.dumps(document))
+        change(spoilt)
+        with pytest.raises(c.Unreadable, match=reason):
+            c.Trust.of(spoilt)
+
+
 def test_a_key_that_may_not_assert_signs_nothing() -> None:
     document = s.trust_document()
     document["parties"][1]["didDocument"]["assertionMethod"] = []

@@ -30,8 +30,8 @@ def test_every_vector_stands_in_the_manifest_and_every_check_but_status_has_a_fa
     beside = {"README.md", "manifest.json", "trust.json", "trust-training.json", "w3c-eddsa-jcs-2022.json"}
     listed = {vector["path"] for vector in MANIFEST} | beside
     assert {path.name for path in VECTORS.iterdir()} == listed
-    # `status` cannot fail yet: it says that withdrawal was not looked up.
-    assert {vector["fails"] for vector in MANIFEST} == {None, "bundle", *CHECKS} - {"status"}
+    # The last three are not looked at yet.
+    assert {vector["fails"] for vector in MANIFEST} == {None, "bundle", *CHECKS} - {"envelope", "log", "status"}
 
 
 @pytest.mark.parametrize("vector", [v for v in MANIFEST if v["fails"] is None], ids=lambda vector: vector["name"])

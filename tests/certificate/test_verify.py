@@ -78,10 +78,10 @@ def test_nothing_is_compared_with_a_document_whose_signature_does_not_hold() -> 
 
 
 def test_files_that_are_not_examined_are_named_safely() -> None:
-    files = {**Scene().files(), "log-policy.txt": b"", "\x1b[2J": b""}
+    files = {**Scene().files(), "certificate.pdf": b"", "\x1b[2J": b""}
     report = c.verify(c.Bundle.from_files(files), c.Trust.parse(s.trust_file()), at=s.AT)
     assert report.ok
-    assert report.checks[0].text.endswith("Not examined: '\\x1b[2J', 'log-policy.txt'.")
+    assert report.checks[0].text.endswith("Not examined: '\\x1b[2J', 'certificate.pdf'.")
 
 
 def test_dids_in_the_bundle_change_nothing() -> None:

@@ -25,10 +25,10 @@ LIMITS: Final[Mapping[str, int]] = {
     v.ACCREDITATION_FILE: MAX_BYTES,
     v.WORK_ORDER_FILE: MAX_BYTES,
     v.DIDS_FILE: MAX_BYTES,
-    "status-lists.json": 4 * MAX_BYTES,
-    "certificate.tlog-proof": MAX_BYTES,
-    "log-policy.txt": MAX_BYTES,
-    "certificate.vc.jwt": 2 * MAX_BYTES,
+    v.LOG_PROOF_FILE: MAX_BYTES,
+    v.STATUS_FILE: MAX_BYTES,
+    v.ACCREDITATION_STATUS_FILE: MAX_BYTES,
+    v.JWT_FILE: 2 * MAX_BYTES,
 }
 """The file names of a bundle and the most bytes each may have. Others are ignored."""
 
@@ -84,8 +84,12 @@ class Bundle:
         accreditation: Mapping[str, Any],
         work_order: Mapping[str, Any],
         dids: Mapping[str, Any] | None = None,
+        jwt: str | None = None,
     ) -> "Bundle":
-        """A bundle of signed documents, written in canonical form: a file's SHA-256 is its digest."""
+        """A bundle of signed documents, written in canonical form: a file's SHA-256 is its digest.
+
+        `jwt` is the certificate once more, enveloped (`certificate.jwt`).
+        """
         documents = {
             v.CERTIFICATE_FILE: certificate,
             v.ACCREDITATION_FILE: accreditation,
@@ -93,7 +97,30 @@ class Bundle:
         }
         if dids is not None:
             documents[v.DIDS_FILE] = dids
-        return cls.from_files({name: canonical(document) for name, document in documents.items()})
+        files: dict[str, bytes | str] = {name: canonical(document) for name, document in documents.items()}
+        if jwt is not None:
+            files[v.JWT_FILE] = jwt
+        return cls.from_files(files)
+
+    def completed(
+        self,
+        *,
+        log_proof: str | None = None,
+        status: str | None = None,
+        accreditation_status: str | None = None,
+    ) -> "Bundle":
+        """The same bundle with what came after the signing: the proof from the log, the status lists of today.
+
+        What is None stays as it is in this bundle. Raises Unreadable for what no bundle may hold.
+        """
+        later = {
+            v.LOG_PROOF_FILE: log_proof,
+            v.STATUS_FILE: status,
+            v.ACCREDITATION_STATUS_FILE: accreditation_status,
+        }
+        added = {name: content for name, content in later.items() if content is not None}
+        completed = Bundle.from_files({**self.files, **added})
+        return Bundle(completed.files, self.ignored)
 
     def write(self, path: Path) -> None:
         """Write a folder, or a .zip if the name ends so. Each file appears whole, the certificate last."""

@@ -97,8 +97,16 @@ def public_key_from_multibase(text: str) -> Ed25519PublicKey:
     data = decode(text, size=34)
     if not data.startswith(_ED25519_PREFIX):
         raise ValueError("It is not an Ed25519 public key.")
-    _refuse_unsafe_point(data[2:])
-    return Ed25519PublicKey.from_public_bytes(data[2:])
+    return public_key_from_bytes(data[2:])
+
+
+@lru_cache(maxsize=1024)
+def public_key_from_bytes(data: bytes) -> Ed25519PublicKey:
+    """The same for the 32 bytes of the key itself. Raises ValueError."""
+    if len(data) != 32:
+        raise ValueError("It is not an Ed25519 public key.")
+    _refuse_unsafe_point(data)
+    return Ed25519PublicKey.from_public_bytes(data)
 
 
 # The curve is -x^2 + y^2 = 1 + d x^2 y^2 over the field of this prime (RFC 8032, section 5.1).

@@ -332,7 +332,11 @@ def DID_DOCUMENT(value: Any) -> str | None:  # noqa: N802
     return _own_keys(value["verificationMethod"], value["id"])
 
 
-TRUST: Final = thing(
+# A verifier key of C2SP signed-note: name, key id, and the type of key with the key. Read in full by `log.note`.
+_vkey = pattern(r"[!-*,-~]{1,200}\+[0-9a-f]{8}\+[A-Za-z0-9+/]{8,2800}={0,2}", "a verifier key (name+id+key)")
+_origin = pattern(r"[!-*,-~]{1,200}", "the origin of a log")
+
+_trust_members = thing(
     {
         "type": exactly("WipeTrust"),
         "version": exactly(1),
@@ -347,5 +351,22 @@ TRUST: Final = thing(
                 }
             )
         ),
-    }
+    },
+    {
+        "logs": several(thing({"origin": _origin, "vkey": _vkey, "name": _name}), least=1, most=16),
+        "witnesses": several(thing({"vkey": _vkey, "name": _name}), most=64),
+        "witnessesNeeded": whole(),
+    },
 )
+
+
+def TRUST(value: Any) -> str | None:  # noqa: N802
+    """A trust file; it asks for no more witnesses than it names, and names none without a log."""
+    if (problem := _trust_members(value)) is not None:
+        return problem
+    named = [name for name in ("logs", "witnesses", "witnessesNeeded") if name in value]
+    if named and len(named) != 3:
+        return f" has {' and '.join(named)} but not all of logs, witnesses and witnessesNeeded"
+    if named and value["witnessesNeeded"] > len(value["witnesses"]):
+        return f" asks for {value['witnessesNeeded']} witnesses but names {len(value['witnesses'])}"
+    return None

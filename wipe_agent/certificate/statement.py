@@ -324,11 +324,26 @@ def did_document(did: str, keys: Mapping[str, Ed25519PublicKey]) -> dict[str, An
     }
 
 
-def trust_document(*, training: bool, updated: datetime, parties: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def trust_document(
+    *,
+    training: bool,
+    updated: datetime,
+    parties: Sequence[Mapping[str, Any]],
+    logs: Sequence[Mapping[str, str]] = (),
+    witnesses: Sequence[Mapping[str, str]] = (),
+    witnesses_needed: int | None = None,
+) -> dict[str, Any]:
     """A trust file. Each of `parties` has name, roles (accreditor, marketplace) and didDocument.
 
-    A trust file is for training or for the real thing, never for both: practice keys are worth nothing.
+    A trust file is for training or for the real thing, never for both: practice keys are worth nothing. Each of `logs`
+    has origin, vkey and name, each of `witnesses` vkey and name (C2SP signed-note verifier keys). `witnesses_needed` is
+    how many of these witnesses must have seen a certificate in the log; without `logs` all three are left out.
     """
+    later: dict[str, Any] = {}
+    if logs:
+        later["logs"] = [{name: log[name] for name in ("origin", "vkey", "name")} for log in logs]
+        later["witnesses"] = [{name: witness[name] for name in ("vkey", "name")} for witness in witnesses]
+        later["witnessesNeeded"] = witnesses_needed if witnesses_needed is not None else len(later["witnesses"])
     return {
         "type": "WipeTrust",
         "version": 1,
@@ -338,6 +353,7 @@ def trust_document(*, training: bool, updated: datetime, parties: Sequence[Mappi
             {"name": party["name"], "roles": list(party["roles"]), "didDocument": party["didDocument"]}
             for party in parties
         ],
+        **later,
     }
 
 

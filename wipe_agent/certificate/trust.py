@@ -7,7 +7,7 @@ signed. Documents inside a bundle are never a source of trust.
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -23,6 +23,21 @@ def fingerprint(data: bytes) -> str:
     return " ".join(digest[start : start + 4] for start in range(0, len(digest), 4))
 
 
+class Log(NamedTuple):
+    """A log that counts: the first line of its checkpoints, its verifier key, its name for people."""
+
+    origin: str
+    vkey: str
+    name: str
+
+
+class Witness(NamedTuple):
+    """A witness that counts: its verifier key, its name for people."""
+
+    vkey: str
+    name: str
+
+
 @dataclass(frozen=True)
 class Trust:
     """Keys by verification method and role, and whether they are keys for practice only."""
@@ -34,6 +49,11 @@ class Trust:
     """(role, DID)."""
     keys: Mapping[tuple[str, str], Ed25519PublicKey]
     """(role, verification method) to key."""
+    logs: tuple[Log, ...] = ()
+    """The logs that count; none in a trust file from before there was a log."""
+    witnesses: tuple[Witness, ...] = ()
+    witnesses_needed: int = 0
+    """How many of the witnesses must have cosigned."""
 
     @classmethod
     def parse(cls, data: bytes) -> "Trust":
@@ -63,7 +83,23 @@ class Trust:
                 for role in party["roles"]:
                     keys[role, method["id"]] = key
             roles.update((role, did) for role in party["roles"])
-        return cls(document["training"], names, frozenset(roles), keys)
+        logs = tuple(Log(log["origin"], log["vkey"], log["name"]) for log in document.get("logs", ()))
+        witnesses = tuple(Witness(one["vkey"], one["name"]) for one in document.get("witnesses", ()))
+        for what, named in (
+            ("log", [log.origin for log in logs]),
+            ("witness", [witness.vkey for witness in witnesses]),
+        ):
+            if len(set(named)) != len(named):
+                raise Unreadable(f"The trust file lists a {what} twice.")
+        return cls(
+            document["training"],
+            names,
+            frozenset(roles),
+            keys,
+            logs,
+            witnesses,
+            document.get("witnessesNeeded", 0),
+        )
 
     def knows(self, did: str, role: str) -> bool:
         """Whether this party is trusted in this role."""

@@ -8,7 +8,7 @@ document cannot be believed, the report ends there: what it says is not worth co
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -32,17 +32,28 @@ CHECKS: Final = (
     "certificate-proof",
     "work-order-proof",
     *(name for name, _, _ in QUESTIONS),
+    "envelope",
+    "log",
     "status",
 )
 """The names of the checks, in the order in which a report lists them."""
 
 
+Level = Literal["holds", "caution", "fails"]
+"""How a check came out. A caution does not refute the certificate; it says what could not be seen from here."""
+
+
 class Check(NamedTuple):
-    """One line of a report: what was checked, whether it holds, and a sentence for people."""
+    """One line of a report: what was checked, how it came out, and a sentence for people."""
 
     name: str
-    ok: bool
+    level: Level
     text: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether the certificate may stand: the check does not fail."""
+        return self.level != "fails"
 
 
 @dataclass
@@ -55,8 +66,13 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether the certificate verifies: every check was made, and holds."""
+        """Whether the certificate verifies: every check was made, and none fails."""
         return len(self.checks) == len(CHECKS) and all(check.ok for check in self.checks)
+
+    @property
+    def cautions(self) -> list[Check]:
+        """What a reader should know although nothing fails."""
+        return [check for check in self.checks if check.level == "caution"]
 
     @property
     def readable(self) -> bool:
@@ -113,12 +129,15 @@ class _Fails(Exception):
     """Ends a report with a check that does not hold."""
 
     def __init__(self, name: str, text: str) -> None:
-        self.check = Check(name, False, text)
+        self.check = Check(name, "fails", text)
 
 
 def _verify(bundle: Bundle, trust: Trust | None, at: datetime, training: bool, report: Report) -> None:
     def holds(name: str, text: str) -> None:
-        report.checks.append(Check(name, True, text))
+        report.checks.append(Check(name, "holds", text))
+
+    def caution(name: str, text: str) -> None:
+        report.checks.append(Check(name, "caution", text))
 
     certificate, accreditation, order = (_read(kind, bundle) for kind in _KINDS)
     holds("readable", _what_was_read(bundle))
@@ -174,8 +193,10 @@ def _verify(bundle: Bundle, trust: Trust | None, at: datetime, training: bool, r
     )
     for name, question, fine in QUESTIONS:
         problem = question(case)
-        report.checks.append(Check(name, problem is None, fine if problem is None else problem))
-    holds("status", "Withdrawal was not looked up: ask the marketplace whether this certificate still stands.")
+        report.checks.append(Check(name, "holds", fine) if problem is None else Check(name, "fails", problem))
+    holds("envelope", "The certificate is signed as it is; a second, enveloped form was not looked at.")
+    caution("log", "The log was not looked at: nobody but the centre says when this certificate was made.")
+    caution("status", "Withdrawal was not looked up: ask the marketplace whether this certificate still stands.")
 
 
 @dataclass(frozen=True)

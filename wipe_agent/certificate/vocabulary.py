@@ -41,6 +41,10 @@ CERTIFICATE_FILE: Final = "certificate.json"
 ACCREDITATION_FILE: Final = "accreditation.json"
 WORK_ORDER_FILE: Final = "work-order.json"
 DIDS_FILE: Final = "dids.json"
+LOG_PROOF_FILE: Final = "log-proof.txt"
+STATUS_FILE: Final = "status.json"
+ACCREDITATION_STATUS_FILE: Final = "accreditation-status.json"
+JWT_FILE: Final = "certificate.jwt"
 
 KIND_NAMES: Final = {
     "hdd": "hard disk",

@@ -23,6 +23,8 @@ from wipe_agent.errors import BadUsage, CertificateRefused, DoesNotVerify, Unrea
 from wipe_agent.journal import parse
 from wipe_agent.stand import Row, Stand
 
+_MARKS = {"holds": "ok  ", "caution": "note", "fails": "FAIL"}
+
 Answer = tuple[dict[str, Any], list[str], int]
 """What a command found: for machines, for people, and the exit code."""
 
@@ -208,13 +210,15 @@ def verify_bundle(chosen: Namespace, _: Screen) -> Answer:
     except ValueError as error:
         raise Unreadable(str(error)) from error
     report = verify(bundle, trust, at=at, training=chosen.training)
-    sentences = [f"{'ok  ' if check.ok else 'FAIL'}  {check.name}: {check.text}" for check in report.checks]
+    sentences = [f"{_MARKS[check.level]}  {check.name}: {check.text}" for check in report.checks]
     sentences.append(_verdict(report))
     found = {
         "ok": report.ok,
         "refusal": report.refusal,
         "certificate_id": report.statement.certificate_id if report.statement else None,
-        "checks": [{"name": check.name, "ok": check.ok, "text": check.text} for check in report.checks],
+        "checks": [
+            {"name": check.name, "level": check.level, "ok": check.ok, "text": check.text} for check in report.checks
+        ],
     }
     if report.ok:
         return found, sentences, 0

@@ -7,7 +7,7 @@ from sqlalchemy.dialects import postgresql
 from ewaste.migrations.upgrade import execute, statements
 
 revision = "0013"
-down_revision = "0010"
+down_revision = "0011"
 branch_labels = None
 depends_on = None
 

@@ -659,7 +659,11 @@ class Check(Told):
     """One check of a certificate, in words."""
 
     name: str
-    ok: bool | None
+    level: Literal["holds", "caution", "fails"] | None = Field(
+        default=None,
+        description="A caution does not refute the certificate; it says what could not be seen. Not told of old ones.",
+    )
+    ok: bool | None = Field(description="False where the check fails; a caution is true.")
     text: str
 
 
