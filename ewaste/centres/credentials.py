@@ -52,9 +52,10 @@ class Issuers:
     did_host: str
     training: bool
     founded: datetime
-    folder: Path | None = None
     log: LogTrust = NO_LOG
     """The log and the witnesses that the trust file names."""
+    folder: Path | None = None
+    """Where the keys lie, also those of accreditors that we host."""
 
     @classmethod
     def load(cls, folder: Path, *, did_host: str, training: bool, founded: datetime, log: LogTrust = NO_LOG) -> Issuers:
@@ -65,8 +66,8 @@ class Issuers:
             did_host=did_host,
             training=training,
             founded=founded.replace(microsecond=0),
-            folder=folder,
             log=log,
+            folder=folder,
         )
 
     def accreditor_did(self, slug: str) -> str:

@@ -6,6 +6,7 @@ the log. Accreditation credentials are leaves themselves. `made` lists what a st
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -18,12 +19,12 @@ from ewaste.centres.accrediting_models import PublishedKind, PublishedStatement
 from ewaste.centres.models import Accreditation, Centre, Station
 
 
-class Leaf(NamedTuple):
-    """What goes into the log: the kind of leaf, whose it is, and the digest of the document."""
+class Said(NamedTuple):
+    """What goes into the log: the kind of leaf, whose it is, and the document that the leaf names by its digest."""
 
     kind: str
     issuer: str
-    digest: str
+    document: dict[str, Any]
 
 
 def key(session: Session, station: Station, event: str, *, reason: str = "", now: datetime) -> None:
@@ -59,21 +60,21 @@ def revocation(
     _state(session, accreditation.centre_id, PublishedKind.REVOCATION, issuer, document, now)
 
 
-def made(session: Session, centre_id: UUID, *, now: datetime) -> list[Leaf]:
-    """What was issued or stated about a centre in the step of this moment, in the words of the log."""
+def made(session: Session, centre_id: UUID, *, now: datetime) -> list[Said]:
+    """What was issued or stated about a centre in the step of this moment, for the step to log."""
     stated = session.execute(
-        sa.select(PublishedStatement.kind, PublishedStatement.issuer, PublishedStatement.digest)
+        sa.select(PublishedStatement.kind, PublishedStatement.issuer, PublishedStatement.document)
         .where(PublishedStatement.centre_id == centre_id, PublishedStatement.at == now)
         .order_by(PublishedStatement.kind, PublishedStatement.digest)
     ).all()
-    issued = session.execute(
-        sa.select(Accreditation.document, Accreditation.digest)
+    issued = session.scalars(
+        sa.select(Accreditation.document)
         .where(Accreditation.centre_id == centre_id, Accreditation.issued_at == now)
         .order_by(Accreditation.digest)
     ).all()
     return [
-        *(Leaf(row.kind.value, row.issuer, row.digest) for row in stated),
-        *(Leaf("accreditation", credentials.issuer_of(row.document), row.digest) for row in issued),
+        *(Said(row.kind.value, row.issuer, json.loads(row.document)) for row in stated),
+        *(Said("accreditation", credentials.issuer_of(document), json.loads(document)) for document in issued),
     ]
 
 

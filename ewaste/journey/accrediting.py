@@ -17,7 +17,7 @@ from ewaste.accounts import firms, letters, policy, standing
 from ewaste.accounts.models import Actor, Organisation, OrganisationKind, OrganisationState
 from ewaste.accounts.policy import Action
 from ewaste.accounts.standing import StandingKind
-from ewaste.centres import accreditation, accreditors, audits, credentials, decisions, stations
+from ewaste.centres import accreditation, accreditors, audits, credentials, decisions, published, stations
 from ewaste.centres.accrediting_models import Accreditor, Audit, Decision, DecisionKind
 from ewaste.centres.models import Accreditation, Centre, Standing, Station
 from ewaste.certificates import rechecks
@@ -26,6 +26,7 @@ from ewaste.core.refusals import Conflict, Invalid, NotFound
 from ewaste.devices.media import KIND_WORDS
 from ewaste.market import doubts
 from ewaste.market.bidders import LICENCES, licence_words
+from ewaste.transparency import log
 
 IN_FORCE = frozenset({Standing.ACCREDITED, Standing.SUSPENDED})
 WORDS = {
@@ -152,6 +153,8 @@ def confirm(
         by=actor,
         now=now,
     )
+    for said in published.made(session, centre.organisation_id, now=now):
+        log.publish(session, said.document, kind=said.kind, issuer=said.issuer, now=now)
     if decision.kind is DecisionKind.FRAUD and decision.since is not None:
         _doubt(session, centre, decision.since, by=actor, now=now)
     _tell_centre(session, centre, decision, now=now)
@@ -168,7 +171,10 @@ def hand_in(
         raise Conflict("Another accreditor has accredited this centre.")
     if not accreditor.own_key:
         raise Conflict("We sign the credentials of this accreditor; there is nothing to hand in.")
-    return accreditation.take_in(session, issuers, centre, accreditor, credential, now=now)
+    taken = accreditation.take_in(session, issuers, centre, accreditor, credential, now=now)
+    for said in published.made(session, centre_id, now=now):
+        log.publish(session, said.document, kind=said.kind, issuer=said.issuer, now=now)
+    return taken
 
 
 def suspend(session: Session, actor: Actor, centre_id: UUID, *, reason: str, now: datetime) -> Centre:
@@ -208,6 +214,8 @@ def retire_station(
     if not accreditor.house and session.get_one(Centre, centre_id).accreditor_id != accreditor.id:
         raise NotFound("This is no centre of yours.")
     stations.revoke(session, issuers, station_id, reason, now=now)
+    for said in published.made(session, centre_id, now=now):
+        log.publish(session, said.document, kind=said.kind, issuer=said.issuer, now=now)
 
 
 def verify_recycler(

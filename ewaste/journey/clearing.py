@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from ewaste.accounts import policy
 from ewaste.accounts.models import Actor, Role
 from ewaste.accounts.policy import Action
-from ewaste.centres import accreditation, accreditors, credentials, stations, work_orders
+from ewaste.centres import accreditation, accreditors, credentials, published, stations, work_orders
 from ewaste.centres.models import Accreditation, Centre, Standing, Station, WorkOrder
 from ewaste.certificates import reaudit, registry
 from ewaste.certificates.models import Certificate, CertificateLine, Clearance
@@ -81,7 +81,10 @@ def enrol_station(
     session: Session, *, issuers: credentials.Issuers, code: str, name: str, public_key: str, proof: str, now: datetime
 ) -> Station:
     """A station enrols with its centre's one-time code. The code is the permission; no account is asked."""
-    return stations.enrol(session, issuers, code=code, name=name, public_key=public_key, proof=proof, now=now)
+    station = stations.enrol(session, issuers, code=code, name=name, public_key=public_key, proof=proof, now=now)
+    for said in published.made(session, station.centre_id, now=now):
+        log.publish(session, said.document, kind=said.kind, issuer=said.issuer, now=now)
+    return station
 
 
 def fetch_orders(session: Session, actor: Actor, *, now: datetime) -> tuple[list[tuple[WorkOrder, str]], Accreditation]:

@@ -26,7 +26,7 @@ from ewaste.accounts.models import (
 )
 from ewaste.accounts.policy import Action
 from ewaste.accounts.standing import StandingKind
-from ewaste.centres import accreditation, accreditors, audits, checklist, decisions
+from ewaste.centres import accreditation, accreditors, audits, checklist, decisions, published
 from ewaste.centres.accrediting_models import DecisionKind
 from ewaste.centres.checklist import Found
 from ewaste.centres.credentials import Issuers
@@ -36,6 +36,7 @@ from ewaste.core.installation import installation
 from ewaste.core.refusals import NotAllowed, NotFound
 from ewaste.devices.models import MediumKind
 from ewaste.market.bidders import LICENCES
+from ewaste.transparency import log
 
 ACCREDITED_FOR = timedelta(days=730)
 STAFF = ("stefan@clearhand.example", "sara@clearhand.example")
@@ -138,6 +139,8 @@ def sample_accreditation(
     )
     decisions.confirm(session, decision, centre, house, by=second, now=now)
     accreditation.grant(session, issuers, centre, decision, now=now)
+    for said in published.made(session, centre.organisation_id, now=now):
+        log.publish(session, said.document, kind=said.kind, issuer=said.issuer, now=now)
     standing.note(
         session,
         centre.organisation_id,

@@ -14,16 +14,18 @@ from sqlalchemy.orm import Session
 from ewaste.accounts import firms, letters, policy
 from ewaste.accounts.models import Actor, Organisation
 from ewaste.accounts.policy import Action
-from ewaste.centres import accreditors, credentials, stations
+from ewaste.centres import accreditors, credentials, published, stations
 from ewaste.centres.models import Centre, Station
 from ewaste.certificates import rechecks, registry
 from ewaste.certificates.models import Certificate
 from ewaste.certificates.rechecks import Recheck, RecheckCause, RecheckOutcome
+from ewaste.core.installation import installation
 from ewaste.core.refusals import Invalid, NotFound
 from ewaste.devices import custody
 from ewaste.devices.lifecycle import WAYS, State
 from ewaste.devices.models import Hold
 from ewaste.market import doubts
+from ewaste.transparency import log, statements
 
 
 def report_key(
@@ -54,6 +56,8 @@ def report_key(
     if not 3 <= len(reason.strip()) <= 500:
         raise Invalid("Say what happened, in 3 to 500 characters. It is public.", field="reason")
     stations.revoke(session, issuers, station_id, reason, compromised_since=since, now=now)
+    for said in published.made(session, station.centre_id, now=now):
+        log.publish(session, said.document, kind=said.kind, issuer=said.issuer, now=now)
     found = rechecks.in_doubt(session, since=since, station_id=station_id, centre_id=station.centre_id)
     because = f"the key of station {station.name} may have been used by others since {since:%d %B %Y, %H:%M} UTC"
     opened = rechecks.begin(session, found, cause=RecheckCause.KEY, because=because, since=since, by=actor, now=now)
@@ -111,6 +115,10 @@ def confirm_end(session: Session, actor: Actor, recheck_id: UUID, *, now: dateti
     revoked = outcome is RecheckOutcome.REVOKED
     if revoked and registry.revocation(session, certificate.id) is None:
         registry.revoke(session, certificate.id, recheck.note, by=actor, now=now)
+        said = statements.revocation(
+            certificate=certificate.digest, credential_id=certificate.credential_id, reason=recheck.note, at=now
+        )
+        log.publish(session, said, kind="revocation", issuer=f"did:web:{installation(session).did_host}", now=now)
         device = custody.find(session, certificate.device_id)
     kind = "certificate.revoked" if revoked else "certificate.stands"
     evidence = {"certificate": certificate.credential_id, "reason": recheck.note, "proposedBy": recheck.proposed_name}

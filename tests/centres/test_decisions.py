@@ -226,6 +226,7 @@ def test_a_withdrawal_for_fraud_revokes_and_puts_every_certificate_since_then_in
     assert [json.loads(one.document)["type"] for one in stated if one.kind.value == "revocation"] == [
         "RevocationStatement"
     ] * len(revoked)
+    assert world.raw("select count(*) from log_entries where kind = 'revocation'") == len(revoked)
     assert len(doubts) == 1
     listable = "select device_listable(:id)"
     assert (world.raw(listable, id=before), world.raw(listable, id=after)) == (True, False)
@@ -237,18 +238,21 @@ def test_a_withdrawal_for_fraud_revokes_and_puts_every_certificate_since_then_in
     assert sum("is looked at again" in subject for subject in told) == 1
 
 
-def test_what_a_step_made_for_the_log_is_listed_with_its_kind_and_issuer(world: World) -> None:
+def test_the_key_of_a_new_station_and_its_accreditation_are_in_the_log(world: World) -> None:
     station = world.station().station
     with world.transaction() as session:
         made = published.made(session, station.centre_id, now=world.now)
         documents = [one.document for one in published.all_of(session, centre(world).did)]
-    assert [(leaf.kind, leaf.issuer) for leaf in made] == [
+    assert [(said.kind, said.issuer) for said in made] == [
         ("key", "did:web:market.test:centres:rhein-datenpark"),
         ("accreditation", "did:web:market.test:accreditation"),
     ]
     said = json.loads(documents[0])
     assert (said["key"], said["event"]) == (station.verification_method, "enrolled")
-    assert made[0].digest == wipe.digest_multibase(said)
+    assert made[0].document == said
+    logged = "select count(*) from log_entries where kind = :kind and digest = :digest"
+    for each in made:
+        assert world.raw(logged, kind=each.kind, digest=wipe.digest_multibase(each.document)) == 1
 
 
 def test_a_withdrawn_centre_gets_no_device_and_no_order(world: World) -> None:
