@@ -97,7 +97,7 @@ def test_a_station_knows_what_it_issued_and_is_warned_of_the_rest(
             bundle.rename(tmp_path / "archived")
         found, lines, code = monitor([*OTHERS, ours])
         assert (code, found["certificates"], found["foreign"]) == (0, 1, [])
-        assert f"{CENTRE}: 1 certificates in the log." in lines
+        assert f"{CENTRE}: 1 certificate in the log." in lines
     stolen = certificate("stolen")
     found, lines, code = monitor([*OTHERS, ours, stolen])
     assert (code, found["foreign"]) == (71, [{"index": 3, "digest": stolen.digest}])

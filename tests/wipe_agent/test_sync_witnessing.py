@@ -36,6 +36,7 @@ def market(quick_keys: None, station: Station, operator: Operator, monkeypatch: 
     logs = [{"origin": ORIGIN, "vkey": str(operator.vkey), "name": "The log"}]
     trust = {**station.world.trust(), "logs": logs, "witnesses": [], "witnessesNeeded": 0}
     durable.write_file(station.home.trust_file, canonical(trust))
+    monkeypatch.setattr(sync, "SETTLE_SECONDS", 0)
     monkeypatch.setenv("WIPE_AGENT_HOME", str(station.home.path))
     monkeypatch.setenv("WIPE_AGENT_PASSPHRASE", PASSPHRASE)
     with Market(station.world) as server:
@@ -101,6 +102,25 @@ def test_a_cosignature_that_the_marketplace_did_not_take_is_handed_in_the_next_t
     assert code == 0
     assert "not witnessed this time. The marketplace cannot answer now (HTTP 503)." in found["witnessed"]["text"]
     assert sync_once()[0]["witnessed"]["size"] == 5
+
+
+def test_a_certificate_is_witnessed_in_the_sync_that_brings_it(
+    station: Station, market: Market, operator: Operator, certified: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The log takes it in a moment later, and the station waits that long."""
+    waits: list[float] = []
+
+    def settle(seconds: float) -> None:
+        waits.append(seconds)
+        assert len(market.received) == 1
+        if seconds:
+            operator.show(ENTRIES[:6])
+
+    monkeypatch.setattr(sync, "SETTLE_SECONDS", 2.0)
+    monkeypatch.setattr(sync.witnessing.time, "sleep", settle)
+    assert sync_once()[0]["witnessed"]["size"] == 6
+    assert sync_once()[0]["witnessed"]["size"] == 6
+    assert waits == [2.0, 0]
 
 
 def test_a_station_that_trusts_no_log_asks_for_none(station: Station, market: Market, operator: Operator) -> None:

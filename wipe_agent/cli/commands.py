@@ -12,6 +12,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Protocol, Self
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from wipe_agent import jobs, keys, media, sync
 from wipe_agent.certificate import Bundle, Report, Trust, verify
 from wipe_agent.certificate.bundle import read_file
@@ -20,7 +22,15 @@ from wipe_agent.certificate.times import read_time
 from wipe_agent.cli import residue
 from wipe_agent.cli.operator import operator_of
 from wipe_agent.cli.planning import wish_of
-from wipe_agent.errors import BadUsage, CertificateRefused, DoesNotVerify, Unreadable, WrongPassphrase, WrongSerial
+from wipe_agent.errors import (
+    AgentError,
+    BadUsage,
+    CertificateRefused,
+    DoesNotVerify,
+    Unreadable,
+    WrongPassphrase,
+    WrongSerial,
+)
 from wipe_agent.journal import parse
 from wipe_agent.stand import Row, Stand
 
@@ -193,19 +203,17 @@ def certify(chosen: Namespace, _: Screen) -> Answer:
 
 
 def sync_all(chosen: Namespace, screen: Screen) -> Answer:
-    """Witness the log and send what is in the outbox."""
+    """Send what is in the outbox and witness the log."""
     home = _home()
     station_key = keys.load_key(home, passphrase())
     if chosen.again:
         sync.offer_refused_again(home)
-    witnessed = sync.witness_log(home, station_key)
-    screen.note(witnessed.said)
     try:
         done = sync.send(home, station_key, tries=1 if chosen.once else sync.TRIES, note=screen.note)
-    finally:
-        # Whatever became of the certificates: a log that contradicts itself is said before all else.
-        if witnessed.misbehaves is not None:
-            raise witnessed.misbehaves
+    except AgentError:
+        _witness(home, station_key, screen, sent=False)
+        raise
+    witnessed = _witness(home, station_key, screen, sent=bool(done.receipts))
     if done.refused:
         reasons = "; ".join(
             f"{one['certificate_id']}: {one.get('reason') or 'no reason given'}" for one in done.refused
@@ -218,6 +226,15 @@ def sync_all(chosen: Namespace, screen: Screen) -> Answer:
         "witnessed": {"size": witnessed.size, "text": witnessed.said},
     }
     return found, sentences or ["Nothing to send."], 0
+
+
+def _witness(home: keys.Home, key: Ed25519PrivateKey, screen: Screen, *, sent: bool) -> sync.Witnessed:
+    """Witness the log, whatever became of the certificates. One that contradicts itself is said before all else."""
+    witnessed = sync.witness_log(home, key, settle=sync.SETTLE_SECONDS if sent else 0)
+    screen.note(witnessed.said)
+    if witnessed.misbehaves is not None:
+        raise witnessed.misbehaves
+    return witnessed
 
 
 def verify_bundle(chosen: Namespace, _: Screen) -> Answer:

@@ -74,7 +74,7 @@ def monitor(chosen: Namespace, _: Screen) -> Answer:
 def _told(found: following.Found, trusted: Trusted, centre: str, at: datetime) -> Answer:
     """What a look found, for machines and for people."""
     sentences = [
-        f"{found.origin}: {found.size} entries, {found.size - found.before} of them new.",
+        f"{found.origin}: {_count(found.size, 'entry', 'entries')}, {found.size - found.before} of them new.",
         "It only grew, and every entry is the one in the tree that the log signed.",
     ]
     sentences += [f"    {count} {kind}" for kind, count in sorted(found.kinds.items())]
@@ -86,7 +86,7 @@ def _told(found: following.Found, trusted: Trusted, centre: str, at: datetime) -
         word = "Attention: entries" if unwitnessed else "Entries"
         sentences.append(f"{word} have waited for enough witnesses since {write_time(found.waiting_since)}.")
     if centre:
-        sentences.append(f"{centre}: {found.entries} certificates in the log.")
+        sentences.append(f"{centre}: {_count(found.entries, 'certificate', 'certificates')} in the log.")
     sentences += [f"{name} is of this same log." for name in found.compared]
     troubles = [
         f"Entry {one.index}: a certificate that the centre did not issue, {one.digest}" for one in found.foreign
@@ -116,6 +116,10 @@ def _told(found: following.Found, trusted: Trusted, centre: str, at: datetime) -
         "compared": found.compared,
     }
     return said, sentences, kind.exit_code if kind is not None else 0
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
 
 
 def _trusted(chosen: Namespace) -> Trusted:
