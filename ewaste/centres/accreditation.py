@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from ewaste.accounts.models import Organisation
 from ewaste.centres import credentials
 from ewaste.centres.models import Accreditation, Centre, Standing, Station
+from ewaste.core import status_lists
 from ewaste.core.ids import new_id
 from ewaste.core.refusals import Conflict, Invalid, NotFound
 from ewaste.devices.models import MediumKind
@@ -113,6 +114,9 @@ def issue(session: Session, issuers: credentials.Issuers, centre: Centre, *, bec
         keys=keys,
         valid_from=centre.accredited_from,
         valid_until=centre.accredited_until,
+        place=status_lists.draw(
+            session, kind=status_lists.ACCREDITATIONS, issuer=issuers.accreditor.did, about=centre.did, now=now
+        ),
         now=now,
     )
     issued = Accreditation(
@@ -128,6 +132,26 @@ def issue(session: Session, issuers: credentials.Issuers, centre: Centre, *, bec
     )
     session.add(issued)
     session.flush()
+
+
+def withdraw_credential(
+    session: Session,
+    issuers: credentials.Issuers,
+    issued: Accreditation,
+    *,
+    reason: str,
+    since: datetime | None,
+    now: datetime,
+) -> bool:
+    """Revoke an accreditation in its status list, for fraud: what witnesses did not see before `since` falls with it.
+
+    An ordinary end needs no such thing: the credential says itself until when it counts. Whether it had a place in a
+    list of ours and was not revoked before.
+    """
+    place = credentials.place_of(issued.document, issuers=issuers)
+    if place is None:
+        return False
+    return status_lists.withdraw(session, place, reason=reason, compromised_since=since, now=now)
 
 
 def current(session: Session, centre_id: UUID) -> Accreditation:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import urllib.parse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from ewaste.core.log_trust import NO_LOG, LogTrust, name_of
+from ewaste.core.status_lists import Place, StatusKey, StatusWithdrawal
 from wipe_agent import certificate as wipe
 
 ACCREDITOR_NAME = "Clearhand accreditation desk"
@@ -67,6 +69,16 @@ class Issuers:
         """The DID that we host for a centre."""
         return f"did:web:{self.did_host}:centres:{slug}"
 
+    def status_address(self, name: str) -> str:
+        """Where a status list is served: at the site that the market's DID names (did:web), under this name."""
+        host = urllib.parse.unquote(self.did_host)
+        scheme = "http" if host.partition(":")[0] in ("localhost", "127.0.0.1") else "https"
+        return f"{scheme}://{host}/status/{name}"
+
+    def signer(self, did: str) -> Issuer | None:
+        """Who signs for this DID here; None for one whose key we do not hold."""
+        return next((issuer for issuer in (self.accreditor, self.market) if issuer.did == did), None)
+
 
 def challenge() -> str:
     """A fresh single-use challenge."""
@@ -94,9 +106,13 @@ def accreditation(
     keys: Mapping[str, str],
     valid_from: datetime,
     valid_until: datetime,
+    place: Place | None = None,
     now: datetime,
 ) -> dict[str, Any]:
-    """A signed accreditation. `keys` maps a verification method to a public key in multibase."""
+    """A signed accreditation. `keys` maps a verification method to a public key in multibase.
+
+    `place` is its place in a status list.
+    """
     statement = wipe.accreditation_statement(
         accreditation_id=credential_id,
         issuer_did=issuers.accreditor.did,
@@ -109,6 +125,7 @@ def accreditation(
         methods=methods,
         media_kinds=media_kinds,
         keys={method: read_public_key(key) for method, key in keys.items()},
+        status=_entry(issuers, place),
     )
     return _sign(statement, issuers.accreditor, now)
 
@@ -127,8 +144,12 @@ def work_order(
     valid_from: datetime,
     valid_until: datetime,
     supersedes: str | None,
+    place: Place | None = None,
 ) -> dict[str, Any]:
-    """A signed work order for one device in one custody cycle, with every medium that is expected in it."""
+    """A signed work order for one device in one custody cycle, with every medium that is expected in it.
+
+    `place` is the place in the market's status list that the certificate will carry.
+    """
     statement = wipe.work_order_statement(
         work_order_id=credential_id,
         issuer_did=issuers.market.did,
@@ -144,8 +165,65 @@ def work_order(
         challenge=order_challenge,
         policy=policy,
         supersedes=supersedes,
+        certificate_status=_entry(issuers, place),
     )
     return _sign(statement, issuers.market, valid_from)
+
+
+def status_list(
+    issuers: Issuers,
+    issuer: Issuer,
+    *,
+    name: str,
+    about: str,
+    withdrawals: Sequence[StatusWithdrawal],
+    keys: Sequence[StatusKey],
+    now: datetime,
+) -> dict[str, Any]:
+    """A signed status list, fresh for seven days from `now`. `about` is its name for people."""
+    statement = wipe.status_list_statement(
+        list_id=issuers.status_address(name),
+        issuer_did=issuer.did,
+        issuer_name=issuer.name,
+        valid_from=now,
+        training=issuers.training,
+        withdrawn=[
+            wipe.Withdrawn(index=one.place, at=one.at, reason=one.reason, compromised_since=one.compromised_since)
+            for one in withdrawals
+        ],
+        keys=[
+            wipe.KeyFallen(
+                verification_method=key.verification_method,
+                public_key=key.public_key,
+                at=key.at,
+                reason=key.reason,
+                compromised_since=key.compromised_since,
+            )
+            for key in keys
+        ],
+        about=about,
+    )
+    return _sign(statement, issuer, now)
+
+
+def place_of(document: str, *, issuers: Issuers) -> Place | None:
+    """The place in one of our status lists that a stored credential names; None when it names none of ours."""
+    said = wipe.read(document.encode(), what="credential").get("credentialStatus")
+    if not isinstance(said, dict):
+        return None
+    name = str(said["statusListCredential"]).rpartition("/")[2]
+    if issuers.status_address(name) != said["statusListCredential"]:
+        return None
+    return Place(name, int(said["statusListIndex"]))
+
+
+def status_lists_of(files: Mapping[str, str]) -> tuple[str | None, str | None]:
+    """The addresses of the status lists that a stored bundle names: for the certificate, for the accreditation."""
+    addresses = []
+    for file in ("certificate.json", "accreditation.json"):
+        said = wipe.read(files[file].encode(), what=file).get("credentialStatus")
+        addresses.append(str(said["statusListCredential"]) if isinstance(said, dict) else None)
+    return addresses[0], addresses[1]
 
 
 def trust_file(issuers: Issuers) -> dict[str, Any]:
@@ -195,6 +273,10 @@ def dids_file(documents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def text(document: Mapping[str, Any]) -> str:
     """A credential as it is stored and sent: in canonical form, so that the file's SHA-256 is its digest."""
     return wipe.canonical(document).decode()
+
+
+def _entry(issuers: Issuers, place: Place | None) -> dict[str, str] | None:
+    return None if place is None else wipe.status_entry(issuers.status_address(place.name), place.index)
 
 
 def _sign(statement: dict[str, Any], issuer: Issuer, created: datetime) -> dict[str, Any]:

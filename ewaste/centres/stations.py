@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from ewaste.accounts.models import Actor
 from ewaste.centres import accreditation, credentials
 from ewaste.centres.models import EnrolmentCode, SeenNonce, Station
+from ewaste.core import status_lists
 from ewaste.core.ids import ALPHABET, new_id
 from ewaste.core.refusals import Conflict, Invalid, NotAllowed, NotFound
 
@@ -93,6 +94,14 @@ def revoke(session: Session, issuers: credentials.Issuers, station_id: UUID, rea
     station.revoked_at, station.revoked_because = now, reason.strip()[:500] or "retired by its centre"
     session.flush()
     centre = accreditation.find(session, station.centre_id, to_change=True)
+    status_lists.key_fell(
+        session,
+        about=centre.did,
+        verification_method=station.verification_method,
+        public_key=station.public_key,
+        reason=station.revoked_because,
+        now=now,
+    )
     accreditation.issue(session, issuers, centre, because=f"station {station.name} revoked", now=now)
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from ewaste.accounts.models import Organisation
 from ewaste.centres import credentials
 from ewaste.centres.models import Centre, WorkOrder
+from ewaste.core import status_lists
 from ewaste.core.ids import WORK_ORDER, new_code, new_id
 from ewaste.core.refusals import Conflict
 
@@ -54,6 +55,7 @@ def issue(
         valid_from=start,
         valid_until=start + LIFE,
         supersedes=supersedes,
+        place=status_lists.draw(session, kind=status_lists.CERTIFICATES, issuer=issuers.market.did, now=now),
     )
     order = WorkOrder(
         id=order_id,

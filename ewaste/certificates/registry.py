@@ -28,6 +28,7 @@ from ewaste.certificates.models import (
     CertificateRevocation,
     Clearance,
 )
+from ewaste.core import status_lists
 from ewaste.core.refusals import Conflict, Invalid, NotFound, Refusal
 from ewaste.devices.models import Device, Medium
 from wipe_agent import certificate as wipe
@@ -284,7 +285,10 @@ def keep_refused(
 
 
 def revoke(session: Session, certificate_id: UUID, reason: str, *, by: Actor, now: datetime) -> Certificate:
-    """Revoke a certificate. The database ends its clearance and takes the device out of every open sale."""
+    """Revoke a certificate. The database ends its clearance and takes the device out of every open sale.
+
+    Its place in the status list is set, so that whoever verifies offline hears of it with the next list.
+    """
     certificate = session.get(Certificate, certificate_id)
     if certificate is None:
         raise NotFound("There is no such certificate.")
@@ -294,6 +298,9 @@ def revoke(session: Session, certificate_id: UUID, reason: str, *, by: Actor, no
         raise Conflict("This certificate was revoked already.")
     session.add(CertificateRevocation(certificate_id=certificate_id, reason=reason.strip(), revoked_by=by.id, at=now))
     session.flush()
+    place = _place(certificate)
+    if place is not None:
+        status_lists.withdraw(session, place, reason=reason, now=now)
     session.expire_all()
     return certificate
 
@@ -305,6 +312,12 @@ class Verified:
     checks: list[dict[str, Any]]
     statement: wipe.Statement | None
     refusal: str | None
+
+    @property
+    def withdrawn(self) -> str | None:
+        """The sentence of the check `status`, where nothing else fails: authentic, and it does not count any more."""
+        failed = [check for check in self.checks if check["ok"] is False]
+        return str(failed[0]["text"]) if len(failed) == 1 and failed[0]["name"] == "status" else None
 
 
 def verify_publicly(files: Mapping[str, bytes] | bytes, trust: bytes, *, at: datetime, training: bool) -> Verified:
@@ -365,9 +378,18 @@ def operators(certificate: Certificate) -> set[str]:
     return {" ".join(str(name).split()).casefold() for name in names}
 
 
-def zipped(certificate: Certificate) -> bytes:
-    """The bundle as a .zip, byte for byte the files that came."""
-    return wipe.Bundle.from_files({name: text.encode() for name, text in certificate.bundle.items()}).to_zip()
+def zipped(files: Mapping[str, str]) -> bytes:
+    """A bundle as a .zip. Raises `Unreadable` for what no bundle may hold."""
+    return wipe.Bundle.from_files({name: text.encode() for name, text in files.items()}).to_zip()
+
+
+def _place(certificate: Certificate) -> status_lists.Place | None:
+    """The place in our status list that its work order gave to a certificate; None for one of an older order."""
+    order = wipe.read(certificate.bundle["work-order.json"].encode(), what="work order")
+    given = order["wipe"].get("credentialStatus")
+    if given is None:
+        return None
+    return status_lists.Place(given["statusListCredential"].rpartition("/")[2], int(given["statusListIndex"]))
 
 
 def _plain(checks: Sequence[wipe.Check]) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from ewaste.accounts import models as accounts
 from ewaste.centres import models as centres
 from ewaste.certificates import models as certificates
 from ewaste.certificates import reaudit
-from ewaste.core import installation, job_errors, mail, refusals, sample
+from ewaste.core import installation, job_errors, mail, refusals, sample, status_lists
 from ewaste.core.database import Base
 from ewaste.devices import heads, incidents
 from ewaste.devices import models as devices
@@ -51,6 +51,7 @@ __all__ = [
     "second_factor",
     "sessions",
     "standing",
+    "status_lists",
     "tokens",
     "tradein",
     "transparency",

@@ -12,7 +12,7 @@ from flask import Blueprint, redirect, request, url_for
 from ewaste.centres import credentials
 from ewaste.certificates import registry
 from ewaste.core.refusals import Invalid, NotFound, Refusal
-from ewaste.journey import trade_in
+from ewaste.journey import completing, trade_in
 from ewaste.tradein import questions, quotes
 from ewaste.views import open_figures, prices, public, shapes
 from ewaste.views.records import found_since
@@ -144,9 +144,10 @@ def verify() -> flask.Response:
     try:
         with transaction() as session:
             found, short, about = public.certificate(session, public.certificate_for(session, code))
+            files = completing.completed(session, found, runtime().issuers, now=now())
     except NotFound as refusal:
         return _verify_page(code=code, errors={"code": refusal.message}, status=404)
-    verified = _verified({name: text.encode() for name, text in found.bundle.items()})
+    verified = _verified({name: text.encode() for name, text in files.items()})
     told = verdict.verdict(
         verified,
         short["status"],
@@ -167,7 +168,7 @@ def verify_upload() -> flask.Response:
     except Invalid as refusal:
         return _verify_page(form=request.form, errors=errors_of(refusal), status=422)
     known, standing, reason, since = None, "unknown", None, None
-    if verified.refusal is None and verified.statement is not None:
+    if (verified.refusal is None or verified.withdrawn) and verified.statement is not None:
         with transaction() as session:
             known, standing, reason = public.standing_of(
                 session, verified.statement.certificate_id, verified.statement.issuer_did
@@ -183,7 +184,8 @@ def certificate(id: UUID) -> flask.Response:  # noqa: A002 - the name stands in 
     """The page of one certificate, checked again each time it is read."""
     with transaction() as session:
         found, short, about = public.certificate(session, id)
-    verified = _verified({name: text.encode() for name, text in found.bundle.items()})
+        files = completing.completed(session, found, runtime().issuers, now=now())
+    verified = _verified({name: text.encode() for name, text in files.items()})
     if verified.refusal is not None and short["status"] == "accepted":
         short |= {"status": "refused", "reason": f"It does not verify any more: {verified.refusal}"}
     url = url_for(".certificate", id=found.id)
@@ -213,11 +215,12 @@ def certificate_code(id: UUID) -> flask.Response:  # noqa: A002 - the name stand
 
 @pages.get("/certificates/<uuid:id>/bundle.zip")
 def certificate_bundle(id: UUID) -> flask.Response:  # noqa: A002 - the name stands in addresses
-    """The bundle, byte for byte the files that the centre sent."""
+    """The bundle: byte for byte the files that the centre sent, completed with the status lists of today."""
     with transaction() as session:
         found, short, _ = public.certificate(session, id)
+        files = completing.completed(session, found, runtime().issuers, now=now())
     name = f"certificate-{short['device_code']}-{str(found.id)[:8]}.zip"
-    return lists.file(registry.zipped(found), name, "application/zip")
+    return lists.file(registry.zipped(files), name, "application/zip")
 
 
 def _verified(files: Mapping[str, bytes] | bytes) -> registry.Verified:

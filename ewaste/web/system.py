@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
+
 import flask
 from flask import Blueprint
 
 from ewaste.accounts import policy
 from ewaste.accounts.models import WORKER, Person
 from ewaste.accounts.policy import Action
-from ewaste.centres import credentials
+from ewaste.centres import credentials, listing
 from ewaste.core.refusals import NotAllowed, NotFound
 from ewaste.journey import clearing
 from ewaste.views import vitals
 from ewaste.web import metrics
-from ewaste.web.edge import actor, runtime, transaction
+from ewaste.web.edge import actor, now, runtime, transaction
 
 pages = Blueprint("system", __name__)
+
+FORMS = ("certificate", "accreditation", "work-order", "status-list")
+PUBLISHED = frozenset(("context.jsonld", *(f"{form}.schema.json" for form in FORMS)))
 
 
 @pages.get("/livez")
@@ -49,6 +55,33 @@ def market_metrics() -> flask.Response:
 def trust() -> flask.Response:
     """The trust file that verifiers pin: who may accredit, who may order, with which keys."""
     return flask.Response(credentials.trust_bytes(runtime().issuers), mimetype="application/json")
+
+
+@pages.get("/status/<name>")
+def status_list(name: str) -> flask.Response:
+    """A status list (W3C Bitstring Status List), for whoever verifies what it is about."""
+    with transaction() as session:
+        document = listing.served(session, runtime().issuers, name, now=now())
+    answer = flask.Response(document, mimetype="application/vc")
+    answer.set_etag(hashlib.sha256(document.encode()).hexdigest()[:32])
+    # What was revoked a moment ago shall not be asked of a copy from yesterday.
+    answer.cache_control.max_age = 60
+    answer.headers["Access-Control-Allow-Origin"] = "*"
+    answer.make_conditional(flask.request)
+    return answer
+
+
+@pages.get("/vocab/wipe/v1/<name>")
+def vocabulary(name: str) -> flask.Response:
+    """A published context or schema (docs/spec/vocabulary.md). Its bytes never change, so it may be kept for good."""
+    if name not in PUBLISHED:
+        raise NotFound("There is no such context or schema.")
+    content = (Path(flask.current_app.static_folder or "static") / "vocab/wipe/v1" / name).read_bytes()
+    kind = "application/ld+json" if name.endswith(".jsonld") else "application/schema+json"
+    answer = flask.Response(content, mimetype=kind)
+    answer.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+    answer.headers["Access-Control-Allow-Origin"] = "*"
+    return answer
 
 
 @pages.get("/.well-known/did.json")

@@ -66,7 +66,9 @@ def verdict(
     """
     statement = verified.statement
     standing = {"accepted": "live"}.get(standing, standing)
-    ok = verified.refusal is None and statement is not None
+    ok = (verified.refusal is None or verified.withdrawn is not None) and statement is not None
+    if verified.withdrawn is not None and standing in ("live", "unknown"):
+        standing, because = "revoked", verified.withdrawn
     kind = _kind(ok, standing, statement is not None and statement.training)
     headline, sentence = _words(kind, verified, because, device_class)
     tone, symbol = LOOKS[kind]

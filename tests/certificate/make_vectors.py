@@ -9,36 +9,20 @@ import json
 import sys
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from tests.certificate import later_vectors
 from tests.certificate import scene as s
 from tests.certificate.scene import AT, DAY, Scene
+from tests.certificate.vector import Files, Vector
 from wipe_agent import certificate as c
 from wipe_agent.certificate import multibase
 
 FOLDER = Path(__file__).parents[1] / "vectors"
-Files = Mapping[str, bytes]
-
-
-@dataclass(frozen=True)
-class Vector:
-    """A bundle and what a verifier must say: `fails` names the first check that does not hold, None means it verifies.
-
-    `fails` is `bundle` where the bundle itself cannot be read.
-    """
-
-    name: str
-    reason: str
-    fails: str | None
-    files: Files
-    training: bool = False
-    trust: str = "trust.json"
-    at: str = "2026-03-03T12:00:00Z"
-    zipped: bytes | None = None
 
 
 def vectors() -> Iterator[Vector]:
@@ -51,6 +35,7 @@ def vectors() -> Iterator[Vector]:
     yield from _media()
     yield from _times()
     yield from _practice()
+    yield from later_vectors.later()
 
 
 def main() -> int:
@@ -59,6 +44,8 @@ def main() -> int:
     for name, training in (("trust.json", False), ("trust-training.json", True)):
         if not (FOLDER / name).exists():
             (FOLDER / name).write_bytes(_indented(s.trust_document(training=training)))
+    if not (FOLDER / later_vectors.TRUST).exists():
+        (FOLDER / later_vectors.TRUST).write_bytes(later_vectors.trust_bytes())
     manifest_path = FOLDER / "manifest.json"
     manifest = json.loads(manifest_path.read_bytes()) if manifest_path.exists() else []
     known = {entry["name"] for entry in manifest}
@@ -85,6 +72,7 @@ def main() -> int:
                 "trust": vector.trust,
                 "training": vector.training,
                 "at": vector.at,
+                **({} if vector.cautions is None else {"cautions": list(vector.cautions)}),
             }
         )
         print(f"{vector.name}: {vector.reason}")

@@ -5,7 +5,7 @@ spoil it before it is signed with the right key; nothing here checks what it sig
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any
@@ -14,7 +14,7 @@ from uuid import UUID, uuid5
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from wipe_agent import certificate as c
-from wipe_agent.certificate import proof
+from wipe_agent.certificate import jwt, log, proof, status
 
 ACCREDITOR = "did:web:accreditor.example"
 MARKET = "did:web:market.example"
@@ -23,12 +23,20 @@ STATION = CENTRE + "#station-1"
 DAY = datetime(2026, 3, 2, tzinfo=UTC)
 AT = datetime(2026, 3, 3, 12, 0, tzinfo=UTC)
 
+LOG = "market.example/log"
+WITNESSES = ("north.example", "south.example", "west.example")
+STATUS_LIST = "https://market.example/status/certificates-1"
+ACCREDITATION_LIST = "https://market.example/status/accreditations-1"
+
 Change = Callable[[dict[str, Any]], object]
 
 
 def key(name: str) -> Ed25519PrivateKey:
     """A key that everybody can make again: worth nothing outside tests."""
     return Ed25519PrivateKey.from_private_bytes(sha256(b"test key: " + name.encode()).digest())
+
+
+_key = key
 
 
 def urn(name: str) -> str:
@@ -172,12 +180,20 @@ class Scene:
     accreditation_key: tuple[str, str] = ("accreditor", ACCREDITOR + "#key-1")
     order_key: tuple[str, str] = ("market", MARKET + "#key-1")
     certificate_key: tuple[str, str] = ("station", STATION)
+    listed: bool = False
+    """Whether the documents name their places in the status lists."""
 
     def documents(self) -> dict[str, dict[str, Any]]:
         """The three signed documents by the name of their file."""
-        accreditation = _changed(accreditation_statement(training=self.training), self.change_accreditation)
+        accreditation = accreditation_statement(training=self.training)
+        if self.listed:
+            accreditation["credentialStatus"] = status.entry(ACCREDITATION_LIST, 8)
+        accreditation = _changed(accreditation, self.change_accreditation)
         accreditation = sign(accreditation, *self.accreditation_key, DAY - timedelta(days=60))
-        order = _changed(work_order_statement(training=self.training), self.change_order)
+        order = work_order_statement(training=self.training)
+        if self.listed:
+            order["wipe"]["credentialStatus"] = status.entry(STATUS_LIST, 94_567)
+        order = _changed(order, self.change_order)
         order = sign(order, *self.order_key, at(9))
         statement = c.certificate_statement(
             certificate_id=urn("certificate"),
@@ -218,6 +234,107 @@ def did_documents() -> list[dict[str, Any]]:
             (CENTRE, STATION, "station"),
         )
     ]
+
+
+def envelope(certificate: Mapping[str, Any], *, name: str = "station") -> bytes:
+    """The `certificate.jwt` of a certificate, signed with the key of this name."""
+    return jwt.envelop(certificate, key(name), verification_method=STATION).encode()
+
+
+@dataclass(frozen=True)
+class After:
+    """What came after the signing of a scene's certificate: the log and the lists. Signs whatever is given."""
+
+    witnessed: Mapping[str, datetime] = field(
+        default_factory=lambda: {"north.example": at(17), "south.example": at(17, 10)}
+    )
+    kind: str = "wipe-certificate"
+    issuer: str = CENTRE
+    place: int = 2
+    withdrawn: Sequence[status.Withdrawn] = ()
+    accreditation_withdrawn: Sequence[status.Withdrawn] = ()
+    keys: Sequence[status.KeyFallen] = ()
+    listed_from: datetime = AT
+    training: bool = False
+    change_list: Change | None = None
+    change_accreditation_list: Change | None = None
+    list_key: tuple[str, str] = ("market", MARKET + "#key-1")
+
+    def files(self, certificate: Mapping[str, Any]) -> dict[str, bytes]:
+        """The proof from a log of five leaves, and both status lists."""
+        return {
+            "log-proof.txt": self.proof(certificate),
+            "status.json": self.status_list(),
+            "accreditation-status.json": self.accreditation_list(),
+        }
+
+    def proof(self, certificate: Mapping[str, Any]) -> bytes:
+        leaf = log.Leaf(self.kind, self.issuer, c.digest_multibase(certificate))
+        leaves = [log.leaf_hash(b"leaf %d" % number) for number in range(5)]
+        leaves[self.place] = leaf.hash
+        frontier, made = log.Frontier().extend(leaves)
+        nodes = dict(made)
+        checkpoint = log.Checkpoint(LOG, 5, frontier.root())
+        note = checkpoint.signed(key(LOG)).and_signed(
+            *(log.checkpoint.cosign(checkpoint, name, key(name), at=time) for name, time in self.witnessed.items())
+        )
+        hashes = log.inclusion_proof(self.place, 5, lambda wanted: [nodes[node] for node in wanted])
+        return bytes(log.LogProof(self.place, hashes, bytes(note)))
+
+    def status_list(self) -> bytes:
+        statement = c.status_list_statement(
+            list_id=STATUS_LIST,
+            issuer_did=MARKET,
+            issuer_name="Marketplace",
+            valid_from=self.listed_from,
+            training=self.training,
+            withdrawn=self.withdrawn,
+            about="Status of certificates",
+        )
+        return c.canonical(sign(_changed(statement, self.change_list), *self.list_key, self.listed_from))
+
+    def accreditation_list(self) -> bytes:
+        statement = c.status_list_statement(
+            list_id=ACCREDITATION_LIST,
+            issuer_did=ACCREDITOR,
+            issuer_name="Accreditor",
+            valid_from=self.listed_from,
+            training=self.training,
+            withdrawn=self.accreditation_withdrawn,
+            keys=self.keys,
+            about="Status of the accreditations of Test Centre North",
+        )
+        changed = _changed(statement, self.change_accreditation_list)
+        return c.canonical(sign(changed, "accreditor", ACCREDITOR + "#key-1", self.listed_from))
+
+
+def station_fallen(reason: str, *, at: datetime, compromised_since: datetime | None = None) -> status.KeyFallen:
+    """The station's key, as the accreditor's list tells that it has fallen."""
+    text = c.public_key_multibase(key("station").public_key())
+    return status.KeyFallen(STATION, text, at, reason, compromised_since)
+
+
+def trusted_log() -> dict[str, str]:
+    vkey = log.VerifierKey.of(LOG, log.ED25519, key(LOG).public_key())
+    return {"origin": LOG, "vkey": str(vkey), "name": "Log of the marketplace"}
+
+
+def trusted_witness(name: str, *, key: str | None = None) -> dict[str, str]:
+    vkey = log.VerifierKey.of(name, log.COSIGNATURE, _key(key or name).public_key())
+    return {"vkey": str(vkey), "name": name}
+
+
+def trust_with_log(*, training: bool = False, needed: int = 2) -> dict[str, Any]:
+    """The trust file with the log and three witnesses, two of which must have seen a certificate."""
+    plain = trust_document(training=training)
+    return c.trust_document(
+        training=training,
+        updated=DAY - timedelta(days=60),
+        parties=plain["parties"],
+        logs=[trusted_log()],
+        witnesses=[trusted_witness(name) for name in WITNESSES],
+        witnesses_needed=needed,
+    )
 
 
 def trust_document(*, training: bool = False) -> dict[str, Any]:

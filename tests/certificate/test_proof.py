@@ -74,7 +74,7 @@ def test_verify_proof_takes_each_of_the_three_kinds_and_only_with_its_key() -> N
         c.verify_proof(document, scene.key(name).public_key())
         with pytest.raises(c.ProofRefused, match="changed after it was signed"):
             c.verify_proof(document, scene.key("stranger").public_key())
-    with pytest.raises(c.Unreadable, match="no certificate, accreditation or work order"):
+    with pytest.raises(c.Unreadable, match="no certificate, accreditation, work order or status list"):
         c.verify_proof({**GOOD, "type": ["VerifiableCredential"]}, KEY)
     with pytest.raises(c.Unreadable, match="@context"):
         c.verify_proof({**GOOD, "@context": GOOD["@context"][:2]}, KEY)

@@ -162,8 +162,7 @@ def test_a_trust_file_with_a_bad_key_or_a_party_twice_is_refused() -> None:
             c.Trust.parse(json.dumps(document).encode())
 
 
-_LOG = {"origin": "market.example/log", "vkey": "market.example/log+0123abcd+" + "A" * 44, "name": "Log"}
-_WITNESS = {"vkey": "north.example+4567abcd+" + "B" * 44, "name": "North"}
+_LOG, _WITNESS = s.trusted_log(), s.trusted_witness("north.example")
 
 
 def test_a_trust_file_may_name_logs_and_how_many_witnesses_must_have_seen_a_certificate() -> None:
@@ -179,13 +178,19 @@ def test_a_trust_file_may_name_logs_and_how_many_witnesses_must_have_seen_a_cert
         witnesses_needed=1,
     )
     trust = c.Trust.of(document)
-    assert (trust.logs[0].origin, trust.witnesses[0].name, trust.witnesses_needed) == ("market.example/log", "North", 1)
+    assert (trust.logs[0].origin, trust.witnesses[0].name, trust.witnesses_needed) == (s.LOG, "north.example", 1)
     for change, reason in (
         (lambda t: t.update(witnessesNeeded=2), "asks for 2 witnesses but names 1"),
         (lambda t: t.pop("logs"), "witnesses and witnessesNeeded but not all"),
         (lambda t: t["logs"].append(_LOG), "lists a log twice"),
         (lambda t: t["witnesses"].append(_WITNESS), "lists a witness twice"),
+        (lambda t: t["witnesses"].append({**s.trusted_witness("other.example", key="north.example")}), "witness twice"),
         (lambda t: t["witnesses"][0].update(vkey="north"), "is not a verifier key"),
+        (lambda t: t["witnesses"][0].update(vkey=_LOG["vkey"]), "as a witness, which is for something else"),
+        (lambda t: t["logs"][0].update(vkey=_WITNESS["vkey"]), "as a log, which is for something else"),
+        (lambda t: t["logs"][0].update(origin="other.example/log"), "another name than the log's origin"),
+        (lambda t: t["logs"][0].update(vkey=_LOG["vkey"].replace("+", "+0", 1)), "is not a verifier key"),
+        (lambda t: t["logs"][0].update(vkey=_LOG["vkey"][:-4] + "AAAA"), "an id that is not its own"),
         (lambda t: t.update(logs=[]), "0 items"),
     ):
         spoilt = json.loads(json.dumps(document))

@@ -37,6 +37,7 @@ from ewaste.core.config import Config
 from ewaste.core.database import Database
 from ewaste.core.embedded import APP_ROLE
 from ewaste.core.refusals import RefusalNote
+from ewaste.core.status_lists import StatusList
 from ewaste.devices import photographs
 from ewaste.devices.models import Device
 from ewaste.journey import (
@@ -486,6 +487,7 @@ def _present(
                 .limit(1)
             ).one(),
             "slug": session.get_one(Centre, centre).did.rpartition(":")[2],
+            "status_list": session.scalars(sa.select(StatusList).order_by(StatusList.number).limit(1)).one().name,
         }
         picture = [photographs.encode(JPEG)]
         own = trade_in.add_photographs(session, world.cora, expected, pictures=picture, now=now)

@@ -8,6 +8,8 @@ import json
 import re
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
@@ -18,6 +20,7 @@ from ewaste.journey import clearing, sale
 from ewaste.tradein.questions import QUESTIONS
 from ewaste.web import public as public_pages
 from ewaste.web.lists import csv_text
+from ewaste.web.system import PUBLISHED
 from tests.web.visitors import Visitor, words
 from tests.world import GOOD_ANSWERS, LAPTOP, World
 
@@ -265,8 +268,6 @@ def test_a_revoked_certificate_says_so_everywhere(world: World, stranger: Visito
     number = certificate_of(world, code)
     archive = stranger.get(f"/certificates/{number}/bundle.zip").data
     with world.transaction() as session:
-        from uuid import UUID
-
         clearing.revoke_certificate(
             session, world.stefan, UUID(number), reason="The station was broken.", now=world.now
         )
@@ -276,6 +277,52 @@ def test_a_revoked_certificate_says_so_everywhere(world: World, stranger: Visito
     assert "The station was broken." in text
     answer = stranger.post("/verify", {"bundle": (io.BytesIO(archive), "b.zip")}, content_type="multipart/form-data")
     assert "This certificate has been revoked." in words(answer.text)
+
+
+def test_a_bundle_as_we_offer_it_says_itself_that_it_was_revoked(world: World, stranger: Visitor) -> None:
+    code = world.device(world.cleared()).code
+    number = certificate_of(world, code)
+    with world.transaction() as session:
+        clearing.revoke_certificate(
+            session, world.stefan, UUID(number), reason="The station was broken.", now=world.now
+        )
+    archive = stranger.get(f"/certificates/{number}/bundle.zip").data
+    with zipfile.ZipFile(io.BytesIO(archive)) as files:
+        assert {"certificate.json", "status.json", "accreditation-status.json"} <= set(files.namelist())
+    answer = stranger.post("/verify", {"bundle": (io.BytesIO(archive), "b.zip")}, content_type="multipart/form-data")
+    page = words(answer.text)
+    assert "This certificate has been revoked." in page
+    assert "because: The station was broken." in page
+    assert "This certificate does not verify." not in page
+
+
+def test_a_status_list_is_served_signed_with_a_tag_and_to_everybody(world: World, stranger: Visitor) -> None:
+    code = world.device(world.cleared()).code
+    archive = stranger.get(f"/certificates/{certificate_of(world, code)}/bundle.zip").data
+    with zipfile.ZipFile(io.BytesIO(archive)) as files:
+        certificate = json.loads(files.read("certificate.json"))
+        in_bundle = files.read("status.json")
+    path = certificate["credentialStatus"]["statusListCredential"].removeprefix("https://market.test")
+    served = stranger.get(path)
+    assert served.status_code == 200
+    assert served.mimetype == "application/vc"
+    assert served.data == in_bundle
+    assert served.headers["Access-Control-Allow-Origin"] == "*"
+    again = stranger.get(path, headers={"If-None-Match": served.headers["ETag"]})
+    assert (again.status_code, again.data) == (304, b"")
+    assert stranger.get("/status/certificates-999999").status_code == 404
+
+
+def test_contexts_and_schemas_are_served_for_good_and_nothing_else_is(stranger: Visitor) -> None:
+    folder = Path(stranger.client.application.static_folder or "") / "vocab/wipe/v1"
+    assert {path.name for path in folder.iterdir()} == PUBLISHED
+    for path in folder.iterdir():
+        served = stranger.get(f"/vocab/wipe/v1/{path.name}")
+        assert served.data == path.read_bytes()
+        assert "immutable" in served.headers["Cache-Control"]
+        assert served.mimetype == ("application/ld+json" if path.suffix == ".jsonld" else "application/schema+json")
+    assert stranger.get("/vocab/wipe/v1/other.schema.json").status_code == 404
+    assert stranger.get("/vocab/wipe/v1/..%2f..%2f..%2fcore%2ftokens.css").status_code == 404
 
 
 def test_a_refused_certificate_verifies_as_a_document_and_is_not_shown_as_good(world: World, stranger: Visitor) -> None:

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from wipe_agent.certificate import multibase, proof
 from wipe_agent.certificate.bundle import Bundle
+from wipe_agent.certificate.jwt import envelop
 from wipe_agent.certificate.multibase import (
     digest_multibase,
     digest_of,
@@ -35,6 +36,8 @@ from wipe_agent.certificate.statement import (
     trust_document,
     work_order_statement,
 )
+from wipe_agent.certificate.status import KeyFallen, StatusList, Withdrawn, read_status_list, status_list_statement
+from wipe_agent.certificate.status import entry as status_entry
 from wipe_agent.certificate.strict import Unreadable, canonical, read
 from wipe_agent.certificate.trust import Trust, fingerprint
 from wipe_agent.certificate.verify import (
@@ -51,13 +54,16 @@ __all__ = [
     "Bundle",
     "Check",
     "Evidence",
+    "KeyFallen",
     "MediumLine",
     "ProofRefused",
     "Report",
     "Sampling",
     "Statement",
+    "StatusList",
     "Trust",
     "Unreadable",
+    "Withdrawn",
     "accreditation_statement",
     "canonical",
     "certificate_statement",
@@ -65,6 +71,7 @@ __all__ = [
     "dids_document",
     "digest_multibase",
     "digest_of",
+    "envelop",
     "fingerprint",
     "issue",
     "new_challenge",
@@ -72,6 +79,9 @@ __all__ = [
     "public_key_multibase",
     "read",
     "read_certificate",
+    "read_status_list",
+    "status_entry",
+    "status_list_statement",
     "trust_document",
     "verify",
     "verify_proof",

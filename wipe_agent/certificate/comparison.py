@@ -103,6 +103,9 @@ def _work_order_problem(case: Case) -> str | None:
         return f"The work order was given to {subject['centre']['id']}, not to {statement.issuer_did}."
     if case.certificate["credentialSubject"]["issuedToParty"]["id"] != order["issuer"]["id"]:
         return "The certificate is made out to another party than the one who ordered the work."
+    given = order["wipe"].get("credentialStatus")
+    if given is not None and case.certificate.get("credentialStatus") != given:
+        return "The certificate does not carry the place in the status list that its work order gave to it."
     if statement.supersedes != subject.get("supersedes"):
         return "The certificate does not supersede the one that its work order names."
     return None

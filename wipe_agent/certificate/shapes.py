@@ -27,6 +27,7 @@ from wipe_agent.certificate.shape import (
     yes,
 )
 from wipe_agent.certificate.statement import ADMITTED, CRITERIA, PERFORMANCE, SCHEME, SCOPE_SENTENCE, TOPIC
+from wipe_agent.certificate.strict import MAX_BYTES
 
 _name = text(most=200)
 _maybe_empty = text(most=200, empty=True)
@@ -162,18 +163,19 @@ _endorsement = thing(
         ),
     }
 )
+_place = pattern(r"0|[1-9][0-9]{0,8}", "a number in digits")
 _status = thing(
     {
         "type": exactly("BitstringStatusListEntry"),
-        "statusPurpose": one_of("revocation", "suspension"),
-        "statusListIndex": pattern(r"0|[1-9][0-9]{0,8}", "a number in digits"),
+        "statusPurpose": exactly("revocation"),
+        "statusListIndex": _place,
         "statusListCredential": uri,
     },
     {"id": uri},
 )
 
 
-def _credential(type_: tuple[str, ...], subject: Test, wipe: Test, *, until: bool) -> Test:
+def _credential(type_: tuple[str, ...], subject: Test, wipe: Test, *, until: bool, listed: bool = True) -> Test:
     return thing(
         {
             "@context": _any,
@@ -187,7 +189,7 @@ def _credential(type_: tuple[str, ...], subject: Test, wipe: Test, *, until: boo
             "proof": _any,
             **({"validUntil": moment} if until else {}),
         },
-        {"credentialStatus": _status},
+        {"credentialStatus": _status} if listed else {},
     )
 
 
@@ -298,8 +300,9 @@ _work_order_members = _credential(
         },
         {"supersedes": urn},
     ),
-    _training,
+    thing({"training": flag}, {"credentialStatus": _status}),
     until=True,
+    listed=False,
 )
 
 
@@ -312,6 +315,50 @@ def WORK_ORDER(value: Any) -> str | None:  # noqa: N802
         return " expects the same medium twice"
     return None
 
+
+# ---------------------------------------------------------------------------- status list
+
+_since = {"compromisedSince": moment}
+STATUS_LIST: Final = thing(
+    {
+        "@context": _any,
+        "id": uri,
+        "type": exactly(v.STATUS_LIST_TYPE),
+        "issuer": _issuer,
+        "validFrom": moment,
+        "validUntil": moment,
+        "name": text(),
+        "wipe": thing(
+            {
+                "training": flag,
+                "revocations": several(
+                    thing({"statusListIndex": _place, "at": moment, "reason": text(most=500)}, _since), most=1024
+                ),
+                "revokedKeys": several(
+                    thing(
+                        {
+                            "verificationMethod": did_url,
+                            "publicKeyMultibase": _key,
+                            "at": moment,
+                            "reason": text(most=500),
+                        },
+                        _since,
+                    ),
+                    most=1024,
+                ),
+            }
+        ),
+        "credentialSubject": thing(
+            {
+                "id": uri,
+                "type": exactly("BitstringStatusList"),
+                "statusPurpose": exactly("revocation"),
+                "encodedList": text(most=MAX_BYTES),
+            }
+        ),
+        "proof": _any,
+    }
+)
 
 # ---------------------------------------------------------------------------- keys
 

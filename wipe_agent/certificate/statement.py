@@ -135,7 +135,7 @@ def certificate_statement(
     is empty when the station did not see that machine. When its serial differs from the work
     order's, every line must name a `removal_event`: the custody event that took the medium out of the
     device. `supersedes` names the certificate of the device's last custody cycle; it is copied from
-    the work order when it is not given.
+    the work order when it is not given. So is its place in the status list, if the order gives it one.
     """
     order = work_order["credentialSubject"]
     device = order["device"]
@@ -191,6 +191,7 @@ def certificate_statement(
         "name": ("Training certificate" if training else "Certificate") + f" of data sanitisation for {device['code']}",
         "wipe": wipe,
         "credentialSubject": subject,
+        **_present(credentialStatus=deepcopy(work_order["wipe"].get("credentialStatus"))),
     }
 
 
@@ -210,13 +211,15 @@ def work_order_statement(
     challenge: str,
     policy: str,
     supersedes: str | None = None,
+    certificate_status: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """The unsigned work order: this centre may sanitise this device's media, once.
 
     `device` has id (urn:uuid), code, manufacturer, model, serial. Each of `media` has id (urn:uuid),
     kind, model, serial (empty when nobody could read it), and maybe manufacturer, wwn, sizeBytes.
     `challenge` comes from `new_challenge` and is used for one order only. `policy` names the rules
-    by which the marketplace will judge the evidence.
+    by which the marketplace will judge the evidence. `certificate_status` (from `status.entry`) is the
+    place in the marketplace's status list that the certificate has to carry.
     """
     return {
         "@context": list(v.CONTEXT),
@@ -226,7 +229,7 @@ def work_order_statement(
         "validFrom": write_time(valid_from),
         "validUntil": write_time(valid_until),
         "name": ("Training work order" if training else "Work order") + f" to sanitise {device['code']}",
-        "wipe": {"training": training},
+        "wipe": {"training": training, **_present(credentialStatus=certificate_status and dict(certificate_status))},
         "credentialSubject": {
             "type": ["WipeWorkOrder"],
             "device": {name: device[name] for name in ("id", "code", "manufacturer", "model", "serial")},
@@ -253,11 +256,13 @@ def accreditation_statement(
     methods: Sequence[str],
     media_kinds: Sequence[str],
     keys: Mapping[str, Ed25519PublicKey],
+    status: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """The unsigned accreditation: this centre may certify with these keys, within this scope.
 
     `methods` are levels (clear, purge, destroy). `keys` maps verification methods (centre DID#station)
     to public keys. A centre that gets or loses a station gets a new accreditation.
+    `status` (from `status.entry`) is its place in the accreditor's status list.
     """
     return {
         "@context": list(v.CONTEXT),
@@ -303,6 +308,7 @@ def accreditation_statement(
                 }
             ],
         },
+        **_present(credentialStatus=status and dict(status)),
     }
 
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from wipe_agent.certificate import shapes
+from wipe_agent.certificate.log.note import COSIGNATURE, ED25519, VerifierKey
 from wipe_agent.certificate.multibase import public_key_from_multibase
 from wipe_agent.certificate.shape import misshapen
 from wipe_agent.certificate.strict import Unreadable, read
@@ -27,14 +28,14 @@ class Log(NamedTuple):
     """A log that counts: the first line of its checkpoints, its verifier key, its name for people."""
 
     origin: str
-    vkey: str
+    key: VerifierKey
     name: str
 
 
 class Witness(NamedTuple):
     """A witness that counts: its verifier key, its name for people."""
 
-    vkey: str
+    key: VerifierKey
     name: str
 
 
@@ -83,14 +84,21 @@ class Trust:
                 for role in party["roles"]:
                     keys[role, method["id"]] = key
             roles.update((role, did) for role in party["roles"])
-        logs = tuple(Log(log["origin"], log["vkey"], log["name"]) for log in document.get("logs", ()))
-        witnesses = tuple(Witness(one["vkey"], one["name"]) for one in document.get("witnesses", ()))
+        logs = tuple(
+            Log(one["origin"], _verifier(one, ED25519, "log"), one["name"]) for one in document.get("logs", ())
+        )
+        witnesses = tuple(
+            Witness(_verifier(one, COSIGNATURE, "witness"), one["name"]) for one in document.get("witnesses", ())
+        )
+        # A witness is counted by its key: under two names it is still one.
         for what, named in (
             ("log", [log.origin for log in logs]),
-            ("witness", [witness.vkey for witness in witnesses]),
+            ("witness", [witness.key.raw for witness in witnesses]),
         ):
             if len(set(named)) != len(named):
                 raise Unreadable(f"The trust file lists a {what} twice.")
+        if any(log.origin != log.key.name for log in logs):
+            raise Unreadable("The trust file has a log whose key goes by another name than the log's origin.")
         return cls(
             document["training"],
             names,
@@ -108,3 +116,12 @@ class Trust:
     def key(self, method: str, role: str) -> Ed25519PublicKey | None:
         """The key of a verification method (DID#name), if its owner is trusted in this role."""
         return self.keys.get((role, method))
+
+
+def _verifier(document: Mapping[str, Any], kind: int, what: str) -> VerifierKey:
+    key = VerifierKey.parse(document["vkey"])
+    if key.kind != kind:
+        raise Unreadable(
+            f"The trust file lists the key of {document['name']} as a {what}, which is for something else."
+        )
+    return key

@@ -8,15 +8,17 @@ document cannot be believed, the report ends there: what it says is not worth co
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from wipe_agent.certificate import proof, shapes, vocabulary
+from wipe_agent.certificate import jwt, proof, shapes, vocabulary
 from wipe_agent.certificate.bundle import Bundle
 from wipe_agent.certificate.comparison import QUESTIONS, Case, scope_of
+from wipe_agent.certificate.log import Leaf
 from wipe_agent.certificate.multibase import digest_of, public_key_from_multibase
 from wipe_agent.certificate.shape import Test, misshapen
+from wipe_agent.certificate.standing import Answer, Level, Listed, in_log, still_stands
 from wipe_agent.certificate.statement import Statement, read_statement
 from wipe_agent.certificate.strict import Unreadable, read_signed
 from wipe_agent.certificate.trust import Trust
@@ -37,10 +39,6 @@ CHECKS: Final = (
     "status",
 )
 """The names of the checks, in the order in which a report lists them."""
-
-
-Level = Literal["holds", "caution", "fails"]
-"""How a check came out. A caution does not refute the certificate; it says what could not be seen from here."""
 
 
 class Check(NamedTuple):
@@ -104,13 +102,13 @@ def verify(bundle: Bundle, trust: Trust | None, *, at: datetime, training: bool 
 
 
 def problem_with(document: Mapping[str, Any]) -> str | None:
-    """What is wrong with the context or form of one document of any of the three kinds, as a sentence."""
+    """What is wrong with the context or form of one document of any of the four kinds, as a sentence."""
     if document.get("@context") != _CONTEXT:
         return "The document does not carry exactly this format's @context."
-    for kind in _KINDS:
+    for kind in (*_KINDS, _LIST):
         if document.get("type") == kind.type_:
             return None if (problem := kind.shape(document)) is None else misshapen(kind.name, problem)
-    return "The document is no certificate, accreditation or work order."
+    return "The document is no certificate, accreditation, work order or status list."
 
 
 def read_certificate(data: bytes, key: Ed25519PublicKey) -> Statement:
@@ -136,8 +134,8 @@ def _verify(bundle: Bundle, trust: Trust | None, at: datetime, training: bool, r
     def holds(name: str, text: str) -> None:
         report.checks.append(Check(name, "holds", text))
 
-    def caution(name: str, text: str) -> None:
-        report.checks.append(Check(name, "caution", text))
+    def answered(name: str, answer: Answer) -> None:
+        report.checks.append(Check(name, *answer))
 
     certificate, accreditation, order = (_read(kind, bundle) for kind in _KINDS)
     holds("readable", _what_was_read(bundle))
@@ -194,9 +192,23 @@ def _verify(bundle: Bundle, trust: Trust | None, at: datetime, training: bool, r
     for name, question, fine in QUESTIONS:
         problem = question(case)
         report.checks.append(Check(name, "holds", fine) if problem is None else Check(name, "fails", problem))
-    holds("envelope", "The certificate is signed as it is; a second, enveloped form was not looked at.")
-    caution("log", "The log was not looked at: nobody but the centre says when this certificate was made.")
-    caution("status", "Withdrawal was not looked up: ask the marketplace whether this certificate still stands.")
+    answered("envelope", _envelope(bundle, certificate, centre_key))
+    leaf = Leaf("wipe-certificate", statement.issuer_did, digest_of(certificate.form))
+    seen, witnessed = in_log(bundle.files.get(vocabulary.LOG_PROOF_FILE), leaf, statement, trust)
+    answered("log", seen)
+    answered(
+        "status",
+        still_stands(
+            _listed(certificate, order, vocabulary.MARKETPLACE, vocabulary.STATUS_FILE, bundle),
+            _listed(accreditation, accreditation, vocabulary.ACCREDITOR, vocabulary.ACCREDITATION_STATUS_FILE, bundle),
+            centre_key,
+            statement,
+            trust,
+            witnessed=witnessed,
+            training=statement.training,
+            at=at,
+        ),
+    )
 
 
 @dataclass(frozen=True)
@@ -247,7 +259,30 @@ _KINDS: Final = (
         "work-order-proof",
     ),
 )
-_EXAMINED: Final = frozenset((*(kind.file for kind in _KINDS), vocabulary.DIDS_FILE))
+_LIST: Final = _Kind("", "status list", list(vocabulary.STATUS_LIST_TYPE), shapes.STATUS_LIST, "status")
+
+
+def _envelope(bundle: Bundle, certificate: _Signed, key: Ed25519PublicKey) -> Answer:
+    data = bundle.files.get(vocabulary.JWT_FILE)
+    if data is None:
+        return Answer("holds", "There is no second form of the certificate. One signature is enough.")
+    method = certificate.document["proof"]["verificationMethod"]
+    try:
+        jwt.check(data, certificate.unsigned, key, verification_method=method)
+    except (Unreadable, proof.ProofRefused) as problem:
+        return Answer("fails", f"The second form of the certificate, {vocabulary.JWT_FILE}, {problem}")
+    return Answer("holds", f"Its second form, {vocabulary.JWT_FILE}, says the same and is signed with the same key.")
+
+
+def _listed(signed: _Signed, lister: _Signed, role: str, file: str, bundle: Bundle) -> Listed:
+    return Listed(
+        name=signed.kind.name,
+        entry=signed.document.get("credentialStatus"),
+        issuer=lister.document["issuer"]["id"],
+        role=role,
+        file=file,
+        data=bundle.files.get(file),
+    )
 
 
 def _read(kind: _Kind, bundle: Bundle) -> _Signed:
@@ -261,10 +296,10 @@ def _read(kind: _Kind, bundle: Bundle) -> _Signed:
 
 def _what_was_read(bundle: Bundle) -> str:
     text = "The certificate, the accreditation and the work order can be read."
-    if not bundle.ignored and bundle.files.keys() <= _EXAMINED:
+    if not bundle.ignored:
         return text
     # Quoted, because anybody can choose the names of files.
-    left = [repr(name[:60]) for name in sorted({*bundle.files, *bundle.ignored} - _EXAMINED)]
+    left = [repr(name[:60]) for name in sorted(bundle.ignored)]
     return f"{text} Not examined: {', '.join(left[:5])}{' and more' if len(left) > 5 else ''}."
 
 

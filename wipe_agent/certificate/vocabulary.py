@@ -17,6 +17,7 @@ DID_CONTEXT: Final = ("https://www.w3.org/ns/did/v1", "https://w3id.org/security
 CERTIFICATE_TYPE: Final = ("VerifiableCredential", "DigitalConformityCredential", "WipeCertificate")
 ACCREDITATION_TYPE: Final = ("VerifiableCredential", "DigitalConformityCredential", "WipeAccreditation")
 WORK_ORDER_TYPE: Final = ("VerifiableCredential", "WipeWorkOrder")
+STATUS_LIST_TYPE: Final = ("VerifiableCredential", "BitstringStatusListCredential")
 
 CRYPTOSUITE: Final = "eddsa-jcs-2022"
 

@@ -15,7 +15,7 @@ from ewaste.certificates import registry
 from ewaste.core.ids import LISTING, LOT, QUOTE
 from ewaste.core.refusals import Invalid
 from ewaste.devices.models import DeviceClass
-from ewaste.journey import trade_in
+from ewaste.journey import completing, trade_in
 from ewaste.tradein import price_tables, questions, quotes
 from ewaste.views import lot_list, market, public
 from ewaste.views import shapes as paging
@@ -164,7 +164,8 @@ def certificate(call: Call, id: UUID) -> shapes.Certificate:  # noqa: A002 - the
     or later use. By our number or by its own."""
     found, short, about = public.certificate(call.session, id)
     lines = certificate_lines(call.session, [found.id]).get(found.id, [])
-    verified = _verified({name: text.encode() for name, text in found.bundle.items()}, call.now, found.training)
+    files = completing.completed(call.session, found, runtime().issuers, now=call.now)
+    verified = _verified({name: text.encode() for name, text in files.items()}, call.now, found.training)
     return shapes.Certificate(
         id=found.id,
         credential_id=found.credential_id,
@@ -198,7 +199,7 @@ def verify(call: Call) -> shapes.Verified:
     verified = _verified({name: text.encode() for name, text in sent.files.items()}, call.now, sent.training)
     statement = verified.statement
     standing, reason = "unknown", None
-    if verified.refusal is None and statement is not None:
+    if (verified.refusal is None or verified.withdrawn) and statement is not None:
         _, standing, reason = public.standing_of(call.session, statement.certificate_id, statement.issuer_did)
     lines: list[Any] = list(statement.lines) if statement else []
     return shapes.Verified(

@@ -1,0 +1,61 @@
+"""Status lists as they are served: signed from what was said in them, fresh every day, without anything being written.
+
+What a list says and the day decide every byte of it. So whoever asks twice gets the same list under the same tag, what
+was withdrawn a moment ago is in the next answer, and no list goes stale because something else of ours stands still.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from ewaste.centres import credentials
+from ewaste.core import status_lists
+from ewaste.core.refusals import NotFound
+
+
+def served(session: Session, issuers: credentials.Issuers, name: str, *, now: datetime) -> str:
+    """The status list of this name, signed, as a text in canonical form. Raises `NotFound`.
+
+    It is dated the beginning of the day (UTC), or when something was said in it last on that day. It counts as fresh
+    for seven days, so whoever keeps a copy can work offline for six.
+    """
+    found = status_lists.named(session, name)
+    if found is None:
+        raise NotFound("There is no such status list.")
+    issuer = issuers.signer(found.issuer)
+    if issuer is None:
+        raise NotFound("This status list is signed and served by its issuer.")
+    said = status_lists.contents(session, found)
+    begun = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    document = credentials.status_list(
+        issuers,
+        issuer,
+        name=found.name,
+        about=f"Status of {found.kind}" + (f" of {found.about}" if found.about else ""),
+        withdrawals=said.withdrawals,
+        keys=said.keys,
+        now=min(now, max(begun, said.latest)),
+    )
+    return credentials.text(document)
+
+
+def for_bundle(
+    session: Session, issuers: credentials.Issuers, files: Mapping[str, str], *, now: datetime
+) -> dict[str, str]:
+    """The status lists that belong into a bundle that we keep: `status.json` and `accreditation-status.json`.
+
+    One that the bundle does not name, or that somebody else serves, is left out.
+    """
+    found: dict[str, str] = {}
+    for file, address in zip(
+        ("status.json", "accreditation-status.json"), credentials.status_lists_of(files), strict=True
+    ):
+        name = (address or "").rpartition("/")[2]
+        if address is not None and issuers.status_address(name) == address:
+            with contextlib.suppress(NotFound):
+                found[file] = served(session, issuers, name, now=now)
+    return found
