@@ -80,6 +80,11 @@ def restore(
     with place.connect(owner) as connection:
         _require_counts(said, counts(connection))
     _files(folder, said, config.data, seal, replace, now())
+    if (config.data / place.SIGNER / place.SIGNER_RESTORED).exists():
+        say(
+            "The log stands still until you have asked its witnesses (docs/spec/log-serving.md) and run: "
+            f"python -m ewaste.signer go-on --folder {config.data / place.SIGNER}"
+        )
     say(f"Restored {sum(said.counts.values())} rows of {len(said.counts)} tables, as many as were kept.")
     if said.revision != revisions.head():
         reached = migrate(

@@ -50,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
         elif options.command == "go-on":
             newest = options.newest.read_bytes() if options.newest else None
             last = go_on(options.folder, newest, key=key)
-            sys.stdout.write(f"The signer goes on from {last.size} entries. Start it.\n")
+            sys.stdout.write(f"The signer goes on from {last.size} entries. Start it anew.\n")
         else:
             _serve(options, key)
     except (StoreUnusable, OSError) as problem:
@@ -74,6 +74,8 @@ def _serve(options: argparse.Namespace, key: Ed25519PrivateKey | None) -> None:
         with listening(options.socket or options.folder / "socket", group=options.group) as server:
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: server.close())
+            if store.held_back is not None:
+                log.warning("%s", store.held_back)
             log.info("the signer of %s is ready, at %d entries", store.vkey.name, store.seen.size)
             serve(server, store, uids)
 

@@ -41,6 +41,8 @@ def answer(store: Store, request: bytes) -> Answer:
         checkpoint = Checkpoint.parse(submission.checkpoint.decode("utf-8"))
     except (Unreadable, UnicodeDecodeError) as problem:
         return _refused(str(problem))
+    if store.held_back is not None:
+        return _refused(store.held_back)
     last = store.seen
     if checkpoint.origin != store.vkey.name:
         return _refused(f"This signer signs the log {store.vkey.name} and no other.")

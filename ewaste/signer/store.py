@@ -1,8 +1,8 @@
 """What the signer keeps: its key, and the last checkpoint that it signed. Both in a folder for itself alone.
 
 The last checkpoint is there from the beginning: it is that of the empty log. A key without one is therefore no new
-signer but one that lost its memory, and that signs nothing before somebody says what it signed last (`go_on`). The
-same holds for a folder that was restored from a backup: the world may have seen more than it remembers.
+signer but one that lost its memory, and it is not opened before somebody says what it signed last (`go_on`). One that
+was restored from a backup is opened and signs nothing: the world may have seen more than it remembers.
 """
 
 from __future__ import annotations
@@ -68,6 +68,8 @@ class Store:
     vkey: VerifierKey
     last: Note
     write: Callable[[Path, bytes], None] = write_durably
+    held_back: str | None = None
+    """Why nothing may be signed with it now, if that is so."""
 
     @classmethod
     def open(
@@ -95,13 +97,14 @@ class Store:
         held = key or _read_key(folder / KEY)
         if _vkey(named.name, held) != named:
             raise StoreUnusable(f"The key of {folder} is not the one that {PUBLIC} names. Nothing is signed.")
+        store = cls(folder, held, named, _read_last(folder, named), write)
         if (folder / RESTORED).exists():
-            raise StoreUnusable(
-                f"{folder} was restored from a backup. The world may have seen more than it remembers, and a second "
-                "signature over another log of the same size cannot be taken back. Ask the witnesses for the newest "
-                "checkpoint, then run: python -m ewaste.signer go-on (docs/spec/log-serving.md)"
+            store.held_back = (
+                "This signer was restored from a backup, and the world may have seen more than it remembers. It signs "
+                "nothing until somebody has asked the witnesses and run: python -m ewaste.signer go-on "
+                "(docs/spec/log-serving.md)"
             )
-        return cls(folder, held, named, _read_last(folder, named), write)
+        return store
 
     @classmethod
     def _make(

@@ -12,17 +12,22 @@ from ewaste.core.config import Config
 from ewaste.operate import new_log, place
 from ewaste.signer import store as signer
 from ewaste.transparency import log
+from ewaste.transparency.signing import SignerRefuses
 from tests.transparency.stage import NearSigner, append, digest, publisher, store
 from tests.world import World
 from wipe_agent.certificate import log as fmt
 
 
-def test_what_a_restore_leaves_in_the_key_store_keeps_the_signer_from_signing(tmp_path: Path) -> None:
+def test_what_a_restore_leaves_in_the_key_store_keeps_the_signer_from_signing(world: World, tmp_path: Path) -> None:
     assert (place.SIGNER_RESTORED, place.SIGNER) == (signer.RESTORED, "signer")
     held = store(tmp_path)
     (held.folder / place.SIGNER_RESTORED).touch(0o600)
-    with pytest.raises(signer.StoreUnusable, match="was restored from a backup"):
-        signer.Store.open(held.folder)
+    kept = signer.Store.open(held.folder)
+    append(world, 1)
+    with pytest.raises(SignerRefuses, match="This signer was restored from a backup"):
+        publisher(world, NearSigner(Path(), kept)).once()
+    signer.go_on(held.folder, None)
+    assert publisher(world, NearSigner(Path(), signer.Store.open(held.folder))).once() == 1
 
 
 def test_a_new_log_numbers_every_entry_anew_and_the_old_one_stays_good(
