@@ -8,14 +8,18 @@ from sqlalchemy.orm import Session
 
 from ewaste.centres import credentials, listing
 from ewaste.certificates.models import Certificate
+from ewaste.transparency import log
 
 
 def completed(
     session: Session, certificate: Certificate, issuers: credentials.Issuers, *, now: datetime
 ) -> dict[str, str]:
-    """The files that the centre sent, as they came, and beside them the status lists of today.
+    """The files that the centre sent, as they came; beside them the proof from the log and the status lists of today.
 
-    With them anybody can check offline whether the certificate was revoked.
+    With them anybody can check offline when the certificate was seen in the log, and whether it was revoked. A
+    certificate that came a moment ago has no proof yet.
     """
     files = {name: str(text) for name, text in certificate.bundle.items()}
-    return {**files, **listing.for_bundle(session, issuers, files, now=now)}
+    proof = log.proof_for(session, certificate.digest, kind="wipe-certificate", trusted=issuers.log)
+    proven = {} if proof is None else {"log-proof.txt": proof.text.decode()}
+    return {**files, **proven, **listing.for_bundle(session, issuers, files, now=now)}

@@ -39,6 +39,7 @@ class Market(ThreadingHTTPServer):
         self.outcome = "accepted"
         self.received: dict[str, dict[str, Any]] = {}
         self.calls: list[str] = []
+        self.starts: list[str] = []
         self.nonces: set[str] = set()
         self.thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         self.thread.start()
@@ -67,6 +68,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         if self.path == "/api/agent/enrol":
             self._send(*self._enrol(json.loads(self._body())))
+        elif self.path == "/api/agent/starts":
+            self._signed(self._starts)
         else:
             self._signed(self._certificate)
 
@@ -105,6 +108,11 @@ class _Handler(BaseHTTPRequestHandler):
             },
         )
         return 200, {"receipt": receipt}
+
+    def _starts(self, body: bytes) -> tuple[int, dict[str, Any]]:
+        orders = json.loads(body)["work_orders"]
+        self.server.starts.extend(orders)
+        return 200, {"noted": len(orders), "server_time": moment().isoformat()}
 
     def _signed(self, act: Any) -> None:
         market, body = self.server, self._body()
