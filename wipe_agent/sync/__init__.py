@@ -29,18 +29,22 @@ from wipe_agent.errors import AlreadyEnrolled, BadAnswer, MarketRefused, MarketU
 from wipe_agent.sync.calls import call
 from wipe_agent.sync.queue import Queue, bundles, look
 from wipe_agent.sync.starting import tell_starts
+from wipe_agent.sync.witnessing import SETTLE_SECONDS, Witnessed, witness_log
 
 __all__ = [
+    "SETTLE_SECONDS",
     "TRIES",
     "Enrolled",
     "Queue",
     "Synced",
+    "Witnessed",
     "enrol",
     "fetch_orders",
     "look",
     "offer_refused_again",
     "send",
     "tell_starts",
+    "witness_log",
 ]
 
 TRIES = 8
