@@ -14,12 +14,12 @@ from ewaste.transparency import log
 def completed(
     session: Session, certificate: Certificate, issuers: credentials.Issuers, *, now: datetime
 ) -> dict[str, str]:
-    """The files that the centre sent, as they came; beside them the proof from the log and the status lists of today.
+    """The files that the centre sent, as they came, and beside them the status lists of today and the log's proof.
 
-    With them anybody can check offline when the certificate was seen in the log, and whether it was revoked. A
-    certificate that came a moment ago has no proof yet.
+    With them anybody can check offline whether the certificate was revoked, and that it is in the log. A certificate
+    that was accepted a moment ago has no proof yet.
     """
     files = {name: str(text) for name, text in certificate.bundle.items()}
+    files |= listing.for_bundle(session, issuers, files, now=now)
     proof = log.proof_for(session, certificate.digest, kind="wipe-certificate", trusted=issuers.log)
-    proven = {} if proof is None else {"log-proof.txt": proof.text.decode()}
-    return {**files, **proven, **listing.for_bundle(session, issuers, files, now=now)}
+    return files | ({log.PROOF_FILE: proof.text.decode()} if proof is not None and issuers.log.logs else {})

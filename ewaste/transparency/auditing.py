@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -74,7 +73,7 @@ def _tree(session: Session, heads: dict[int, bytes], wrong: list[str]) -> int:
     return frontier.size
 
 
-def _leaves(session: Session) -> sa.Result[Any]:
+def _leaves(session: Session) -> sa.Result[int, bytes, bytes]:
     return session.execute(
         sa.select(LogLeaf.index, LogLeaf.leaf, LogEntry.data)
         .join(LogEntry, LogEntry.leaf == LogLeaf.leaf)

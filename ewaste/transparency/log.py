@@ -17,6 +17,8 @@ from ewaste.transparency.tiles import reader
 from wipe_agent.certificate import canonical, digest_multibase
 from wipe_agent.certificate import log as fmt
 
+PROOF_FILE: Final = "log-proof.txt"
+"""The proof of a certificate in its bundle."""
 MOST_COSIGNATURES: Final = 60
 """Lines of witnesses in what we serve: a note with more than a hundred signatures is read by nobody."""
 
