@@ -23,6 +23,7 @@ from wipe_agent.errors import (
     NotComplete,
     OrderRefused,
     OrderUnknown,
+    TokenUnusable,
     TwoPeopleNeeded,
     WouldNotVerify,
     WrongPassphrase,
@@ -254,3 +255,37 @@ def test_the_passphrase_is_needed_to_read_the_key_file(station: Station) -> None
     raw = keys.load_key(station.home, PASSPHRASE).private_bytes_raw()
     assert raw.hex() not in text
     assert station.home.key_file.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_bundle_has_the_certificate_in_its_second_form_too(station: Station) -> None:
+    station.wipe()
+    bundle = Bundle.load(station.certify().bundle)
+    report = verify(bundle, keys.load_trust(station.home), at=datetime.now(UTC), training=True)
+    told = {check.name: check for check in report.checks}
+    assert "certificate.jwt" in bundle.files
+    assert told["envelope"].text.startswith("Its second form, certificate.jwt, says the same")
+
+
+def test_a_token_that_signs_short_messages_only_gives_a_bundle_without_the_second_form(station: Station) -> None:
+    class ShortToken:
+        """A key in a token that takes 128 bytes at once."""
+
+        def __init__(self) -> None:
+            self.key = keys.load_key(station.home, PASSPHRASE)
+
+        def public_key(self) -> object:
+            return self.key.public_key()
+
+        def sign(self, data: bytes) -> bytes:
+            if len(data) > 128:
+                raise TokenUnusable("The token does not sign so long a message.")
+            return self.key.sign(data)
+
+    station.wipe()
+    done = jobs.certify(station.home, order_code="WO-1", open_key=ShortToken)  # type: ignore[arg-type]
+    assert sorted(Bundle.load(done.bundle).files) == [
+        "accreditation.json",
+        "certificate.json",
+        "dids.json",
+        "work-order.json",
+    ]

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from wipe_agent.certificate import multibase, proof
 from wipe_agent.certificate.bundle import Bundle
+from wipe_agent.certificate.jwt import envelop
 from wipe_agent.certificate.multibase import (
     digest_multibase,
     digest_of,
@@ -70,6 +71,7 @@ __all__ = [
     "dids_document",
     "digest_multibase",
     "digest_of",
+    "envelop",
     "fingerprint",
     "issue",
     "new_challenge",

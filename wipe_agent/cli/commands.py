@@ -211,16 +211,18 @@ def verify_bundle(chosen: Namespace, _: Screen) -> Answer:
         raise Unreadable(str(error)) from error
     report = verify(bundle, trust, at=at, training=chosen.training)
     sentences = [f"{_MARKS[check.level]}  {check.name}: {check.text}" for check in report.checks]
-    sentences.append(_verdict(report))
+    strictly = chosen.strict and bool(report.cautions)
+    sentences.append(_verdict(report, strictly=strictly))
     found = {
-        "ok": report.ok,
-        "refusal": report.refusal,
+        "ok": report.ok and not strictly,
+        "refusal": report.cautions[0].text if report.ok and strictly else report.refusal,
+        "cautions": len(report.cautions),
         "certificate_id": report.statement.certificate_id if report.statement else None,
         "checks": [
             {"name": check.name, "level": check.level, "ok": check.ok, "text": check.text} for check in report.checks
         ],
     }
-    if report.ok:
+    if found["ok"]:
         return found, sentences, 0
     return found, sentences, DoesNotVerify.exit_code if report.readable else Unreadable.exit_code
 
@@ -230,10 +232,17 @@ def _minute(at: str) -> str:
     return f"{read_time(at):%Y-%m-%d %H:%M} UTC"
 
 
-def _verdict(report: Report) -> str:
-    if report.ok and report.statement is not None and report.statement.training:
-        return "Verifies, as a TRAINING certificate: it proves nothing about a real device."
-    return "Verifies." if report.ok else "Does not verify."
+def _verdict(report: Report, *, strictly: bool) -> str:
+    if not report.ok:
+        return "Does not verify."
+    cautions = len(report.cautions)
+    several = f"{cautions} {'thing' if cautions == 1 else 'things'} to know, marked note above"
+    if strictly:
+        return f"Does not verify: {several}, and with --strict that is not enough."
+    known = f", with {several}" if cautions else ""
+    if report.statement is not None and report.statement.training:
+        return f"Verifies{known}, as a TRAINING certificate: it proves nothing about a real device."
+    return f"Verifies{known}."
 
 
 def _destroyed(home: keys.Home, chosen: Namespace) -> Answer:

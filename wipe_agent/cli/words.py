@@ -68,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
     verify.add_argument("bundle", type=Path, metavar="BUNDLE", help="folder or .zip")
     verify.add_argument("--trust", type=Path, metavar="FILE", help="trust file; else the one pinned at enrolment")
     verify.add_argument("--training", action="store_true", help="admit certificates made for practice")
+    verify.add_argument("--strict", action="store_true", help="a caution counts as a failure (exit code 1)")
     verify.add_argument("--at", metavar="TIME", help="judge as of this time, such as 2026-01-31T12:00:00Z")
     verify.set_defaults(run=commands.verify_bundle)
 

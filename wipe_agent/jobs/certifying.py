@@ -20,10 +20,11 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from wipe_agent import __version__, check, durable, keys
-from wipe_agent.certificate import Bundle, certificate_statement, digest_multibase, issue, read, verify
+from wipe_agent.certificate import Bundle, certificate_statement, digest_multibase, envelop, issue, read, verify
 from wipe_agent.certificate.statement import MediumLine
 from wipe_agent.certificate.times import read_time
-from wipe_agent.errors import JournalDamaged, NotComplete, WouldNotVerify
+from wipe_agent.certificate.vocabulary import JWT_FILE
+from wipe_agent.errors import JournalDamaged, NotComplete, TokenUnusable, WouldNotVerify
 from wipe_agent.jobs import checking, commanding
 from wipe_agent.jobs.orders import Order, OrderMedium, accreditations, load_order
 from wipe_agent.jobs.phone_story import PhoneAttempt, judged, phone_attempts
@@ -282,11 +283,23 @@ def _make(
             "accreditation.json": text.encode(),
             "work-order.json": order.text.encode(),
             "dids.json": dids.encode(),
+            **_second_form(signed, key, station.verification_method),
         }
         refusal = _refusal(home, order, files, created)
         if refusal is None:
             return files
     raise WouldNotVerify(f"The certificate of order {order.code} would not verify. {refusal}")
+
+
+def _second_form(signed: dict[str, Any], key: Ed25519PrivateKey, method: str) -> dict[str, bytes]:
+    """The certificate once more as `vc+jwt`, for tools that read nothing else.
+
+    It is signed as a whole, and some tokens sign short messages only. Then it is left out: one signature is enough.
+    """
+    try:
+        return {JWT_FILE: envelop(signed, key, verification_method=method).encode()}
+    except TokenUnusable:
+        return {}
 
 
 def _refusal(home: keys.Home, order: Order, files: dict[str, bytes], at: datetime) -> str | None:
