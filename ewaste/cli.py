@@ -22,7 +22,7 @@ from ewaste.core.installation import installation
 from ewaste.core.refusals import Refusal
 from ewaste.journey import entering, founding
 from ewaste.migrations.upgrade import migrate
-from ewaste.operate import backup, doctor, place, restore, seal
+from ewaste.operate import backup, doctor, new_log, place, restore, seal
 from ewaste.views import audit
 
 
@@ -33,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     commands.add_parser("migrate", help="bring the database up to date (as the owner role)")
     commands.add_parser("seed", help="training only: the sample accounts, once")
     commands.add_parser("accounts", help="training only: the accounts to sign in as")
-    commands.add_parser("audit", help="read everything again: ledger, custody chains, stored certificates, quotes")
+    commands.add_parser("audit", help="read everything again: ledger, custody chains, certificates, the log, quotes")
     keep = commands.add_parser("backup", help="write database, keys, secrets and books to a new folder, at any time")
     keep.add_argument("folder", type=Path, metavar="FOLDER")
     keep.add_argument("--encrypt-to", type=Path, metavar="FILE", help="seal it with the passphrase in this file")
@@ -46,6 +46,7 @@ def main(argv: list[str] | None = None) -> int:
     staff = commands.add_parser("invite-staff", help="invite a member of staff, the first one too; prints the link")
     staff.add_argument("email", metavar="EMAIL")
     staff.add_argument("name", metavar="NAME")
+    commands.add_parser("begin-log", help="number the entries anew for a new log (as the owner role)")
     commands.add_parser("doctor", help="look whether this installation is as it should be; changes nothing")
     options = parser.parse_args(argv)
     try:
@@ -173,7 +174,15 @@ def _doctor(config: Config, _options: argparse.Namespace) -> int:
     return 1 if wrong else 0
 
 
-OPERATING = {"backup": _backup, "restore": _restore, "doctor": _doctor}
+def _begin_log(config: Config, _options: argparse.Namespace) -> int:
+    _require_market(config)
+    with place.at_database(config) as here:
+        count = new_log.begin(here)
+    print(f"{count} entries wait for their numbers in the log {config.log_trust.origin}. Start the worker.")
+    return 0
+
+
+OPERATING = {"backup": _backup, "restore": _restore, "doctor": _doctor, "begin-log": _begin_log}
 
 
 def _require_market(config: Config) -> None:
@@ -184,7 +193,11 @@ def _require_market(config: Config) -> None:
 def _issuers(config: Config, session: Session) -> Issuers:
     found = installation(session)
     return Issuers.load(
-        config.data / "keys", did_host=found.did_host, training=config.training, founded=found.founded_at
+        config.data / "keys",
+        did_host=found.did_host,
+        training=config.training,
+        founded=found.founded_at,
+        log=config.log_trust,
     )
 
 

@@ -1,7 +1,8 @@
 """`make run`: the whole marketplace on this machine, from the database to the pages.
 
 In order: the embedded PostgreSQL (unless DATABASE_URL names one), migrations, what a market needs to begin with, the
-practice payments server (unless STRIPE_API_KEY is set), the pages, the worker; then, once, the sample market is filled.
+practice payments server (unless STRIPE_API_KEY is set), the signer of the log, the pages, the worker; then, once, the
+sample market is filled.
 Ctrl-C stops them in the reverse order.
 """
 
@@ -18,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ewaste.core import embedded
-from ewaste.core.config import Config, ConfigError
+from ewaste.core.config import LOG_KEY_FILE, Config, ConfigError
 from ewaste.core.embedded import EmbeddedError, Server
 from ewaste.core.supervisor import Failed, Program, Supervisor
 
@@ -26,6 +27,8 @@ ROOT = Path(__file__).parents[1]
 HOST = "127.0.0.1"
 WEBHOOK_PATH = "/webhooks/stripe"
 OWNER_ONLY = "EWASTE_OWNER_DATABASE_URL"
+SIGNER_ONLY = "EWASTE_LOG_SIGNER"
+SIGNER = "signer"
 
 
 def main() -> int:
@@ -78,9 +81,18 @@ def programs(config: Config) -> list[Program]:
         [python, "-m", "gunicorn", "-c", str(ROOT / "gunicorn.conf.py")],
         ready=lambda: answers(config.port, "/readyz"),
     )  # fmt: skip
-    worker = Program("worker", [python, "-m", "ewaste.worker"])
+    # The worker alone gets to know where the signer listens, and nobody but the signer where its key lies.
+    place = config.log_signer or config.data / SIGNER / "socket"
+    worker = Program("worker", [python, "-m", "ewaste.worker"], environment={SIGNER_ONLY: str(place)})
+    signer = Program(
+        "signer",
+        [python, "-m", "ewaste.signer", "serve", "--folder", str(config.data / SIGNER), "--socket", str(place),
+         "--public", str(config.data / LOG_KEY_FILE), "--origin", log_origin(config)],
+        ready=lambda: (config.data / LOG_KEY_FILE).exists() and place.exists(),
+    )  # fmt: skip
+    kept = [web, worker] if config.log_signer else [signer, web, worker]
     if not runs_practice(config):
-        return [web, worker]
+        return kept
     practice = Program(
         "practice",
         [python, "-m", "ewaste.practice", "--port", str(config.practice_port),
@@ -89,7 +101,12 @@ def programs(config: Config) -> list[Program]:
         environment={"STRIPE_WEBHOOK_SECRET": config.payments_webhook_secret},
         ready=lambda: listens(config.practice_port),
     )  # fmt: skip
-    return [practice, web, worker]
+    return [practice, *kept]
+
+
+def log_origin(config: Config) -> str:
+    """The name of a new log: the site's address without its scheme, and `/log`."""
+    return config.public_url.partition("://")[2] + "/log"
 
 
 def answers(port: int, path: str) -> bool:
@@ -142,6 +159,7 @@ def _run(config: Config, server: Server | None) -> int:
     # Only who migrates gets to know the owner's role; nothing here needs the superuser's.
     owner = {OWNER_ONLY: environment.pop(OWNER_ONLY)} if OWNER_ONLY in environment else {}
     environment.pop("EWASTE_ADMIN_DATABASE_URL", None)
+    environment.pop(SIGNER_ONLY, None)
     with Supervisor(environment=environment, json_lines=config.log == "json") as supervisor:
         try:
             supervisor.once(Program("migrate", [sys.executable, "-m", "ewaste", "migrate"], environment=owner))

@@ -22,6 +22,7 @@ from procrastinate.connector import BaseConnector
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from ewaste import keeper
 from ewaste.accounts.models import WORKER
 from ewaste.core import clock, job_errors, jobs, logs, mail
 from ewaste.core.config import Config
@@ -298,12 +299,13 @@ def main() -> int:
     except ValueError as error:
         sys.stderr.write(f"{error}\n")
         return 2
-    database = Database(url, pool_size=4)
+    database = Database(url, pool_size=7)  # two jobs, the queue, and the three who keep the log
     work = Work(database, open_gateway(config), practice=config.training, mailer=Mailer(config))
     conninfo = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
     app = procrastinate_app(procrastinate.PsycopgConnector(conninfo=conninfo, min_size=1, max_size=3), work)
     stop = threading.Event()
     threading.Thread(target=_rescue_stalled, args=(database, stop), name="rescue", daemon=True).start()
+    keeper.start(database, config, stop)
     options: dict[str, Any] = {
         "concurrency": 2,
         "fetch_job_polling_interval": POLL_SECONDS,

@@ -212,6 +212,27 @@ class BadUsage(AgentError):
     next_step = "Run: wipe-agent --help"
 
 
+class LogMisbehaves(AgentError):
+    exit_code = 70
+    next_step = (
+        "Keep the folder named above and show it to the accreditor and to other centres. Until it is settled, "
+        "do not rely on what this log says."
+    )
+
+
+class NotOurs(AgentError):
+    exit_code = 71
+    next_step = (
+        "Ask the marketplace for the certificates named above. If no station of the centre issued them, have the key "
+        "revoked; if one did, add their digests to the list (--own)."
+    )
+
+
+class LogLate(AgentError):
+    exit_code = 72
+    next_step = "Ask the marketplace why; run the same command again in a few hours."
+
+
 class Stopped(AgentError):
     exit_code = 130
     next_step = "Run the same command again: it goes on where the journal stands."

@@ -54,6 +54,8 @@ class Action(enum.StrEnum):
     REVOKE_STATION = "revoke a station"
     FETCH_ORDERS = "fetch work orders"
     SUBMIT_CERTIFICATE = "submit a certificate"
+    NOTE_START = "note that a wipe began"
+    COSIGN_LOG = "cosign the log"
     REVOKE_CERTIFICATE = "revoke a certificate"
     ACCREDIT = "accredit or suspend a centre"
     VERIFY_BUYER = "verify a recycler"
@@ -117,6 +119,8 @@ TABLE: dict[Action, dict[Role, Relation]] = {
     Action.REVOKE_STATION: {R.OPERATOR: X.CENTRE, R.STAFF: X.ANY},
     Action.FETCH_ORDERS: {R.STATION: X.CENTRE},
     Action.SUBMIT_CERTIFICATE: {R.STATION: X.CENTRE},
+    Action.NOTE_START: {R.STATION: X.CENTRE},
+    Action.COSIGN_LOG: {R.STATION: X.CENTRE},
     Action.REVOKE_CERTIFICATE: {R.STAFF: X.ANY},
     Action.ACCREDIT: {R.STAFF: X.ANY},
     Action.VERIFY_BUYER: {R.STAFF: X.ANY},

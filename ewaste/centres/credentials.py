@@ -19,6 +19,7 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from ewaste.core.log_trust import NO_LOG, LogTrust, name_of
 from ewaste.core.status_lists import Place, StatusKey, StatusWithdrawal
 from wipe_agent import certificate as wipe
 
@@ -49,9 +50,11 @@ class Issuers:
     did_host: str
     training: bool
     founded: datetime
+    log: LogTrust = NO_LOG
+    """The log and the witnesses that the trust file names."""
 
     @classmethod
-    def load(cls, folder: Path, *, did_host: str, training: bool, founded: datetime) -> Issuers:
+    def load(cls, folder: Path, *, did_host: str, training: bool, founded: datetime, log: LogTrust = NO_LOG) -> Issuers:
         """Read both keys from `folder`, making them (mode 0600, folder 0700) when the market is new."""
         return cls(
             accreditor=Issuer(f"did:web:{did_host}:accreditation", ACCREDITOR_NAME, _key(folder / "accreditor.pem")),
@@ -59,6 +62,7 @@ class Issuers:
             did_host=did_host,
             training=training,
             founded=founded.replace(microsecond=0),
+            log=log,
         )
 
     def centre_did(self, slug: str) -> str:
@@ -225,7 +229,8 @@ def status_lists_of(files: Mapping[str, str]) -> tuple[str | None, str | None]:
 def trust_file(issuers: Issuers) -> dict[str, Any]:
     """What a verifier pins: who may accredit centres and who may issue work orders, with their keys.
 
-    It changes only when a key does, so its fingerprint can be published and compared.
+    It changes only when a key does, so its fingerprint can be published and compared. The keys of the log and of the
+    witnesses are among them: a station that pinned an older file goes on with that one, and sees no log.
     """
     return wipe.trust_document(
         training=issuers.training,
@@ -234,6 +239,9 @@ def trust_file(issuers: Issuers) -> dict[str, Any]:
             {"name": issuer.name, "roles": [role], "didDocument": did_document(issuer)}
             for issuer, role in ((issuers.accreditor, "accreditor"), (issuers.market, "marketplace"))
         ],
+        logs=[{"origin": name_of(vkey), "vkey": vkey, "name": f"{MARKET_NAME} log"} for vkey in issuers.log.logs],
+        witnesses=[{"vkey": vkey, "name": name_of(vkey)} for vkey in issuers.log.witnesses],
+        witnesses_needed=issuers.log.needed,
     )
 
 

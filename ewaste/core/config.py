@@ -22,6 +22,8 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple, cast, get_args
 from urllib.parse import urlsplit
 
+from ewaste.core.log_trust import NO_LOG, LogTrust
+
 __all__ = ["SETTINGS", "Config", "ConfigError", "Mode", "Setting"]
 
 Mode = Literal["training", "live"]
@@ -36,6 +38,9 @@ PRACTICE_MAIL_OFFSET: Final = 21
 PRACTICE_API_KEY: Final = "sk_test_practice"
 MINIMUM_SECRET_LENGTH: Final = 32
 MOST_PROXIES: Final = 5
+MOST_WITNESSES: Final = 20
+# Where the signer of `make run` leaves its public key, under EWASTE_DATA.
+LOG_KEY_FILE: Final = "log.vkey"
 # Who asks from this machine: probes, scrapers, a developer.
 LOOPBACK_HOSTS: Final = ("localhost", "127.0.0.1", "[::1]")
 
@@ -142,6 +147,28 @@ SETTINGS: Final = (
         "Who operates this installation, for the imprint: lines with `;` between them, such as "
         "`Market GmbH; Weg 1; 50667 Köln; desk@market.example`.",
     ),
+    Setting(
+        "EWASTE_LOG_KEYS",
+        "that of the signer of `make run`",
+        "Public key of the log (its vkey, as `python -m ewaste.signer key` prints it). Keys of logs that ended follow, "
+        "with spaces between them.",
+    ),
+    Setting(
+        "EWASTE_LOG_SIGNER",
+        "that of `make run`",
+        "Socket of the log's signer. The worker alone needs it; the site must not have it.",
+    ),
+    Setting(
+        "EWASTE_LOG_WITNESSES",
+        "none",
+        "Witnesses whose signatures count: `vkey address` for each, with `;` between them. The worker asks the address "
+        "to sign each checkpoint; `-` stands for one that is not asked.",
+    ),
+    Setting(
+        "EWASTE_LOG_WITNESSES_NEEDED",
+        "all of EWASTE_LOG_WITNESSES",
+        "How many of them must have seen a certificate in the log.",
+    ),
     Setting("PRACTICE_MAIL_PORT", "PORT + 21", "Port on which the practice mailbox takes mail, on 127.0.0.1."),
     Setting("PRACTICE_PORT", "PORT + 20", "Port of the practice payments server, on 127.0.0.1."),
     Setting(
@@ -189,6 +216,12 @@ class Config:
     metrics_token: str | None = field(repr=False)
     sample: Sample
     """What a training market begins with; `none` in a live one."""
+    given_log_keys: tuple[str, ...]
+    log_signer: Path | None
+    """Socket of the log's signer; None for everybody but the worker."""
+    log_witnesses: tuple[tuple[str, str | None], ...]
+    """Each witness's verifier key, and the address where it is asked to sign, if it is."""
+    log_witnesses_needed: int
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str]) -> Config:
@@ -227,6 +260,10 @@ class Config:
             log=_log_form(env),
             metrics_token=_metrics_token(env),
             sample=_sample(env, mode),
+            given_log_keys=_log_keys(env),
+            log_signer=Path(env["EWASTE_LOG_SIGNER"]).expanduser().resolve() if "EWASTE_LOG_SIGNER" in env else None,
+            log_witnesses=_log_witnesses(env),
+            log_witnesses_needed=_log_witnesses_needed(env),
         )
         _check_mail(config)
         _check_practice(env, mode)
@@ -304,6 +341,18 @@ class Config:
                 f"EWASTE_DATA: the secret {path} is empty or too short. Remove the file; a new one is made."
             )
         return value
+
+    @property
+    def log_trust(self) -> LogTrust:
+        """Which log and which witnesses count. The key is the one that was set, or that of the signer of `make run`."""
+        keys = self.given_log_keys
+        if not keys:
+            try:
+                keys = tuple((self.data / LOG_KEY_FILE).read_text(encoding="utf-8").split())
+            except FileNotFoundError:
+                return NO_LOG
+        witnesses = tuple(vkey for vkey, _ in self.log_witnesses)
+        return LogTrust(keys, witnesses, min(self.log_witnesses_needed, len(witnesses)))
 
     def require_database_url(self) -> str:
         """The app role's URL. Raises ConfigError when no database is named."""
@@ -392,6 +441,45 @@ def _metrics_token(env: Mapping[str, str]) -> str | None:
             "Take a longer random text."
         )
     return value
+
+
+def _log_keys(env: Mapping[str, str]) -> tuple[str, ...]:
+    keys = tuple(env.get("EWASTE_LOG_KEYS", "").split())
+    for key in keys:
+        _require_vkey("EWASTE_LOG_KEYS", key)
+    return keys
+
+
+def _log_witnesses(env: Mapping[str, str]) -> tuple[tuple[str, str | None], ...]:
+    found: list[tuple[str, str | None]] = []
+    for said in env.get("EWASTE_LOG_WITNESSES", "").split(";"):
+        if not said.strip():
+            continue
+        key, _, address = said.strip().partition(" ")
+        address = address.strip()
+        _require_vkey("EWASTE_LOG_WITNESSES", key)
+        if address != "-":
+            _http_url({"EWASTE_LOG_WITNESSES": address}, "EWASTE_LOG_WITNESSES", "")
+        found.append((key, None if address == "-" else address.rstrip("/")))
+    if len(found) > MOST_WITNESSES:
+        raise ConfigError(f"EWASTE_LOG_WITNESSES names more than {MOST_WITNESSES} witnesses.")
+    return tuple(found)
+
+
+def _log_witnesses_needed(env: Mapping[str, str]) -> int:
+    count = len(_log_witnesses(env))
+    value = env.get("EWASTE_LOG_WITNESSES_NEEDED", str(count))
+    if not (value.isascii() and value.isdigit()) or int(value) > count:
+        raise ConfigError(
+            f"EWASTE_LOG_WITNESSES_NEEDED is {value!r}. Set it to a whole number, at most the {count} witnesses of "
+            "EWASTE_LOG_WITNESSES."
+        )
+    return int(value)
+
+
+def _require_vkey(name: str, key: str) -> None:
+    if not re.fullmatch(r"[^\s+]{1,255}\+[0-9a-f]{8}\+[A-Za-z0-9+/]{44}", key):
+        raise ConfigError(f"{name} holds {key[:60]!r}. Write a verifier key as name+id+key, as its owner prints it.")
 
 
 def _practice_default(port: int, offset: int) -> int:

@@ -23,6 +23,7 @@ from ewaste.centres.models import Accreditation, Centre, Standing, Station, Work
 from ewaste.certificates import reaudit, registry
 from ewaste.certificates.models import Certificate, CertificateLine, Clearance
 from ewaste.certificates.policy import SECOND_PERSON
+from ewaste.core.installation import installation
 from ewaste.core.money import Money
 from ewaste.core.refusals import Conflict, Invalid, NotFound, Refusal
 from ewaste.devices import custody, media
@@ -43,6 +44,7 @@ from ewaste.processing import checklist, inspections, ways
 from ewaste.processing.models import Inspection
 from ewaste.tradein import offers, price_tables, pricing, quotes
 from ewaste.tradein.models import OfferState, Quote
+from ewaste.transparency import log, statements
 
 # Holds that doubt whether the seller may sell at all: the promise to pay by a day does not cover fraud.
 FRAUD = frozenset({HoldKind.STOLEN, HoldKind.OWNERSHIP, HoldKind.WRONG_ITEM})
@@ -153,6 +155,7 @@ def accept_certificate(
         work_order_id=order.id,
         now=now,
     )
+    log.append(session, kind="wipe-certificate", issuer=statement.issuer_did, digest=certificate.digest, now=now)
     for medium in observed:
         line = covered.get(medium.id)
         if line is None:
@@ -329,6 +332,11 @@ def revoke_certificate(session: Session, actor: Actor, certificate_id: UUID, *, 
     """A certificate falls. Its device leaves every open sale and waits to be wiped anew, in a new custody cycle."""
     policy.require(actor, Action.REVOKE_CERTIFICATE)
     certificate = registry.revoke(session, certificate_id, reason, by=actor, now=now)
+    said = statements.revocation(
+        certificate=certificate.digest, credential_id=certificate.credential_id, reason=reason.strip(), at=now
+    )
+    issuer = f"did:web:{installation(session).did_host}"
+    log.publish(session, said, kind="revocation", issuer=issuer, now=now)
     device = custody.find(session, certificate.device_id)
     custody.note(
         session,

@@ -18,12 +18,13 @@ from ewaste.certificates import models as certificates
 from ewaste.certificates import reaudit
 from ewaste.core import installation, job_errors, mail, refusals, sample, status_lists
 from ewaste.core.database import Base
-from ewaste.devices import incidents
+from ewaste.devices import heads, incidents
 from ewaste.devices import models as devices
 from ewaste.market import models as market
 from ewaste.payments import models as payments
 from ewaste.processing import models as processing
 from ewaste.tradein import models as tradein
+from ewaste.transparency import models as transparency
 
 __all__ = [
     "Base",
@@ -33,6 +34,7 @@ __all__ = [
     "certificates",
     "devices",
     "firms",
+    "heads",
     "incidents",
     "installation",
     "job_errors",
@@ -52,5 +54,6 @@ __all__ = [
     "status_lists",
     "tokens",
     "tradein",
+    "transparency",
     "tries",
 ]

@@ -19,6 +19,10 @@ from ewaste.core.config import Config
 MADE_ANEW: Final = frozenset(
     {"postgres", "postgres.json", "postgres.lock", "postgres.log", "metrics", "coverage", "bench.json"}
 )
+# The key store of the log's signer under `make run`, and the file in it that keeps a restored one from signing. The
+# signer is a program of its own that nobody imports; a test holds these words and its own together.
+SIGNER: Final = "signer"
+SIGNER_RESTORED: Final = "restored"
 REPLACED: Final = "replaced-"  # what a restore set aside
 BESIDE: Final = ("-wal", "-shm", "-journal")  # what SQLite keeps beside a database at work
 

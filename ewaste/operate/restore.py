@@ -169,6 +169,9 @@ def _files(folder: Path, said: Manifest, data: Path, seal: Seal | None, replace:
             file.writelines(_content(folder, kept, said, seal))
             os.fsync(file.fileno())
         path.chmod(kept.mode & 0o700 | 0o600)  # never wider than for its owner
+        if path.parent == data / place.SIGNER:
+            # The world may have seen more of the log than this backup: nothing is signed before somebody asked.
+            (path.parent / place.SIGNER_RESTORED).touch(0o600)
 
 
 def _name(kept: Kept, said: Manifest) -> str:
@@ -244,5 +247,9 @@ def issuers(config: Config, session: Session) -> Issuers:
     """The market's issuers, from the keys in the data folder."""
     found = installation(session)
     return Issuers.load(
-        config.data / "keys", did_host=found.did_host, training=config.training, founded=found.founded_at
+        config.data / "keys",
+        did_host=found.did_host,
+        training=config.training,
+        founded=found.founded_at,
+        log=config.log_trust,
     )

@@ -72,7 +72,11 @@ def fill(
         with database.transaction() as session:
             found = installation(session)
         issuers = Issuers.load(
-            config.data / "keys", did_host=found.did_host, training=config.training, founded=found.founded_at
+            config.data / "keys",
+            did_host=found.did_host,
+            training=config.training,
+            founded=found.founded_at,
+            log=config.log_trust,
         )
     began = time.monotonic()
     say(f"filling the sample market: {steps.devices} of {steps.of_devices} devices")

@@ -1,4 +1,4 @@
-"""Read everything again and say what does not hold: ledger, custody chains, stored certificates, quotes."""
+"""Read everything again and say what does not hold: ledger, custody chains, stored certificates, the log, quotes."""
 
 from __future__ import annotations
 
@@ -6,19 +6,23 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
 from ewaste.centres import credentials
 from ewaste.centres.credentials import Issuers
+from ewaste.centres.models import Accreditation, WorkOrder
 from ewaste.certificates import registry
 from ewaste.certificates.models import Certificate, CertificateLine, CertificateRevocation, Clearance
-from ewaste.devices import custody
+from ewaste.devices import custody, heads
 from ewaste.devices.models import Device
 from ewaste.market.models import Bid, Lot
 from ewaste.payments import ledger
 from ewaste.payments.models import Posting
 from ewaste.tradein import pricing, quotes
 from ewaste.tradein.models import Quote
+from ewaste.transparency import auditing, log, statements
+from ewaste.transparency.models import LogEntry, LogStatement
 
 
 @dataclass
@@ -41,6 +45,7 @@ def everything(session: Session, *, issuers: Issuers, now: datetime) -> Found:
         found.wrong.extend(f"Device {code}: {wrong}" for wrong in custody.check_chain(session, device_id))
     found.counted.append((len(devices), "chains of custody, every event hashed again"))
     _certificates(session, issuers, now, found)
+    _log(session, issuers, found)
     _quotes(session, found)
     _bids(session, found)
     return found
@@ -74,6 +79,55 @@ def _certificates(session: Session, issuers: Issuers, now: datetime, found: Foun
     ):
         found.wrong.append(f"Device {code} has a live clearance on a revoked certificate.")
     found.counted.append((count, "certificates, verified again from their stored bundles"))
+
+
+def _log(session: Session, issuers: Issuers, found: Found) -> None:
+    """The log against itself, and against what it is about: nothing is missing in it, and nothing is of nobody."""
+    size, wrong = auditing.everything(session, issuers.log.logs)
+    found.wrong.extend(wrong)
+    missing = (
+        sa.select(Certificate.credential_id)
+        .outerjoin(LogEntry, sa.and_(LogEntry.digest == Certificate.digest, LogEntry.kind == "wipe-certificate"))
+        .where(LogEntry.leaf.is_(None))
+    )
+    found.wrong.extend(f"Certificate {name} was accepted and is not in the log." for name in session.scalars(missing))
+    document = sa.cast(LogStatement.document, JSONB)
+    told = sa.select(document["certificate"].astext).where(document["type"].astext == "revocation")
+    silent = (
+        sa.select(Certificate.credential_id)
+        .join(CertificateRevocation, CertificateRevocation.certificate_id == Certificate.id)
+        .where(Certificate.digest.not_in(told))
+    )
+    found.wrong.extend(
+        f"Certificate {name} was revoked and the log does not say so." for name in session.scalars(silent)
+    )
+    about = {
+        "wipe-certificate": [Certificate.digest],
+        "wipe-started": [WorkOrder.digest],
+        "revocation": [LogStatement.digest],
+        "key": [LogStatement.digest],
+        "accreditation": [Accreditation.digest, LogStatement.digest],
+        "custody-head": [LogStatement.digest],
+    }
+    for kind, columns in about.items():
+        known = sa.union_all(*(sa.select(column) for column in columns))
+        strangers = sa.select(LogEntry.digest).where(LogEntry.kind == kind, LogEntry.digest.not_in(known))
+        found.wrong.extend(
+            f"The log has an entry ({kind}) of {digest}, which is nothing that we hold."
+            for digest in session.scalars(strangers)
+        )
+    for batch in heads.batches(session):
+        said = statements.custody_heads(
+            day=batch.day,
+            devices=batch.devices,
+            root=log.merkle_root([one.entry for one in heads.of_batch(session, batch.day)]),
+        )
+        if credentials.digest(said) != batch.digest:
+            found.wrong.append(f"The chains that were noted on {batch.day} are not those that the log says.")
+    for head in heads.lost(session):
+        code = session.scalar(sa.select(Device.code).where(Device.id == head.device_id))
+        found.wrong.append(f"Device {code or head.device_id}: its chain lost event {head.seq}, which the log knows.")
+    found.counted.append((size, "entries of the log, hashed again up to every root that was signed"))
 
 
 def _quotes(session: Session, found: Found) -> None:

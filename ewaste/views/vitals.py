@@ -26,6 +26,7 @@ State = Literal["ok", "degraded", "down"]
 WORKER_SILENT: Final = 30  # seconds; it tells every ten that it lives
 JOB_LATE: Final = 300  # seconds past its time
 MAIL_LATE: Final = 900  # seconds
+LOG_LATE: Final = 60  # seconds; it is published at most one behind
 DISK_LOW: Final = 1024**3  # bytes
 PAYMENT_TRIES: Final = 3
 KEY_FILES: Final = ("accreditor.pem", "market.pem")
@@ -151,7 +152,11 @@ def _database(session: Session) -> dict[str, Part]:
             " (select count(*) from procrastinate_jobs where task_name like 'payments.%'"
             "  and (status = 'failed' or (status in ('todo', 'doing') and attempts >= :tries))) as failing,"
             " (select max(coalesce(settled_at, sent_at)) from payment_instructions) as paid,"
-            " (select extract(epoch from now() - min(written_at)) from mails where state = 'waiting') as mail"
+            " (select extract(epoch from now() - min(written_at)) from mails where state = 'waiting') as mail,"
+            " greatest("
+            "  (select extract(epoch from now() - min(e.at)) from log_waiting w join log_entries e on e.leaf = w.leaf),"
+            "  (select extract(epoch from now() - min(at)) from log_heads"
+            "   where size > coalesce((select max(size) from log_checkpoints), 0))) as log"
         ),
         {"tries": PAYMENT_TRIES},
     ).one()
@@ -160,6 +165,9 @@ def _database(session: Session) -> dict[str, Part]:
         "jobs": _late(row.late, JOB_LATE, "Nothing is due.", "The oldest due job waits for {}."),
         "payments": _payments(row.failing, row.paid),
         "mail": _late(row.mail, MAIL_LATE, "Nothing waits.", "The oldest message waits for {}."),
+        "log": _late(
+            row.log, LOG_LATE, "Everything in it is published.", "Its oldest entry waits to be published for {}."
+        ),
     }
 
 

@@ -52,7 +52,11 @@ def create_app(config: Config) -> Flask:
         database=database,
         gateway=open_gateway(config),
         issuers=Issuers.load(
-            config.data / "keys", did_host=founded.did_host, training=config.training, founded=founded.founded_at
+            config.data / "keys",
+            did_host=founded.did_host,
+            training=config.training,
+            founded=founded.founded_at,
+            log=config.log_trust,
         ),
     )
     secure = config.public_url.startswith("https://")
@@ -188,6 +192,7 @@ def _blueprints(app: Flask) -> None:
         staff_applications,
         system,
         tokens,
+        transparency,
         webhooks,
     )
 
@@ -195,6 +200,7 @@ def _blueprints(app: Flask) -> None:
         public,
         about,
         figures,
+        transparency,
         accounts,
         proofs,
         second_factor,

@@ -44,6 +44,8 @@ EXPECTED = {
     "revoke a station": "o S",
     "fetch work orders": "t",
     "submit a certificate": "t",
+    "note that a wipe began": "t",
+    "cosign the log": "t",
     "revoke a certificate": "S",
     "accredit or suspend a centre": "S",
     "verify a recycler": "S",

@@ -6,21 +6,27 @@ import itertools
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ewaste.centres import accreditation, credentials, listing
 from ewaste.certificates.models import Certificate
 from ewaste.core import status_lists
+from ewaste.core.log_trust import LogTrust
 from ewaste.core.refusals import NotFound
 from ewaste.core.status_lists import Place, StatusList, StatusPlace
 from ewaste.journey import accrediting, bench, clearing, completing
+from ewaste.transparency import witnesses
+from tests.transparency.stage import NearSigner, publisher, store
 from tests.world import World
 from wipe_agent import certificate as wipe
-from wipe_agent.certificate import status
+from wipe_agent.certificate import log, status
 
 
 def read(text: str) -> status.StatusList:
@@ -71,6 +77,33 @@ def test_a_bundle_that_we_offer_tells_offline_that_its_certificate_stands(world:
     assert {name: files[name] for name in certificate.bundle} == certificate.bundle
     assert check(world, files).level == "holds"
     assert check(world, dict(certificate.bundle)).level == "caution"
+
+
+def test_a_bundle_that_we_offer_tells_offline_when_witnesses_saw_its_certificate(world: World, tmp_path: Path) -> None:
+    held = store(tmp_path)
+    witness = Ed25519PrivateKey.generate()
+    known = log.VerifierKey.of("north.example", log.COSIGNATURE, witness.public_key())
+    issuers = replace(world.issuers, log=LogTrust(logs=(str(held.vkey),), witnesses=(str(known),), needed=1))
+    certificate = accepted(world)
+
+    def told() -> tuple[str, str]:
+        with world.transaction() as session:
+            files = completing.completed(session, certificate, issuers, now=world.now)
+        trust = wipe.Trust.parse(credentials.trust_bytes(issuers))
+        found = wipe.verify(wipe.Bundle.from_files(files), trust, at=world.now, training=True)
+        assert found.ok, found.refusal
+        return next((check.level, check.text) for check in found.checks if check.name == "log")
+
+    assert told()[0] == "caution"
+    assert told()[1].startswith("It is not in the log yet")
+    publisher(world, NearSigner(tmp_path, held)).once()
+    assert told()[1].startswith("It is in the log, but seen there by no witnesses")
+    note = held.last
+    head = log.Checkpoint.parse(note.text)
+    with world.transaction() as session:
+        signed = note.and_signed(log.cosign(head, "north.example", witness, at=world.now))
+        assert witnesses.keep(session, head.size, str(known), now=world.now, signed=signed)
+    assert told() == ("holds", f"It is in the log, seen by 1 witness on {world.now:%Y-%m-%d %H:%M} UTC.")
 
 
 def test_a_revoked_certificate_is_refused_offline_with_the_day_and_the_reason(world: World) -> None:

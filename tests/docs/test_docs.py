@@ -117,7 +117,18 @@ def test_every_command_of_the_agent_is_told() -> None:
     commands = next(action for action in actions if isinstance(action, argparse._SubParsersAction)).choices
     assert set(commands) == {
         *("enrol", "media", "plan", "orders", "wipe", "map", "phones", "reset", "stand", "bench", "certify", "sync"),
-        *("verify", "report", "summary", "labels", "doctor", "status", "check", "import-snapshot"),
+        *(
+            "verify",
+            "report",
+            "summary",
+            "labels",
+            "doctor",
+            "status",
+            "check",
+            "import-snapshot",
+            "witness",
+            "monitor",
+        ),
     }
     for name in commands:
         assert f"\n## {name}\n" in document, name

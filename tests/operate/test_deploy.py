@@ -46,6 +46,9 @@ CLOSED = {
     "StateDirectoryMode": "0700",
 }
 
+# The signer of the log has a user of its own and no network.
+APART = {"User": "clearhand-signer", "RestrictAddressFamilies": "AF_UNIX", "PrivateNetwork": "yes"}
+
 
 def unit(path: Path) -> dict[str, dict[str, list[str]]]:
     """Section → name → values. Raises for a line that is none."""
@@ -76,7 +79,8 @@ def test_every_unit_parses_and_says_what_it_is(path: Path) -> None:
 @pytest.mark.parametrize("path", SERVICES, ids=lambda path: path.name)
 def test_every_service_has_what_it_needs_and_no_more(path: Path) -> None:
     service = unit(path)["Service"]
-    assert {name: service[name][0] for name in CLOSED} == CLOSED
+    closed = CLOSED | (APART if path.name == "clearhand-signer.service" else {})
+    assert {name: service[name][0] for name in closed} == closed
     names = {name for line in service["Environment"] for name in re.findall(r"(\w+)=", line)}
     assert names - {"PROMETHEUS_MULTIPROC_DIR", "PYTHONDONTWRITEBYTECODE"} <= {setting.name for setting in SETTINGS}
 
@@ -84,6 +88,20 @@ def test_every_service_has_what_it_needs_and_no_more(path: Path) -> None:
 def test_only_migrations_and_backups_learn_the_owners_address() -> None:
     owners = {path.name for path in SERVICES if "/etc/clearhand/owner" in unit(path)["Service"]["EnvironmentFile"]}
     assert owners == {"clearhand-migrate.service", "clearhand-backup.service"}
+
+
+def test_only_the_worker_learns_where_the_signer_listens_and_nobody_but_the_signer_enters_its_folders() -> None:
+    services = {path.name: unit(path)["Service"] for path in SERVICES}
+    reaches = {name for name, service in services.items() if "clearhand-signer" in str(service)}
+    assert reaches == {"clearhand-signer.service", "clearhand-worker.service"}
+    worker, signer = services["clearhand-worker.service"], services["clearhand-signer.service"]
+    assert worker["SupplementaryGroups"] == ["clearhand-signer"]
+    assert "-/etc/clearhand/worker" in worker["EnvironmentFile"]
+    assert (signer["StateDirectoryMode"], signer["RuntimeDirectoryMode"]) == (["0700"], ["0710"])
+    told = (DEPLOY / "systemd" / "worker.example").read_text().splitlines()[-1]
+    assert told == "EWASTE_LOG_SIGNER=/run/clearhand-signer/socket"
+    assert "--socket /run/clearhand-signer/socket " in signer["ExecStart"][0]
+    assert "EWASTE_LOG_SIGNER" not in (DEPLOY / "systemd" / "environment.example").read_text()
 
 
 @pytest.mark.parametrize("path", SERVICES, ids=lambda path: path.name)
@@ -95,7 +113,7 @@ def test_what_a_unit_starts_is_there(path: Path) -> None:
         assert (ROOT / "gunicorn.conf.py").is_file()
         assert "-c /usr/lib/clearhand/gunicorn.conf.py" in command
     else:
-        assert re.search(r"-m ewaste(\.worker| migrate| backup)", command)
+        assert re.search(r"-m ewaste(\.worker|\.signer serve| migrate| backup)", command)
 
 
 @pytest.mark.skipif(

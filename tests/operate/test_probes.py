@@ -44,7 +44,7 @@ def worker_alive(world: World, seconds_ago: float = 0) -> None:
 def test_every_part_of_a_market_at_rest_is_well(real_site: Flask, world: World) -> None:
     worker_alive(world)
     states = parts(real_site)
-    assert set(states) == {"database", "migrations", "worker", "jobs", "payments", "mail", "disk", "keys"}
+    assert set(states) == {"database", "migrations", "worker", "jobs", "payments", "mail", "log", "disk", "keys"}
     assert set(states.values()) == {"ok"}
     assert real_site.test_client().get("/readyz").json["status"] == "ok"
     assert real_site.test_client().get("/livez").json == {"status": "ok"}

@@ -55,7 +55,7 @@ def test_free_ports_are_taken_without_a_word(tmp_path: Path) -> None:
 
 def test_practice_payments_come_up_first_and_the_worker_last(tmp_path: Path) -> None:
     names = [program.name for program in run.programs(config_for(tmp_path))]
-    assert names == ["practice", "web", "worker"]
+    assert names == ["practice", "signer", "web", "worker"]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,22 @@ def test_no_practice_server_is_started_where_payments_and_mail_go_elsewhere(
     tmp_path: Path, settings: dict[str, str]
 ) -> None:
     names = [program.name for program in run.programs(config_for(tmp_path, **settings))]
-    assert names == ["web", "worker"]
+    assert names == ["signer", "web", "worker"]
+
+
+def test_the_worker_alone_is_told_where_the_signer_listens(tmp_path: Path) -> None:
+    signer, web, worker = run.programs(config_for(tmp_path, PRACTICE_URL="http://127.0.0.1:9999", PORT="8100"))
+    place = str(tmp_path / "signer" / "socket")
+    assert (dict(web.environment), dict(worker.environment)) == ({}, {"EWASTE_LOG_SIGNER": place})
+    assert not any("signer" in word for word in web.command)
+    command = list(signer.command)
+    assert command[command.index("--socket") + 1] == place
+    assert command[command.index("--origin") + 1] == "127.0.0.1:8100/log"
+    elsewhere = run.programs(
+        config_for(tmp_path, PRACTICE_URL="http://127.0.0.1:9999", EWASTE_LOG_SIGNER="/run/s/socket")
+    )
+    assert [program.name for program in elsewhere] == ["web", "worker"]
+    assert elsewhere[1].environment["EWASTE_LOG_SIGNER"] == "/run/s/socket"
 
 
 def test_the_practice_server_signs_webhooks_with_the_secret_the_site_expects(tmp_path: Path) -> None:

@@ -305,6 +305,13 @@ GET  /vocab/wipe/v1/<name>                               in       in       in   
 GET  /trust.json                                         in       in       in       in       in       in
 GET  /.well-known/did.json                               in       in       in       in       in       in
 GET  /accreditation/did.json                             in       in       in       in       in       in
+# The log is everybody's.
+GET  /log                                                in       in       in       in       in       in
+GET  /log/checkpoint                                     in       in       in       in       in       in
+GET  /log/tile/<path:name>                               in       in       in       in       in       in
+GET  /log/tile/<path:name> (hashes)                      in       in       in       in       in       in
+GET  /log/proof/<digest>                                 in       in       in       in       in       in
+GET  /log/statement/<digest>                             in       in       in       in       in       in
 GET  /favicon.ico                                        in       in       in       in       in       in
 
 # The API: what is everybody's is there for programs too, and for the rest a session counts for nothing
@@ -336,6 +343,8 @@ GET  /api/v1/bench/devices/<code>                        sign-in  no       no   
 POST /api/agent/enrol                                    in       in       in       in       in       in
 GET  /api/agent/orders                                   sign-in  no       no       no       no       no
 POST /api/agent/certificates                             sign-in  no       no       no       no       no
+POST /api/agent/starts                                   sign-in  no       no       no       no       no
+POST /api/agent/cosignatures                             sign-in  no       no       no       no       no
 POST /webhooks/stripe                                    unsigned unsigned unsigned unsigned unsigned unsigned
 """
 
@@ -579,6 +588,12 @@ SENT = {
     "GET /api/v1/bench/devices/<code>": _sent(code="$received"),
     "POST /api/agent/enrol": Sent(json={"*": "$enrolment"}),
     "POST /api/agent/certificates": Sent(json={"files": "$files"}),
+    "POST /api/agent/starts": Sent(json={"work_orders": ["$log_certificate"]}),
+    "POST /api/agent/cosignatures": Sent(json={"checkpoint": "$log_certificate"}),
+    "GET /log/tile/<path:name>": _sent(name="$log_tile"),
+    "GET /log/tile/<path:name> (hashes)": _sent(name="$log_level"),
+    "GET /log/proof/<digest>": _sent(digest="$log_certificate"),
+    "GET /log/statement/<digest>": _sent(digest="$log_statement"),
 }
 # What must have happened before, where the market as it stands is not enough: a method of the stage.
 FIRST = {
@@ -619,6 +634,8 @@ NEVER_DONE = {
     ),
     "GET /api/agent/orders": "a person is no station; `test_matrix.py` signs as one",
     "POST /api/agent/certificates": "a person is no station; `test_matrix.py` signs as one",
+    "POST /api/agent/starts": "a person is no station; `tests/transparency` signs as one",
+    "POST /api/agent/cosignatures": "a person is no station; `tests/transparency` signs as one",
     "POST /webhooks/stripe": "the provider's signature is tested with the payments",
 }
 

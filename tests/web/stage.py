@@ -16,6 +16,7 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -39,16 +40,29 @@ from ewaste.core.refusals import RefusalNote
 from ewaste.core.status_lists import StatusList
 from ewaste.devices import photographs
 from ewaste.devices.models import Device
-from ewaste.journey import accrediting, aftersales, attending, bench, clearing, publishing, sale, settlement, trade_in
+from ewaste.journey import (
+    accrediting,
+    aftersales,
+    attending,
+    bench,
+    clearing,
+    publishing,
+    sale,
+    settlement,
+    trade_in,
+    witnessing,
+)
 from ewaste.market.models import Order
 from ewaste.migrations.models import Base
 from ewaste.payments.gateway import PaymentState, Unreachable
 from ewaste.payments.models import PaymentInstruction, Posting
 from ewaste.tradein import price_changes
 from ewaste.tradein.models import Offer
+from ewaste.transparency.models import LogCheckpoint, LogEntry, LogStatement
 from ewaste.web import create_app
 from ewaste.web.limits import limiter
 from tests.conftest import NOW
+from tests.transparency.stage import NearSigner, publisher, store
 from tests.web import entering_stage
 from tests.world import GOOD_ANSWERS, LAPTOP, World, good_findings, jpeg
 from wipe_agent import certificate as wipe
@@ -270,7 +284,7 @@ def stage(cluster: Any, template: str, issuers: Any, tmp_path_factory: pytest.Te
         bought = [devices["bought"] for *_, devices in pasts]  # Nobody buys back what they sold: each buys the other's.
         presents = [_present(*past, shelf) for past, shelf in zip(pasts, reversed(bought), strict=True)]
         stage.things = dict(zip(("own", "other"), presents, strict=True))
-        stage.things["own"] |= _desk(here)
+        stage.things["own"] |= _desk(here) | _log(here, tmp_path_factory.mktemp("log"))
         site.extensions["ewaste"] = dataclasses.replace(runtime, issuers=issuers, gateway=provider, database=rehearsal)
         stage.settle()
         yield stage
@@ -306,6 +320,23 @@ def _past(world: World, buyer: str) -> tuple[dict[str, Any], dict[str, UUID]]:
         settlement.expire_order(session, WORKER, unpaid.id, now=unpaid.pay_by)
     things["offered_lot"] = offered
     return things, {**made, "ordered": ordered}
+
+
+def _log(world: World, folder: Path) -> dict[str, Any]:
+    """The log with what was certified so far, and the day's heads of chains, published."""
+    with world.transaction() as session:
+        witnessing.note_custody_heads(session, WORKER, now=world.now)
+    publisher(world, NearSigner(Path(), store(folder))).once()
+    with world.transaction() as session:
+        statement = session.scalars(sa.select(LogStatement.digest)).first()
+        certificate = session.scalars(sa.select(LogEntry.digest).where(LogEntry.kind == "wipe-certificate")).first()
+        size = session.scalars(sa.select(LogCheckpoint.size)).one()
+    return {
+        "log_statement": statement,
+        "log_certificate": certificate,
+        "log_tile": f"entries/000.p/{size}",
+        "log_level": f"0/000.p/{size}",
+    }
 
 
 PRICE_LINES = (

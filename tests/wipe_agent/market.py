@@ -18,6 +18,7 @@ from typing import Any
 from http_message_signatures import HTTPMessageVerifier, MappingKeyResolver
 from http_message_signatures.algorithms import ED25519
 
+from tests.wipe_agent.operator import Operator
 from tests.wipe_agent.support import METHOD, World, moment
 from wipe_agent import certificate as c
 
@@ -39,7 +40,10 @@ class Market(ThreadingHTTPServer):
         self.outcome = "accepted"
         self.received: dict[str, dict[str, Any]] = {}
         self.calls: list[str] = []
+        self.starts: list[str] = []
         self.nonces: set[str] = set()
+        self.log: Operator | None = None
+        self.cosigned: list[bytes] = []
         self.thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         self.thread.start()
 
@@ -61,12 +65,22 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path == "/api/agent/orders":
             self._signed(lambda _: (200, self.server.world.answer()))
+        elif self.path.startswith("/log/") and self.server.log is not None:
+            data = self.server.log.answer(self.path.removeprefix("/log/"))
+            self.send_response(404 if data is None else 200)
+            self.send_header("Content-Length", str(len(data or b"")))
+            self.end_headers()
+            self.wfile.write(data or b"")
         else:
             self._send(404, {"error": {"kind": "NotFound", "message": "There is no such call.", "field": None}})
 
     def do_POST(self) -> None:
         if self.path == "/api/agent/enrol":
             self._send(*self._enrol(json.loads(self._body())))
+        elif self.path == "/api/agent/cosignatures":
+            self._signed(self._cosignature)
+        elif self.path == "/api/agent/starts":
+            self._signed(self._starts)
         else:
             self._signed(self._certificate)
 
@@ -105,6 +119,15 @@ class _Handler(BaseHTTPRequestHandler):
             },
         )
         return 200, {"receipt": receipt}
+
+    def _cosignature(self, body: bytes) -> tuple[int, dict[str, Any]]:
+        self.server.cosigned.append(json.loads(body)["checkpoint"].encode())
+        return 200, {}
+
+    def _starts(self, body: bytes) -> tuple[int, dict[str, Any]]:
+        orders = json.loads(body)["work_orders"]
+        self.server.starts.extend(orders)
+        return 200, {"noted": len(orders), "server_time": moment().isoformat()}
 
     def _signed(self, act: Any) -> None:
         market, body = self.server, self._body()

@@ -12,6 +12,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any, Protocol, Self
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from wipe_agent import jobs, keys, media, sync
 from wipe_agent.certificate import Bundle, Report, Trust, verify
 from wipe_agent.certificate.bundle import read_file
@@ -19,7 +21,15 @@ from wipe_agent.certificate.strict import MAX_BYTES
 from wipe_agent.certificate.times import read_time
 from wipe_agent.cli import residue
 from wipe_agent.cli.planning import wish_of
-from wipe_agent.errors import BadUsage, CertificateRefused, DoesNotVerify, Unreadable, WrongPassphrase, WrongSerial
+from wipe_agent.errors import (
+    AgentError,
+    BadUsage,
+    CertificateRefused,
+    DoesNotVerify,
+    Unreadable,
+    WrongPassphrase,
+    WrongSerial,
+)
 from wipe_agent.journal import parse
 from wipe_agent.stand import Row, Stand
 
@@ -69,7 +79,7 @@ def enrol(chosen: Namespace, _: Screen) -> Answer:
     home = _home()
     name = chosen.name or platform.node() or "station"
     place = _token_place(chosen)
-    secret = _passphrase(new=place is None and not home.key_file.exists(), pin=place is not None)
+    secret = passphrase(new=place is None and not home.key_file.exists(), pin=place is not None)
     done = sync.enrol(home, market=chosen.market, code=chosen.code, name=name, passphrase=secret, token=place)
     found = {**asdict(done.station), "trust_fingerprint": done.trust_fingerprint}
     found["clock_off_seconds"] = done.clock_off_seconds
@@ -107,7 +117,7 @@ def orders(chosen: Namespace, _: Screen) -> Answer:
     if chosen.offline:
         kept, refused = jobs.kept_orders(home)
     else:
-        kept, refused = sync.fetch_orders(home, keys.load_key(home, _passphrase()))
+        kept, refused = sync.fetch_orders(home, keys.load_key(home, passphrase()))
     known = [_order(home, order) for order in kept]
     sentences = []
     for order in known:
@@ -166,7 +176,7 @@ def certify(chosen: Namespace, _: Screen) -> Answer:
     done = jobs.certify(
         home,
         order_code=chosen.order,
-        open_key=lambda: keys.load_key(home, _passphrase()),
+        open_key=lambda: keys.load_key(home, passphrase()),
         archive=chosen.zip,
     )
     found = {**asdict(done), "bundle": str(done.bundle), "zip": str(chosen.zip) if chosen.zip else None}
@@ -180,20 +190,38 @@ def certify(chosen: Namespace, _: Screen) -> Answer:
 
 
 def sync_all(chosen: Namespace, screen: Screen) -> Answer:
-    """Send what is in the outbox."""
+    """Send what is in the outbox and witness the log."""
     home = _home()
-    station_key = keys.load_key(home, _passphrase())
+    station_key = keys.load_key(home, passphrase())
     if chosen.again:
         sync.offer_refused_again(home)
-    done = sync.send(home, station_key, tries=1 if chosen.once else sync.TRIES, note=screen.note)
+    try:
+        done = sync.send(home, station_key, tries=1 if chosen.once else sync.TRIES, note=screen.note)
+    except AgentError:
+        _witness(home, station_key, screen, sent=False)
+        raise
+    witnessed = _witness(home, station_key, screen, sent=bool(done.receipts))
     if done.refused:
         reasons = "; ".join(
             f"{one['certificate_id']}: {one.get('reason') or 'no reason given'}" for one in done.refused
         )
         raise CertificateRefused(f"The marketplace refused {len(done.refused)} of {len(done.receipts)}. {reasons}")
     sentences = [f"{one['certificate_id']} accepted for device {one.get('device_code')}." for one in done.receipts]
-    found = {"receipts": done.receipts, "waiting": done.waiting}
+    found = {
+        "receipts": done.receipts,
+        "waiting": done.waiting,
+        "witnessed": {"size": witnessed.size, "text": witnessed.said},
+    }
     return found, sentences or ["Nothing to send."], 0
+
+
+def _witness(home: keys.Home, key: Ed25519PrivateKey, screen: Screen, *, sent: bool) -> sync.Witnessed:
+    """Witness the log, whatever became of the certificates. One that contradicts itself is said before all else."""
+    witnessed = sync.witness_log(home, key, settle=sync.SETTLE_SECONDS if sent else 0)
+    screen.note(witnessed.said)
+    if witnessed.misbehaves is not None:
+        raise witnessed.misbehaves
+    return witnessed
 
 
 def verify_bundle(chosen: Namespace, _: Screen) -> Answer:
@@ -206,7 +234,7 @@ def verify_bundle(chosen: Namespace, _: Screen) -> Answer:
             raise BadUsage(str(error), next_step="Write --at as 2026-01-31T12:00:00Z.") from error
     try:
         bundle = Bundle.load(chosen.bundle)
-        trust = _trust(chosen)
+        trust = trust_of(chosen)
     except ValueError as error:
         raise Unreadable(str(error)) from error
     report = verify(bundle, trust, at=at, training=chosen.training)
@@ -303,7 +331,7 @@ def _home() -> keys.Home:
     return home
 
 
-def _trust(chosen: Namespace) -> Trust | None:
+def trust_of(chosen: Namespace) -> Trust | None:
     """The named trust file, else the one pinned at enrolment, else none: then nothing verifies."""
     if chosen.trust is not None:
         try:
@@ -325,7 +353,8 @@ def _token_place(chosen: Namespace) -> keys.TokenPlace | None:
     return keys.TokenPlace(str(chosen.pkcs11_module), chosen.token, chosen.token_key)
 
 
-def _passphrase(*, new: bool = False, pin: bool = False) -> str:
+def passphrase(*, new: bool = False, pin: bool = False) -> str:
+    """The passphrase or PIN of the key in this state folder: from the environment, else asked for."""
     given = os.environ.get("WIPE_AGENT_PASSPHRASE")
     if given is not None:
         return given

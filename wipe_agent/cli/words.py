@@ -73,8 +73,42 @@ def parser() -> argparse.ArgumentParser:
     verify.set_defaults(run=commands.verify_bundle)
 
     _add_paper(all_, common)
+    _add_log(all_, common)
     _add_station(all_, common)
     return top
+
+
+def _add_log(all_: argparse._SubParsersAction[_Parser], common: _Parser) -> None:
+    """witness and monitor."""
+    trusting = _Parser(add_help=False, parents=[common])
+    trusting.add_argument("--trust", type=Path, metavar="FILE", help="trust file; else the one pinned at enrolment")
+
+    witness = all_.add_parser("witness", parents=[trusting], help="see that logs only grow, and sign it for others")
+    witness.add_argument("--make-key", metavar="NAME", help="make the witness's key, once, such as witness.example/one")
+    witness.add_argument("--listen", default="127.0.0.1:8181", metavar="HOST:PORT", help="where to answer")
+    witness.set_defaults(run=_later("witnessing", "witness"))
+
+    monitor = all_.add_parser("monitor", parents=[trusting], help="follow the log; warn of what should not be in it")
+    monitor.add_argument("--log", required=True, metavar="URL", help="such as https://market.example/log")
+    monitor.add_argument("--state", required=True, type=Path, metavar="DIR", help="what was seen, from run to run")
+    monitor.add_argument("--centre", metavar="DID", help="look for certificates in the name of this centre")
+    monitor.add_argument(
+        "--own",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="digests of the centre's certificates, one a line; beside those of this station",
+    )
+    monitor.add_argument(
+        "--compare",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE",
+        help="a log proof or checkpoint that somebody else was shown",
+    )
+    monitor.set_defaults(run=_later("witnessing", "monitor"))
 
 
 def _add_station(all_: argparse._SubParsersAction[_Parser], common: _Parser) -> None:

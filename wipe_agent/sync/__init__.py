@@ -1,4 +1,4 @@
-"""Talking to the marketplace: enrol, fetch orders, and send certificates until a receipt comes back.
+"""Talking to the marketplace: enrol, fetch orders, tell of starts, send certificates until a receipt comes back.
 
 Every call but `enrol` is signed (`calls.py`). A lost answer costs nothing: the same bundle is sent again and the
 marketplace answers with the same receipt. Only a receipt that names our certificate and its digest takes a bundle out
@@ -28,8 +28,24 @@ from wipe_agent.certificate import Bundle, Trust, canonical, digest_multibase, f
 from wipe_agent.errors import AlreadyEnrolled, BadAnswer, MarketRefused, MarketUnreachable, TargetBusy, Unreadable
 from wipe_agent.sync.calls import call
 from wipe_agent.sync.queue import Queue, bundles, look
+from wipe_agent.sync.starting import tell_starts
+from wipe_agent.sync.witnessing import SETTLE_SECONDS, Witnessed, witness_log
 
-__all__ = ["TRIES", "Enrolled", "Queue", "Synced", "enrol", "fetch_orders", "look", "offer_refused_again", "send"]
+__all__ = [
+    "SETTLE_SECONDS",
+    "TRIES",
+    "Enrolled",
+    "Queue",
+    "Synced",
+    "Witnessed",
+    "enrol",
+    "fetch_orders",
+    "look",
+    "offer_refused_again",
+    "send",
+    "tell_starts",
+    "witness_log",
+]
 
 TRIES = 8
 _AWAY = 2  # so many calls in a row without an answer end a round
@@ -112,7 +128,7 @@ def send(
     wait: Callable[[float], None] = time.sleep,
     note: Callable[[str], None] = lambda text: None,
 ) -> Synced:
-    """Send what is in the outbox, again and again up to `tries` times, until each bundle has its receipt.
+    """Tell which wipes began, then send what is in the outbox, up to `tries` times, until each bundle has its receipt.
 
     Raises MarketUnreachable when bundles are left that got no answer, MarketRefused when a call was not admitted.
     """
@@ -121,6 +137,7 @@ def send(
     trouble: MarketUnreachable | BadAnswer | None = None
     pauses, last_failed = _pauses(), ""
     with _alone(home):
+        tell_starts(home, key, note=note)
         for attempt in range(tries):
             trouble, in_a_row = None, 0
             for folder in _from_after(last_failed, bundles(home.outbox)):

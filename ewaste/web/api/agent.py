@@ -1,4 +1,4 @@
-"""The wipe agent's API: enrol, fetch work orders, submit certificates. `docs/spec/agent-api.md` describes it.
+"""The wipe agent's API: enrol, fetch orders, submit certificates, note starts, cosign the log (docs/spec/agent-api.md).
 
 Every call but `enrol` is signed per RFC 9421 by the station's key, over method, path and the digest of the body; each
 nonce is admitted once. A refused certificate is a receipt, not an error: it was received, judged and kept.
@@ -22,7 +22,7 @@ from ewaste.centres import credentials, stations
 from ewaste.centres.models import Centre, Station
 from ewaste.core import clock
 from ewaste.core.refusals import Invalid, NotAllowed
-from ewaste.journey import clearing
+from ewaste.journey import clearing, witnessing
 from ewaste.web.edge import actor, now, runtime, transaction
 from ewaste.web.limits import limiter
 from ewaste.web.submission import submit
@@ -32,6 +32,7 @@ pages = Blueprint("agent_api", __name__, url_prefix="/api/agent")
 COMPONENTS = ("@method", "@path", "content-digest")
 MOST_FILES = 16
 MOST_FILE_CHARACTERS = 300_000
+MOST_CHECKPOINT_CHARACTERS = 32_768
 
 
 @pages.before_request
@@ -133,6 +134,29 @@ def certificates() -> flask.Response:
             }
         }
     )
+
+
+@pages.post("/starts")
+def starts() -> flask.Response:
+    """The station began to wipe under these work orders; the log then says so. Sent again, nothing changes."""
+    orders = _body().get("work_orders")
+    if not isinstance(orders, list) or not all(isinstance(order, str) and len(order) <= 100 for order in orders):
+        raise Invalid("Send the digests of the work orders as `work_orders`.", field="work_orders")
+    with transaction() as session:
+        noted = witnessing.note_starts(session, actor(), orders, now=now())
+    return _json({"noted": noted, "server_time": clock.text(now())})
+
+
+@pages.post("/cosignatures")
+def cosignatures() -> flask.Response:
+    """The station saw a checkpoint of ours, found that the log only grew, and signed it as a witness."""
+    checkpoint = _body().get("checkpoint")
+    if not isinstance(checkpoint, str) or not 1 <= len(checkpoint) <= MOST_CHECKPOINT_CHARACTERS:
+        raise Invalid("Send the signed checkpoint as `checkpoint`: a text.", field="checkpoint")
+    with transaction() as session:
+        known = runtime().issuers.log.witnesses
+        taken = witnessing.take_cosignature(session, actor(), checkpoint, known=known, now=now())
+    return _json({"taken": taken, "server_time": clock.text(now())})
 
 
 @dataclass

@@ -82,6 +82,32 @@ class Receipt(BaseModel):
     receipt: ReceiptTold
 
 
+class StartsSent(BaseModel):
+    """The work orders under which the station began to wipe, by their digests."""
+
+    work_orders: list[str] = Field(min_length=1, max_length=100, examples=[["zQm…"]])
+
+
+class StartsNoted(BaseModel):
+    """How many of them the log now names as begun."""
+
+    noted: int
+    server_time: datetime
+
+
+class CosignatureSent(BaseModel):
+    """A checkpoint of the log as text, with the station’s cosignature under it (C2SP tlog-cosignature)."""
+
+    checkpoint: str = Field(min_length=1, max_length=32768, examples=["market.example/log\n…"])
+
+
+class CosignatureTaken(BaseModel):
+    """How many cosignatures in it were new."""
+
+    taken: int
+    server_time: datetime
+
+
 class AgentProblem(BaseModel):
     """What went wrong."""
 
@@ -128,5 +154,16 @@ CALLS = (
         "POST", "/certificates", "agent_certificates", "Hand in a certificate bundle",
         "Answered with a receipt, whether it was accepted or refused. The call is idempotent by the digest.",
         CertificateSent, Receipt, 200, True, (403, 413, 422, 500),
+    ),
+    AgentCall(
+        "POST", "/starts", "agent_starts", "Say that wipes began",
+        "Each work order gets a leaf in the public log. Sent again, nothing changes.",
+        StartsSent, StartsNoted, 200, True, (403, 404, 413, 422, 500),
+    ),
+    AgentCall(
+        "POST", "/cosignatures", "agent_cosignatures", "Hand in a cosignature of the log",
+        "The checkpoint as it was published, signed by the station as a witness. Another checkpoint of the same size "
+        "than ours is a conflict: keep it, it is evidence.",
+        CosignatureSent, CosignatureTaken, 200, True, (403, 404, 409, 413, 422, 500),
     ),
 )  # fmt: skip

@@ -159,15 +159,19 @@ def rebuilt(old_size: int, size: int, proof: list[bytes], old_root: bytes, whole
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(1, 1_000_000), st.data())
-def test_proofs_at_random_places_of_a_large_log_hold_and_no_other_does(size: int, data: st.DataObject) -> None:
+def test_proofs_at_random_places_of_a_million_entries_are_those_of_the_rfc_and_no_other_holds(
+    size: int, data: st.DataObject
+) -> None:
     kept = _large()
     index = data.draw(st.integers(0, size - 1))
     old = data.draw(st.integers(1, size))
     root = log.root(size, kept)
+    assert root == kept.mth(0, size)
     proof = log.inclusion_proof(index, size, kept)
-    assert len(proof) <= (size - 1).bit_length()
+    assert list(proof) == kept.path(index, 0, size)
     log.verify_inclusion(kept.leaf(index), index, size, proof, root)
     growth = log.consistency_proof(old, size, kept)
+    assert list(growth) == kept.growth(old, 0, size, True)
     log.verify_consistency(old, size, growth, log.root(old, kept), root)
     place = data.draw(st.integers(0, 10_000))
     for changed in _changed(proof, place):
@@ -257,17 +261,17 @@ def _changed(proof: Sequence[bytes], place: int) -> list[list[bytes]]:
 
 
 class _Large:
-    """A log of a million and one entries, of which only what is asked for is computed."""
+    """A log of a million and one entries, of which only what is asked for is computed, as RFC 6962 defines it."""
 
     def __init__(self) -> None:
         self.known: dict[log.Node, bytes] = {}
-        # Below level 8 all subtrees are alike, so that the tree costs few hashes; above, each is its own.
-        self.low = [log.leaf_hash(b"even"), log.leaf_hash(b"odd")]
+        # Where nothing is marked, all subtrees of a level are alike, so that the tree costs few hashes.
         rng = random.Random(62)
         self.marked = {rng.randrange(1_000_001) for _ in range(500)}
 
     def leaf(self, index: int) -> bytes:
-        return log.leaf_hash(str(index).encode()) if index in self.marked else self.low[index & 1]
+        name = str(index) if index in self.marked else ("even", "odd")[index & 1]
+        return sha256(b"\0" + name.encode()).digest()
 
     def __call__(self, nodes: Sequence[log.Node]) -> list[bytes]:
         return [self.hash(*node) for node in nodes]
@@ -275,11 +279,38 @@ class _Large:
     def hash(self, level: int, index: int) -> bytes:
         if level == 0:
             return self.leaf(index)
-        plain = not any(index <= mark >> level < index + 1 for mark in self.marked)
+        plain = not any(mark >> level == index for mark in self.marked)
         key = (level, -1 if plain else index)
         if key not in self.known:
-            self.known[key] = log.node_hash(self.hash(level - 1, 2 * index), self.hash(level - 1, 2 * index + 1))
+            pair = self.hash(level - 1, 2 * index) + self.hash(level - 1, 2 * index + 1)
+            self.known[key] = sha256(b"\1" + pair).digest()
         return self.known[key]
+
+    def mth(self, begin: int, end: int) -> bytes:
+        """MTH of D[begin:end]."""
+        length = end - begin
+        if length & (length - 1) == 0:
+            return self.hash(length.bit_length() - 1, begin // length)
+        cut = begin + largest_power_below(length)
+        return sha256(b"\1" + self.mth(begin, cut) + self.mth(cut, end)).digest()
+
+    def path(self, index: int, begin: int, end: int) -> list[bytes]:
+        """PATH of D[begin:end]; `index` counts from the beginning of the log."""
+        if end - begin == 1:
+            return []
+        cut = begin + largest_power_below(end - begin)
+        if index < cut:
+            return [*self.path(index, begin, cut), self.mth(cut, end)]
+        return [*self.path(index, cut, end), self.mth(begin, cut)]
+
+    def growth(self, old_end: int, begin: int, end: int, whole: bool) -> list[bytes]:
+        """SUBPROOF of D[begin:end]; `old_end` counts from the beginning of the log."""
+        if old_end == end:
+            return [] if whole else [self.mth(begin, end)]
+        cut = begin + largest_power_below(end - begin)
+        if old_end <= cut:
+            return [*self.growth(old_end, begin, cut, whole), self.mth(cut, end)]
+        return [*self.growth(old_end, cut, end, False), self.mth(begin, cut)]
 
 
 _CACHE: list[_Large] = []

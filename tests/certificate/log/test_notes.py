@@ -132,6 +132,7 @@ def _line(key_id: bytes, value: bytes, name: str = "witness.example/one") -> str
 WITNESS_LINE = signed().decode().split("\n")[-2] + "\n"
 GOOD = signed().decode()
 SIGNATURE = base64.b64decode(WITNESS_LINE.split(" ")[2])[4:]
+LOG_SIGNATURE = base64.b64decode(GOOD.split("\n")[4].split(" ")[2])[4:]
 
 REFUSED = {
     "signed twice by the log": (GOOD + GOOD.split("\n")[4] + "\n", "signed the note twice"),
@@ -140,7 +141,18 @@ REFUSED = {
     "another root": (GOOD.replace("AAECAwQF", "AAECAwQG"), "does not fit"),
     "another size": (GOOD.replace("\n2\n", "\n3\n"), "does not fit"),
     "another log": (GOOD.replace(ORIGIN, "log.example/other"), "of another log"),
-    "a wrong id of the log's key": (GOOD.replace("— " + ORIGIN + " ", "— " + ORIGIN + " A"), "base64"),
+    "a wrong id of the log's key": (
+        GOOD.replace(GOOD.split("\n")[4], _line(WITNESS_KEY.key_id, LOG_SIGNATURE, ORIGIN)[:-1]),
+        "did not sign it",
+    ),
+    "the log's id under another name": (
+        GOOD.replace(GOOD.split("\n")[4], _line(LOG_KEY.key_id, LOG_SIGNATURE, "log.example")[:-1]),
+        "did not sign it",
+    ),
+    "the log's signature in the witness's line": (
+        GOOD.replace(WITNESS_LINE, _line(WITNESS_KEY.key_id, SIGNATURE[:8] + LOG_SIGNATURE)),
+        "does not fit",
+    ),
     "a time in the cosignature that was not signed": (
         GOOD.replace(WITNESS_LINE, _line(WITNESS_KEY.key_id, b"\0\0\0\0\1" + SIGNATURE[5:])),
         "no time and signature|does not fit",
@@ -223,6 +235,21 @@ def test_a_checkpoint_that_is_not_written_as_agreed_is_not_read(case: str) -> No
     assert data != GOOD.encode()
     with pytest.raises(log.Unreadable, match=problem):
         log.open_checkpoint(data, LOG_KEY, [WITNESS_KEY])
+
+
+def test_a_witnesss_signature_under_another_id_does_not_count() -> None:
+    data = GOOD.replace(WITNESS_LINE, _line(LOG_KEY.key_id, SIGNATURE)).encode()
+    assert log.open_checkpoint(data, LOG_KEY, [WITNESS_KEY]).witnesses == {}
+
+
+def test_no_beginning_of_a_checkpoint_passes_for_the_whole() -> None:
+    data = GOOD.encode()
+    # Up to the witness's line everything is a checkpoint too, of a log that nobody witnessed.
+    whole = {len(data), len(data) - len(WITNESS_LINE.encode())}
+    for length in range(len(data)):
+        if length not in whole:
+            with pytest.raises((log.Unreadable, log.LogRefused)):
+                log.open_checkpoint(data[:length], LOG_KEY, [WITNESS_KEY])
 
 
 def test_a_hundred_signatures_are_read() -> None:

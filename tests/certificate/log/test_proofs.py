@@ -165,6 +165,20 @@ def test_no_flipped_bit_gets_a_witnessed_proof_through(place: int, bit: int) -> 
     assert proven.seen.witnesses == {}
 
 
+def test_no_beginning_of_a_proof_file_or_bundle_passes_for_the_whole() -> None:
+    data = PROOF.encode()
+    witness_line = len(PROOF.split("\n")[-2].encode()) + 1
+    for length in range(len(data)):
+        if length != len(data) - witness_line:
+            with pytest.raises((log.Unreadable, log.LogRefused)):
+                log.verify_proof(log.LogProof.parse(data[:length]), LEAVES[4].data, [LOG_KEY], [WITNESS_KEY])
+    entries = [leaf.data for leaf in LEAVES]
+    bundle = log.write_entries(entries)
+    for length in range(len(bundle)):
+        with pytest.raises(log.Unreadable):
+            log.read_entries(bundle[:length], len(entries))
+
+
 @given(st.binary(max_size=300))
 def test_whatever_comes_is_read_or_refused_in_words(data: bytes) -> None:
     for parse in (log.LogProof.parse, log.Note.parse, log.Leaf.parse, log.Submission.parse, submission.read_size):

@@ -1,0 +1,266 @@
+"""The monitor as a program: what it compares with, what it says, its exit codes, and what it keeps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from tests.wipe_agent.conftest import Station
+from tests.wipe_agent.operator import ORIGIN, Operator, Witnessing
+from tests.wipe_agent.support import CENTRE, METHOD
+from wipe_agent import cli, screen
+from wipe_agent.certificate import Bundle, canonical, digest_multibase, digest_of, log, read
+from wipe_agent.errors import BadUsage, LogMisbehaves, StateUnusable, Unreadable
+from wipe_agent.monitor import State, of_lists
+from wipe_agent.monitor import state as states
+from wipe_agent.monitor.state import Entry, Pending
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+NOON = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
+Monitor = Callable[..., Any]
+
+
+@pytest.fixture
+def operator() -> Iterator[Operator]:
+    with Operator() as running:
+        yield running
+
+
+@pytest.fixture
+def monitor(tmp_path: Path, operator: Operator, monkeypatch: pytest.MonkeyPatch) -> Monitor:
+    """Run the command in a state folder of its own; one witness is asked for."""
+    monkeypatch.setenv("WIPE_AGENT_HOME", str(tmp_path / "nobody"))
+    witness = Witnessing("witness.example/one")
+    trust = tmp_path / "trust.json"
+    document = {
+        "type": "WipeTrust",
+        "version": 1,
+        "training": True,
+        "updated": "2026-11-21T10:00:00Z",
+        "parties": [],
+        "logs": [{"origin": ORIGIN, "vkey": str(operator.vkey), "name": "The log"}],
+        "witnesses": [{"vkey": str(witness.vkey), "name": "The harbour"}],
+        "witnessesNeeded": 1,
+    }
+    trust.write_bytes(canonical(document))
+
+    def run(entries: list[log.Leaf] | None, *words: str) -> Any:
+        if entries is not None:
+            operator.show([leaf.data for leaf in entries], witness, at=NOW)
+        given = ["--log", f"{operator.url}/log", "--state", str(tmp_path / "state"), "--trust", str(trust)]
+        chosen = cli.parser().parse_args(["monitor", *given, *words])
+        return chosen.run(chosen, screen.Terminal(quiet=True))
+
+    return run
+
+
+def certificate(name: str, issuer: str = CENTRE) -> log.Leaf:
+    return log.Leaf("wipe-certificate", issuer, digest_of(name.encode()))
+
+
+OTHERS = [certificate("theirs", "did:web:other.example"), log.Leaf("key", "did:web:market.example", digest_of(b"key"))]
+
+
+def test_a_log_without_trouble_is_told_in_a_few_lines(monitor: Monitor) -> None:
+    found, lines, code = monitor(OTHERS)
+    assert code == 0
+    assert lines == [
+        "market.example/log: 2 entries, 2 of them new.",
+        "It only grew, and every entry is the one in the tree that the log signed.",
+        "    1 key",
+        "    1 wipe-certificate",
+        "Witnesses of the newest state: 1; the trust file asks for 1.",
+        f"    The harbour at {NOW:%Y-%m-%dT%H:%M:%SZ}",
+        "Nothing to worry about.",
+    ]
+    assert json.loads(json.dumps(found)) == found
+    assert found["witnesses"] == [{"name": "The harbour", "at": f"{NOW:%Y-%m-%dT%H:%M:%SZ}"}]
+
+
+def test_a_station_knows_what_it_issued_and_is_warned_of_the_rest(
+    station: Station, monitor: Monitor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    station.wipe()
+    bundle = station.certify().bundle
+    monkeypatch.setenv("WIPE_AGENT_HOME", str(station.home.path))
+    document = read((bundle / "certificate.json").read_bytes())
+    ours = log.Leaf("wipe-certificate", CENTRE, digest_multibase(document))
+    # The digest stands in the journal even when the bundle was archived somewhere else.
+    for archived in (False, True):
+        if archived:
+            bundle.rename(tmp_path / "archived")
+        found, lines, code = monitor([*OTHERS, ours])
+        assert (code, found["certificates"], found["foreign"]) == (0, 1, [])
+        assert f"{CENTRE}: 1 certificate in the log." in lines
+    stolen = certificate("stolen")
+    found, lines, code = monitor([*OTHERS, ours, stolen])
+    assert (code, found["foreign"]) == (71, [{"index": 3, "digest": stolen.digest}])
+    assert f"Attention: Entry 3: a certificate that the centre did not issue, {stolen.digest}" in lines
+    assert lines[-1].startswith("Next: Ask the marketplace for the certificates named above.")
+    listed = tmp_path / "own.txt"
+    listed.write_text(f"# the second station\n\n{stolen.digest}\n")
+    assert monitor(None, "--own", str(listed))[2] == 0
+
+
+def test_a_bundle_that_was_accepted_a_day_ago_is_missed(
+    station: Station, monitor: Monitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    station.wipe()
+    bundle = station.certify().bundle
+    monkeypatch.setenv("WIPE_AGENT_HOME", str(station.home.path))
+    digest = digest_multibase(read((bundle / "certificate.json").read_bytes()))
+    bundle.rename(station.home.sent / bundle.name)
+    receipt = station.home.receipts / f"{bundle.name}.json"
+    for outcome, hours, code in (("accepted", 23, 0), ("refused", 25, 0), ("accepted", 25, 72)):
+        received = (NOW - timedelta(hours=hours)).isoformat()
+        receipt.write_text(json.dumps({"outcome": outcome, "received_at": received}))
+        found, lines, came = monitor(OTHERS)
+        assert (came, found["missing"]) == (code, [digest] if code else [])
+    assert f"Attention: Accepted more than a day ago, but not in the log: {digest}" in lines
+    ours = log.Leaf("wipe-certificate", CENTRE, digest)
+    assert monitor([*OTHERS, ours])[2] == 0
+
+
+def test_a_centre_with_many_stations_gives_a_list(monitor: Monitor, tmp_path: Path) -> None:
+    ours, stolen, listed = certificate("ours"), certificate("stolen"), tmp_path / "own.txt"
+    with pytest.raises(BadUsage, match="no station of that centre"):
+        monitor([ours], "--centre", CENTRE)
+    with pytest.raises(BadUsage, match="no DID"):
+        monitor([ours], "--centre", "North")
+    listed.write_text(f"{ours.digest}\n")
+    found, _, code = monitor([ours, stolen], "--centre", CENTRE, "--own", str(listed))
+    assert (code, found["foreign"]) == (71, [{"index": 1, "digest": stolen.digest}])
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (b"hello\n", "Line 1 of the list"),
+        (digest_of(b"").encode() + b"\n" + digest_of(b"").encode()[:-1] + b"\n", "Line 2 of the list"),
+        ("zQm…\n".encode(), "cannot be read"),
+        (digest_of(b"").encode() + b"\x0b" + digest_of(b"").encode(), "Line 1 of the list"),
+    ],
+)
+def test_a_list_that_is_none_is_refused_by_its_line(tmp_path: Path, text: bytes, problem: str) -> None:
+    listed = tmp_path / "own.txt"
+    listed.write_bytes(text)
+    with pytest.raises(Unreadable, match=problem):
+        of_lists([listed])
+    with pytest.raises(Unreadable, match="cannot be read"):
+        of_lists([tmp_path / "missing.txt"])
+
+
+def test_a_bundle_that_a_buyer_holds_is_compared_with_the_log(
+    station: Station, monitor: Monitor, operator: Operator, tmp_path: Path
+) -> None:
+    station.wipe()
+    bundle = station.certify().bundle
+    files = dict(Bundle.load(bundle).files)
+    document = read(files["certificate.json"])
+    ours = log.Leaf("wipe-certificate", CENTRE, digest_multibase(document))
+    monitor([*OTHERS, ours])
+    with pytest.raises(Unreadable, match=r"has no log-proof\.txt"):
+        monitor(None, "--compare", str(bundle))
+    (bundle / "log-proof.txt").write_bytes(operator.tree.proof(2, operator.note))
+    found, lines, code = monitor(None, "--compare", str(bundle), "--compare", str(bundle / "log-proof.txt"))
+    assert code == 0
+    assert found["compared"] == [str(bundle), str(bundle / "log-proof.txt")]
+    assert f"{bundle} is of this same log." in lines
+    other = tmp_path / "checkpoint"
+    operator.show([b"another", *(leaf.data for leaf in OTHERS)])
+    other.write_bytes(operator.note)
+    with pytest.raises(LogMisbehaves, match="two different logs of 3 entries") as caught:
+        monitor([*OTHERS, ours], "--compare", str(other))
+    assert caught.value.exit_code == 70
+    with pytest.raises(Unreadable, match="cannot be compared"):
+        monitor(None, "--compare", str(tmp_path / "missing"))
+
+
+def test_the_monitor_needs_a_trust_file_with_a_log(monitor: Monitor, tmp_path: Path, operator: Operator) -> None:
+    bare = tmp_path / "bare.json"
+    bare.write_bytes(
+        canonical(
+            {"type": "WipeTrust", "version": 1, "training": True, "updated": "2026-11-21T10:00:00Z", "parties": []}
+        )
+    )
+    with pytest.raises(BadUsage, match="names no log"):
+        monitor(OTHERS, "--trust", str(bare))
+    bare.write_text("{")
+    with pytest.raises(Unreadable, match="trust file"):
+        monitor(OTHERS, "--trust", str(bare))
+    assert operator.asked == []
+    assert not (tmp_path / "state").exists()
+
+
+# ---------------------------------------------------------------------------- what it keeps
+
+FULL = State(
+    CENTRE,
+    bytes(log.Checkpoint(ORIGIN, 1, OTHERS[0].hash).signed(Ed25519PrivateKey.generate())),
+    log.Frontier(1, (OTHERS[0].hash,)),
+    (Entry(0, OTHERS[0].digest),),
+    ((1, NOON),),
+    Pending(0, OTHERS[0].data, NOON),
+)
+
+
+def test_what_is_kept_reads_and_writes_the_same(tmp_path: Path) -> None:
+    FULL.save(tmp_path, ORIGIN)
+    assert State.load(tmp_path, ORIGIN) == FULL
+    assert State.load(tmp_path, "other.example/log") == State()
+    with pytest.raises(ValueError, match="nothing to keep"):
+        State().save(tmp_path, ORIGIN)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"size": 1', '"size": 2'),
+        ('"peaks": ["', '"peaks": ["00'),
+        (OTHERS[0].hash.hex(), "00" * 32),
+        (ORIGIN, "other.example/log"),
+        ('"sightings"', '"sighted"'),
+        ("2026-11-21T12:00:00Z", "yesterday"),
+        ('"pending": {', '"pending": ['),
+        ("}", ""),
+    ],
+)
+def test_a_memory_that_was_changed_is_not_taken_for_an_empty_one(tmp_path: Path, old: str, new: str) -> None:
+    FULL.save(tmp_path, ORIGIN)
+    (place,) = tmp_path.glob("*.monitor.json")
+    text = place.read_text()
+    assert old in text
+    place.write_text(text.replace(old, new))
+    with pytest.raises(StateUnusable, match=r"cannot be read|does not fit together"):
+        State.load(tmp_path, ORIGIN)
+
+
+def test_of_many_looks_at_one_size_the_first_and_the_last_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    state = State()
+    for hours in range(5):
+        state = state.sighted(7, NOON + timedelta(hours=hours))
+    state = state.sighted(9, NOON + timedelta(hours=5))
+    assert [size for size, _ in state.sightings] == [7, 7, 9]
+    assert state.absent_until(7) == NOON + timedelta(hours=4)
+    assert state.absent_until(9) == NOON + timedelta(hours=5)
+    assert state.absent_until(6) is None
+    monkeypatch.setattr(states, "MOST_SIGHTINGS", 20)
+    for size in range(10, 200):
+        state = state.sighted(size, NOON + timedelta(hours=size))
+    assert len(state.sightings) <= 20
+    assert state.absent_until(199) == NOON + timedelta(hours=199)
+
+
+def test_the_station_of_another_centre_is_no_witness_for_this_one(
+    station: Station, monitor: Monitor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("WIPE_AGENT_HOME", str(station.home.path))
+    assert METHOD.startswith(f"{CENTRE}#")
+    with pytest.raises(BadUsage, match="no station of that centre"):
+        monitor(OTHERS, "--centre", "did:web:other.example")

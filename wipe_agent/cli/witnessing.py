@@ -1,0 +1,172 @@
+"""The commands about the public log: witness and monitor."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import Namespace
+from datetime import UTC, datetime
+
+from wipe_agent import durable, keys
+from wipe_agent import monitor as following
+from wipe_agent.certificate.shape import did
+from wipe_agent.certificate.times import write_time
+from wipe_agent.cli.commands import Answer, Screen, passphrase, trust_of
+from wipe_agent.errors import BadUsage, LogLate, NotEnrolled, NotOurs, StateUnusable, Unreadable
+from wipe_agent.witness import LogSite, Memory, Trusted, Witness, trusted_in
+from wipe_agent.witness.server import WitnessServer
+
+MOST_TOLD = 50
+
+
+def witness(chosen: Namespace, _: Screen) -> Answer:
+    """Make a witness's key, or answer as a witness until stopped."""
+    home = keys.Home.from_environment()
+    home.prepare()
+    if home.station_file.exists():
+        raise BadUsage(
+            "This state folder is a station's. A station witnesses the log at each sync.",
+            next_step="Set WIPE_AGENT_HOME to a new folder for a witness of its own.",
+        )
+    if chosen.make_key is not None:
+        return _make_key(home, chosen.make_key)
+    name, trusted = _name(home), _trusted(chosen)
+    answers = Witness(name, keys.load_key(home, passphrase()), Memory(home.path / "witness"), trusted.logs)
+    with WitnessServer(answers, _address(chosen.listen), note=lambda text: _say(text, error=True)) as server:
+        _say(f"Witness {name} answers at {server.url}. Its key: {answers.vkey}")
+        try:
+            server.serve_forever(poll_interval=0.2)
+        except KeyboardInterrupt:
+            _say("Stopped.")
+    return {}, [], 0
+
+
+def monitor(chosen: Namespace, _: Screen) -> Answer:
+    """Look at the log once: it only grew, it holds what it signed, witnesses look at it, and nobody uses our name."""
+    home, trusted = keys.Home.from_environment(), _trusted(chosen)
+    at = datetime.now(UTC).replace(microsecond=0)
+    station = keys.load_station(home) if home.station_file.exists() else None
+    ours = station.verification_method.partition("#")[0] if station is not None else ""
+    centre = chosen.centre or ours
+    if did(centre) is not None and centre:
+        raise BadUsage(f"{centre!r} is no DID of a centre.", next_step="Write --centre did:web:...")
+    own: dict[str, following.Own] | None = None
+    if centre and (centre == ours or chosen.own):
+        own = following.of_lists(chosen.own)
+        own |= following.of_station(home) if centre == ours else {}
+    elif centre:
+        raise BadUsage(
+            "This is no station of that centre, so it does not know what the centre issued.",
+            next_step="Give the centre's list of digests with --own FILE.",
+        )
+    found = following.follow(
+        LogSite.at(chosen.log),
+        trusted,
+        chosen.state,
+        at=at,
+        centre=centre,
+        own=own,
+        shown_to_others=[following.shown(path) for path in chosen.compare],
+    )
+    return _told(found, trusted, centre, at)
+
+
+def _told(found: following.Found, trusted: Trusted, centre: str, at: datetime) -> Answer:
+    """What a look found, for machines and for people."""
+    sentences = [
+        f"{found.origin}: {_count(found.size, 'entry', 'entries')}, {found.size - found.before} of them new.",
+        "It only grew, and every entry is the one in the tree that the log signed.",
+    ]
+    sentences += [f"    {count} {kind}" for kind, count in sorted(found.kinds.items())]
+    names = {trusted.witnesses[key]: time for key, time in found.witnesses.items()}
+    sentences.append(f"Witnesses of the newest state: {len(names)}; the trust file asks for {trusted.needed}.")
+    sentences += [f"    {name} at {write_time(time)}" for name, time in sorted(names.items())]
+    unwitnessed = found.unwitnessed(at)
+    if found.waiting_since is not None:
+        word = "Attention: entries" if unwitnessed else "Entries"
+        sentences.append(f"{word} have waited for enough witnesses since {write_time(found.waiting_since)}.")
+    if centre:
+        sentences.append(f"{centre}: {_count(found.entries, 'certificate', 'certificates')} in the log.")
+    sentences += [f"{name} is of this same log." for name in found.compared]
+    troubles = [
+        f"Entry {one.index}: a certificate that the centre did not issue, {one.digest}" for one in found.foreign
+    ]
+    troubles += [f"Accepted more than a day ago, but not in the log: {digest}" for digest in found.missing]
+    troubles += [*found.late, *found.strange]
+    sentences += [f"Attention: {text}" for text in troubles[:MOST_TOLD]]
+    if len(troubles) > MOST_TOLD:
+        sentences.append(f"Attention: {len(troubles) - MOST_TOLD} more; --json lists all.")
+    kind = NotOurs if found.foreign else LogLate if troubles or unwitnessed else None
+    sentences += [f"Next: {kind.next_step}"] if kind is not None else ["Nothing to worry about."]
+    said = {
+        "origin": found.origin,
+        "size": found.size,
+        "new": found.size - found.before,
+        "kinds": dict(found.kinds),
+        "witnesses": [{"name": name, "at": write_time(time)} for name, time in sorted(names.items())],
+        "witnesses_needed": trusted.needed,
+        "waiting_since": write_time(found.waiting_since) if found.waiting_since else None,
+        "unwitnessed": unwitnessed,
+        "centre": centre or None,
+        "certificates": found.entries,
+        "foreign": [{"index": one.index, "digest": one.digest} for one in found.foreign],
+        "missing": found.missing,
+        "late": found.late,
+        "strange": found.strange,
+        "compared": found.compared,
+    }
+    return said, sentences, kind.exit_code if kind is not None else 0
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"
+
+
+def _trusted(chosen: Namespace) -> Trusted:
+    try:
+        trust = trust_of(chosen)
+    except ValueError as error:
+        raise Unreadable(str(error)) from error
+    if trust is None or not trust.logs:
+        raise BadUsage("The trust file names no log.", next_step="Give a trust file that does, with --trust FILE.")
+    return trusted_in(trust)
+
+
+def _make_key(home: keys.Home, name: str) -> Answer:
+    place = home.path / "witness.json"
+    if place.exists() and _name(home) != name:
+        raise BadUsage(f"This state folder is the witness {_name(home)} already.", next_step="Use another folder.")
+    key = keys.make_key(home, passphrase(new=not home.key_file.exists()))
+    vkey = str(Witness(name, key, Memory(home.path / "witness"), {}).vkey)
+    durable.write_file(place, json.dumps({"name": name}, ensure_ascii=False).encode())
+    sentences = [
+        f"The key of the witness {name} is made.",
+        f"Others trust it by this line: {vkey}",
+        "Next: wipe-agent witness --trust FILE",
+    ]
+    return {"name": name, "vkey": vkey}, sentences, 0
+
+
+def _name(home: keys.Home) -> str:
+    place = home.path / "witness.json"
+    try:
+        return str(json.loads(place.read_bytes())["name"])
+    except FileNotFoundError as error:
+        raise NotEnrolled(
+            "This witness has no key yet.", next_step="Run: wipe-agent witness --make-key witness.example/one"
+        ) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StateUnusable(f"{place} cannot be read.") from error
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise BadUsage(f"{text!r} is no address to listen at.", next_step="Write --listen 127.0.0.1:8181.")
+    return host, int(port)
+
+
+def _say(text: str, *, error: bool = False) -> None:
+    out = sys.stderr if error else sys.stdout
+    out.write(text + "\n")
+    out.flush()

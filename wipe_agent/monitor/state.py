@@ -1,0 +1,116 @@
+"""What a monitor carries from run to run: the last tree that it has verified, and what it saw in it when.
+
+One file for each log, there whole or not at all. A monitor that cannot read it stops; it does not begin anew, because
+then a log could show it another past.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+
+from wipe_agent import durable
+from wipe_agent.certificate.log import Checkpoint, Frontier, Note
+from wipe_agent.certificate.times import read_time, write_time
+from wipe_agent.errors import StateUnusable
+
+MOST_SIGHTINGS = 10_000
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A certificate's entry in the centre's name: its number in the log and the certificate's digest."""
+
+    index: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class Pending:
+    """The newest entry of a tree that too few witnesses had seen, its data, and since when the monitor waits (UTC)."""
+
+    index: int
+    data: bytes
+    since: datetime
+
+
+@dataclass(frozen=True)
+class State:
+    """The last verified checkpoint as a note (None: nothing yet) and all that was learnt up to it.
+
+    `centre` is whose entries were looked for. `sightings` are (size, time): at that time the log had so many entries.
+    """
+
+    centre: str = ""
+    note: bytes | None = None
+    frontier: Frontier = field(default_factory=Frontier)
+    entries: tuple[Entry, ...] = ()
+    sightings: tuple[tuple[int, datetime], ...] = ()
+    pending: Pending | None = None
+
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """The last verified checkpoint."""
+        return Checkpoint.parse(Note.parse(self.note).text) if self.note is not None else None
+
+    def sighted(self, size: int, at: datetime) -> State:
+        """The state with one more look. Of looks at the same size the first and the last are kept."""
+        seen = list(self.sightings)
+        if len(seen) >= 2 and seen[-1][0] == seen[-2][0] == size:
+            seen.pop()
+        seen.append((size, at))
+        if len(seen) > MOST_SIGHTINGS:
+            seen = [*seen[: MOST_SIGHTINGS // 2 : 2], *seen[MOST_SIGHTINGS // 2 :]]
+        return replace(self, sightings=tuple(seen))
+
+    def absent_until(self, index: int) -> datetime | None:
+        """The last time at which the monitor saw the log without entry `index`; None if it never did."""
+        return max((at for size, at in self.sightings if size <= index), default=None)
+
+    @classmethod
+    def load(cls, folder: Path, origin: str) -> State:
+        """The state for a log; empty if there is none yet. Raises StateUnusable."""
+        path = _place(folder, origin)
+        try:
+            said = json.loads(path.read_bytes())
+            pending = said["pending"]
+            state = cls(
+                said["centre"],
+                said["note"].encode(),
+                Frontier(said["size"], tuple(bytes.fromhex(peak) for peak in said["peaks"])),
+                tuple(Entry(index, digest) for index, digest in said["entries"]),
+                tuple((size, read_time(at)) for size, at in said["sightings"]),
+                Pending(pending["index"], pending["data"].encode(), read_time(pending["since"])) if pending else None,
+            )
+            checkpoint = state.checkpoint
+        except FileNotFoundError:
+            return cls()
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise StateUnusable(f"What this monitor saw of {origin} cannot be read: {path}.") from error
+        if checkpoint != Checkpoint(origin, state.frontier.size, state.frontier.root()):
+            raise StateUnusable(f"What this monitor saw of {origin} does not fit together: {path}.")
+        return state
+
+    def save(self, folder: Path, origin: str) -> None:
+        """Put the state on the disk. ValueError if there is none."""
+        if self.note is None:
+            raise ValueError("There is nothing to keep yet.")
+        pending = self.pending
+        said = {
+            "centre": self.centre,
+            "note": self.note.decode(),
+            "size": self.frontier.size,
+            "peaks": [peak.hex() for peak in self.frontier.peaks],
+            "entries": [(one.index, one.digest) for one in self.entries],
+            "sightings": [(size, write_time(at)) for size, at in self.sightings],
+            "pending": pending
+            and {"index": pending.index, "data": pending.data.decode(), "since": write_time(pending.since)},
+        }
+        durable.write_file(_place(folder, origin), json.dumps(said, ensure_ascii=False).encode())
+
+
+def _place(folder: Path, origin: str) -> Path:
+    return folder / f"{sha256(origin.encode()).hexdigest()}.monitor.json"
