@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from ewaste.journey import attending
 from ewaste.views import alarms, refused, trail, work
-from ewaste.web import lists
+from ewaste.web import lists, verdict
 from ewaste.web.edge import actor, now, page, transaction, uuid_or_none
 from ewaste.web.forms import FREE_TEXT, typed
 from ewaste.web.staff_base import address, as_csv, day, number, pages, paging, stepped, word
@@ -86,7 +86,14 @@ def refused_certificate(id: UUID) -> flask.Response:  # noqa: A002 - the address
     """One of them beside what was expected."""
     with transaction() as session:
         told = refused.certificate(session, actor(), id)
-    return page("staff/refused_certificate.html", certificate=told)
+    checks = told["checks"]
+    return page(
+        "staff/refused_certificate.html",
+        certificate=told,
+        because=verdict.reason(checks),
+        groups=verdict.grouped(checks) if checks else [],
+        counted=verdict.counted(checks),
+    )
 
 
 @pages.get("/staff/certificates/refused/<uuid:id>/bundle.zip")

@@ -181,6 +181,12 @@ def for_scripts() -> dict[str, Any]:
     }
 
 
+def reason(checks: Sequence[Mapping[str, Any]]) -> str | None:
+    """What the first check that fails means, in words for whoever is no test centre; None when none fails."""
+    failed = next((str(check["name"]) for check in checks if check["ok"] is False), None)
+    return None if failed is None else REASONS.get(failed, _NO_REASON)
+
+
 def counted(checks: Sequence[Mapping[str, Any]]) -> str:
     """How far the checks came: all passed, or where they stopped, as nothing is asked after the first that fails."""
     stopped = next((number for number, check in enumerate(checks, start=1) if check["ok"] is False), None)
@@ -372,10 +378,7 @@ def seen_late(checks: Sequence[Mapping[str, Any]]) -> bool:
 
 def _sentence(name: str, verified: Verified, because: str | None, device_class: str | None) -> str:
     if name == "fails":
-        failed = next((str(check["name"]) for check in verified.checks if check["ok"] is False), None)
-        if failed is None:
-            return verified.refusal or "It could not be read."
-        return REASONS.get(failed, _NO_REASON)
+        return reason(verified.checks) or verified.refusal or "It could not be read."
     if name == "revoked":
         told = next((check["text"] for check in verified.checks if check["name"] == "status" and not check["ok"]), "")
         return f"It no longer counts. {because or told}".rstrip()

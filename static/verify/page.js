@@ -3,8 +3,8 @@
 // Without this script the forms work by themselves. The verifier is loaded only when there is something to check.
 
 const script = document.getElementById("verify-script");
-const words = JSON.parse(document.getElementById("verify-words").textContent);
 const { icons, trust: trustAddress } = script.dataset;
+const words = JSON.parse(script.dataset.words);
 
 let modules = null;
 const load = () =>

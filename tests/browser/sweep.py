@@ -36,6 +36,9 @@ NO_PAGES = (
     "/favicon.ico",
     "/photographs/",
     "/documents/",
+    "/status/",
+    "/vocab/",
+    "/verify/offline",  # a file to keep; tests/browser/test_verify.py opens it
 )
 NO_PAGE_ENDINGS = (
     ".csv",

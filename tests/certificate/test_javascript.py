@@ -9,14 +9,17 @@ import re
 import shutil
 import subprocess
 from collections.abc import Sequence
+from copy import deepcopy
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.certificate.scene import AT, Scene, trust_file
+from tests.certificate.test_verify import JUNK
 from wipe_agent.certificate import CHECKS, Bundle, Trust, Unreadable, canonical, read, verify
-from wipe_agent.certificate.times import read_time
+from wipe_agent.certificate.times import read_time, write_time
 
 ROOT = Path(__file__).parents[2]
 VECTORS = ROOT / "tests" / "vectors"
@@ -85,6 +88,60 @@ def test_the_browser_gives_the_verdict_and_the_first_failing_check_that_python_g
     assert (told["failed"]["name"] if told["failed"] else None) == vector["fails"], told["failed"]
     said = [(check["name"], check["level"], DECODERS_WORDS.sub("", check["text"])) for check in told["checks"]]
     assert said == [(check.name, check.level, DECODERS_WORDS.sub("", check.text)) for check in report.checks]
+
+
+SPOILED = 60
+
+
+def spoiled(dice: random.Random) -> dict[str, bytes]:
+    """A bundle in which something stands somewhere where it should not, signed with the right keys all the same."""
+    which = dice.choice(("change_accreditation", "change_order", "change_certificate", "change_signed_certificate"))
+
+    def spoil(document: dict[str, Any]) -> None:
+        place: Any = document
+        while True:
+            names = sorted(place) if isinstance(place, dict) else range(len(place))
+            name = dice.choice([name for name in names if name != "@context"] or [None])
+            if name is None:
+                return
+            if isinstance(place[name], dict | list) and place[name] and dice.randrange(8):
+                place = place[name]
+                continue
+            if isinstance(place, dict) and dice.randrange(4) == 0:
+                del place[name]
+            else:
+                place[name] = deepcopy(dice.choice(JUNK))
+            return
+
+    while True:
+        try:
+            change: dict[str, Any] = {which: spoil}
+            return Scene(**change).files()
+        except (KeyError, TypeError, AttributeError, IndexError, ValueError):
+            continue  # Too broken to be signed at all.
+
+
+def test_what_the_right_keys_sign_is_judged_alike_by_both(tmp_path: Path) -> None:
+    dice = random.Random(SEED)
+    given, python = [], []
+    (tmp_path / "trust.json").write_bytes(trust_file())
+    for number in range(SPOILED):
+        files = spoiled(dice)
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+        given.append(
+            {"path": str(folder), "trust": str(tmp_path / "trust.json"), "training": False, "at": write_time(AT)}
+        )
+        report = verify(Bundle.load(folder), Trust.parse(trust_file()), at=AT, training=False)
+        python.append([[check.name, check.level, check.text] for check in report.checks])
+    browser = [
+        [[check["name"], check["level"], check["text"]] for check in report["checks"]]
+        for report in run(given)["reports"]
+    ]
+    assert [pair for pair in zip(python, browser, strict=True) if pair[0] != pair[1]] == []
+    assert {checks[-1][0] for checks in python} > {"shape", "status"}
 
 
 def test_the_browser_makes_every_check_in_the_order_of_the_specification() -> None:

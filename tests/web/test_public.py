@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import csv
+import html
 import io
 import json
 import re
@@ -16,9 +18,11 @@ import sqlalchemy as sa
 from flask import Flask
 
 from ewaste.centres.models import Centre, Standing
+from ewaste.certificates.models import Certificate
 from ewaste.journey import clearing, sale
 from ewaste.tradein.questions import QUESTIONS
 from ewaste.views import search
+from ewaste.web import offline
 from ewaste.web import public as public_pages
 from ewaste.web.lists import csv_text
 from ewaste.web.system import PUBLISHED
@@ -156,6 +160,56 @@ def test_a_certificate_is_checked_by_device_code_and_by_number(world: World, str
     assert "DRIVE-1" in page
     assert "every byte read back" in page
     assert "Clearhand accreditation desk" in page
+
+
+def test_paper_that_names_another_document_is_told_from_the_certificate_that_we_hold(
+    world: World, stranger: Visitor
+) -> None:
+    number = certificate_of(world, world.device(world.cleared()).code)
+    with world.transaction() as session:
+        digest = session.scalars(sa.select(Certificate.digest)).one()
+    assert "This is a training certificate." in stranger.text(f"/verify?code={number}&digest={digest}")
+    for other in (f"{digest[:-1]}1", "x", "%22"):
+        text = stranger.text(f"/verify?code={number}&digest={other}")
+        assert "This is not the certificate that your paper names." in text
+        assert "training certificate. It proves nothing" not in text
+    assert "This is a training certificate." in stranger.text(f"/verify?code={number}&digest=")
+
+
+def test_the_page_may_use_the_camera_and_no_other_page_may(stranger: Visitor) -> None:
+    assert "camera=(self)" in stranger.get("/verify").headers["Permissions-Policy"]
+    assert "camera=()" in stranger.get("/").headers["Permissions-Policy"]
+
+
+def test_the_check_can_be_kept_as_one_file_that_needs_nobody(stranger: Visitor) -> None:
+    answer = stranger.get("/verify/offline")
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="verify-certificate.html"'
+    policy = answer.headers["Content-Security-Policy"]
+    assert f'content="{policy}"' in html.unescape(answer.text)
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    assert "unsafe" not in policy
+    # Nothing is loaded from anywhere: no address stands where a browser would fetch it.
+    loads = r'<(?:link|img|iframe)\b|<script[^>]+src=|\bsrc="|\burl\(|@import|\bimport\(|^import\b'
+    assert re.findall(loads, answer.text, re.MULTILINE) == []
+    kept = re.search(r'<script type="text/plain" id="trust-kept">([^<]+)<', answer.text)
+    assert kept
+    assert base64.b64decode(kept[1]) == stranger.get("/trust.json").data
+
+
+@pytest.mark.parametrize(
+    "text", ['import x from "./a.js";\n', "export { a };\n", "export default 1;\n", 'const a = import("./b.js");\n']
+)
+def test_a_module_that_cannot_be_joined_is_not_joined_wrongly(text: str, tmp_path: Path) -> None:
+    (tmp_path / offline.START).write_text(text)
+    with pytest.raises(ValueError, match="not joined here"):
+        offline.bundled(tmp_path)
+
+
+def test_modules_that_need_each_other_are_refused(tmp_path: Path) -> None:
+    (tmp_path / offline.START).write_text('import { a } from "./a.js";\n')
+    (tmp_path / "a.js").write_text('import { b } from "./offline.js";\nexport const a = 1;\n')
+    with pytest.raises(ValueError, match="needs itself"):
+        offline.bundled(tmp_path)
 
 
 def test_a_code_without_a_certificate_is_told_kindly(world: World, stranger: Visitor) -> None:
@@ -454,6 +508,12 @@ def test_a_medium_that_was_found_later_stands_on_top_of_the_verdict(world: World
     world.note_medium(device_id, "STICK-1", "usb")
     for address in (f"/verify?code={code}", f"/certificates/{number}"):
         assert f"{since}the device is not clear." in stranger.text(address)
+    told = json.loads(stranger.get(f"/api/v1/certificates/{number}").text)
+    assert told["found_since"] == f"{since}the device is not clear."
+    with zipfile.ZipFile(io.BytesIO(stranger.get(f"/certificates/{number}/bundle.zip").data)) as archive:
+        files = {name: archive.read(name).decode() for name in archive.namelist()}
+    sent = stranger.client.post("/api/v1/verify", json={"files": files, "training": True})
+    assert json.loads(sent.text)["found_since"] == told["found_since"]
     stranger.sign_in("cora")
     page = stranger.text(f"/devices/{code}")
     assert "It is not clear any more" in page

@@ -240,6 +240,10 @@ def test_a_refused_certificate_stands_beside_what_was_expected_of_it(browser: Br
     page = text(browser.get(link[1]))
     rows = dict(re.findall(r"<td>Medium (DRIVE-\d)</td>.*?<td[^>]*>.*?</td> <td[^>]*>(.*?)</td>", page))
     assert rows == {"DRIVE-1": "clear, full-read", "DRIVE-2": "not in the certificate"}
+    assert "<h1>It does not cover all the storage of the device.</h1>" in page
+    assert "The centre was told: “This certificate covers one medium." in page
+    assert "Failed:</strong> This certificate covers one medium." in page
+    assert page.index("What was checked") < page.index("What was expected, and what it says")
     with zipfile.ZipFile(io.BytesIO(browser.get(link[1] + "/bundle.zip").data)) as archive:
         assert set(archive.namelist()) == {"accreditation.json", "certificate.json", "work-order.json"}
     assert "Certificates refused" in text(browser.get("/staff")).partition("queues are empty")[0]

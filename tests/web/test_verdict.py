@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from ewaste.certificates import registry
 from ewaste.certificates.registry import Verified
 from ewaste.web import verdict
 from wipe_agent.certificate import CHECKS as CERTIFICATE_CHECKS
@@ -123,3 +124,23 @@ def test_a_verification_that_stopped_says_where_of_how_many() -> None:
     passed = [{"name": name, "ok": True} for name in names]
     assert verdict.counted(passed) == "24 of 24 checks passed"
     assert verdict.counted([*passed[:7], {"name": names[7], "ok": False}]) == "Stopped at check 8 of 24"
+
+
+@pytest.mark.parametrize(
+    ("vector", "kind"),
+    [
+        ("valid-witnessed", "proves"),
+        ("valid-late-witnessed", "late"),
+        ("valid-one-drive", "unknown"),
+        ("revoked", "revoked"),
+        ("accreditation-revoked", "revoked"),
+        ("list-changed", "fails"),
+        ("jwt-says-another", "fails"),
+    ],
+)
+def test_what_a_bundle_brings_decides_without_our_register(vector: str, kind: str) -> None:
+    files = {path.name: path.read_bytes() for path in (VECTORS / vector).iterdir()}
+    trust = (VECTORS / "trust-log.json").read_bytes()
+    told = verdict.verdict(registry.verify_publicly(files, trust, at=AT, training=False), "unknown", None, None, None)
+    assert told["kind"] == kind
+    assert (told["tone"] == "safe") is (kind == "proves")

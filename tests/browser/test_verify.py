@@ -1,0 +1,213 @@
+"""Checking a certificate in a browser: what each kind looks like, beside the site, alone, and from a file kept."""
+
+from __future__ import annotations
+
+import base64
+import io
+import zipfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, FilePayload, Page
+
+from tests.browser.sweep import AXE, HOST, SCHEMES, SIZES, Look, Window, sights, window
+from tests.web.stage import Stage
+
+pytestmark = pytest.mark.browser
+
+VECTORS = Path(__file__).parents[1] / "vectors"
+AT = datetime(2026, 3, 3, 12, tzinfo=UTC)
+GREEN, AMBER, BLUE, RED = "tone-safe", "tone-wait", "tone-work", "tone-bad"
+# Bundle → its label, its colour, and the words for its reader.
+KINDS = {
+    "valid-witnessed": ("Genuine certificate", GREEN, "The data on this device is gone."),
+    "valid-late-witnessed": (
+        "Genuine, seen late", AMBER, "This certificate is genuine, but reached the public log late.",
+    ),
+    "valid-one-drive": ("Genuine", BLUE, "This certificate is genuine."),
+    "revoked": ("Revoked", RED, "This certificate has been revoked."),
+    "changed-after-signing": ("Not valid", RED, "This certificate is not valid."),
+    "medium-missing": ("Not valid", RED, "This certificate is not valid."),
+}  # fmt: skip
+# The browser of the tests hands on no files that are sent; so what the page sends goes this way to the site.
+CARRY = """() => {
+  const real = fetch;
+  window.fetch = async (address, how) => {
+    if (how?.method !== "POST") return real(address, how);
+    const sent = new Response(how.body);
+    const bytes = Array.from(new Uint8Array(await sent.arrayBuffer()), (byte) => String.fromCharCode(byte));
+    const answer = await carry(btoa(bytes.join("")), sent.headers.get("content-type"));
+    return new Response(answer, { headers: { "content-type": "text/html" } });
+  };
+}"""
+FRAME = """band => {
+  const style = getComputedStyle(band);
+  return [style.borderTopStyle, style.borderLeftStyle, style.borderLeftWidth];
+}"""
+# A stand-in for what phones have and a browser on Linux has not: it reads the same code from every picture.
+DETECTOR = """globalThis.BarcodeDetector = class {
+  static async getSupportedFormats() { return ["qr_code"]; }
+  async detect() { return [{ rawValue: globalThis.codeToRead }]; }
+};"""
+
+
+@pytest.fixture(scope="module")
+def shown(stage: Stage, browser: Browser) -> Iterator[Window]:
+    """A window at the stage."""
+    with window(stage, browser) as opened:
+        yield opened
+
+
+def files_of(vector: str) -> list[Path]:
+    """The files of a bundle of the test vectors."""
+    return sorted((VECTORS / vector).iterdir())
+
+
+def zipped(data: bytes) -> FilePayload:
+    """A .zip as a person chooses it."""
+    return {"name": "bundle.zip", "mimeType": "application/zip", "buffer": data}
+
+
+def choose(page: Page, files: list[Path] | list[FilePayload]) -> None:
+    """Choose files and press the button; wait for the verdict."""
+    page.evaluate("document.getElementById('result').replaceChildren()")
+    page.set_input_files("#f-bundle", files)
+    page.click("#by-file button[type=submit]")
+    page.wait_for_selector("#result .verdict")
+
+
+def complaints_about(look: Look) -> list[str]:
+    """What axe finds in any look, and how far the page is wider than its window."""
+    wrong = []
+    for size, (width, height) in SIZES.items():
+        look.page.set_viewport_size({"width": width, "height": height})
+        for scheme in SCHEMES:
+            look.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            wrong += [f"{size}, {scheme}: {line}" for line in look.axe()]
+        if look.sideways() > 0:
+            wrong.append(f"{size}: too wide by {look.sideways()} px")
+    return wrong
+
+
+def test_each_kind_of_certificate_looks_like_no_other_and_is_checked_without_sending_it(shown: Window) -> None:
+    sight = next(sight for sight in sights() if sight.path == "/verify" and sight.column.who is None)
+    with shown.look(sight) as look:
+        page = look.page
+        sent: list[str] = []
+        page.on("request", lambda asked: sent.append(asked.method) if asked.method != "GET" else None)
+        page.clock.set_fixed_time(AT)
+        page.set_input_files("#trust-file", VECTORS / "trust-log.json")
+        page.wait_for_selector("[data-trust-said]:not(:empty)")
+        assert "Your browser now goes by this file." in page.inner_text("[data-trust-said]")
+        page.check("[data-alone-box]")
+        frames = set()
+        for vector, (label, tone, headline) in KINDS.items():
+            choose(page, files_of(vector))
+            band = page.locator("#result .verdict")
+            assert band.locator(".verdict-label").inner_text() == label
+            assert tone in str(band.get_attribute("class"))
+            assert band.locator("h1").inner_text().replace("\n", " ") == headline
+            assert page.locator("h1").count() == 1
+            frames.add((band.locator("use").first.get_attribute("href"), *band.evaluate(FRAME)))
+            if vector in ("valid-witnessed", "medium-missing"):
+                assert complaints_about(look) == []
+        assert len(frames) == len({label for label, *_ in KINDS.values()})
+        text = page.locator("#result").inner_text()
+        assert "It does not cover all the storage of the device." in text
+        assert "Failed: This certificate covers one medium." in text
+        assert "Sanitise" not in page.locator("#result .verdict").inner_text()
+        assert (sent, look.complaints) == ([], [])
+
+
+def test_the_browser_stands_beside_the_site_and_says_when_it_disagrees(stage: Stage, shown: Window) -> None:
+    number = stage.things["own"]["certificate"]
+    sight = next(sight for sight in sights() if sight.path == "/certificates/<uuid:id>" and sight.column.who is None)
+    with shown.look(sight) as look:
+        page = look.page
+        page.clock.set_fixed_time(stage.world.now)
+
+        def carry(body: str, kind: str) -> str:
+            headers = {"Referer": f"{HOST}/verify"}
+            data = base64.b64decode(body)
+            return stage.visit(None, "POST", "/verify", data=data, content_type=kind, headers=headers).text
+
+        page.expose_function("carry", carry)
+        page.wait_for_selector(".by-browser .notice-title:has-text('agrees')")
+        marks = page.locator(".own-mark")
+        assert marks.count() == page.locator("[data-check]").count() == 24
+        assert set(marks.locator("span").all_text_contents()) <= {"Your browser: held", "Your browser: to know"}
+
+        page.goto(f"{HOST}/verify", wait_until="load")
+        page.evaluate(AXE)
+        page.evaluate(CARRY)
+        archive = stage.visit(None, "GET", f"/certificates/{number}/bundle.zip").get_data()
+        changed = io.BytesIO()
+        with zipfile.ZipFile(io.BytesIO(archive)) as source, zipfile.ZipFile(changed, "w") as target:
+            for name in source.namelist():
+                target.writestr(name, source.read(name).replace(b"2026", b"2027"))
+        choose(page, [zipped(archive)])
+        page.wait_for_selector(".by-browser .notice-title:has-text('agrees')")
+        assert page.locator("#result .verdict-label").inner_text() == "Training"
+        choose(page, [zipped(changed.getvalue())])
+        page.wait_for_selector(".by-browser .notice-title:has-text('agrees')")
+        assert page.locator("#result .verdict-label").inner_text() == "Not valid"
+        assert "tone-safe" not in page.inner_html("#result .by-browser")
+        assert complaints_about(look) == []
+        # Under a trust file that does not know this market, the browser no longer says what the site says.
+        page.set_input_files("#trust-file", VECTORS / "trust.json")
+        page.wait_for_selector(".by-browser .notice-title:has-text('does not agree')")
+        assert "whom the trust file does not list" in page.inner_text("#result .by-browser")
+        assert look.complaints == []
+
+
+def test_the_square_code_leads_to_the_certificate_that_it_names(stage: Stage, shown: Window) -> None:
+    number = stage.things["own"]["certificate"]
+    sight = next(sight for sight in sights() if sight.path == "/verify" and sight.column.who is None)
+    with shown.look(sight) as look:
+        page = look.page
+        page.add_init_script(DETECTOR)
+        page.goto(f"{HOST}/verify", wait_until="load")
+        page.wait_for_selector("[data-scan-photo]:not([hidden])")
+        picture: FilePayload = {"name": "code.svg", "mimeType": "image/png", "buffer": PIXEL}
+        page.evaluate("globalThis.codeToRead = 'https://elsewhere.test/a/page'")
+        page.set_input_files("#code-photo", picture)
+        page.wait_for_selector("[data-scan-said]:not([hidden])")
+        assert "This code is not one of ours." in page.inner_text("[data-scan-said]")
+        page.evaluate(f"globalThis.codeToRead = '{HOST}/verify?code={number}&digest=zAnother'")
+        page.set_input_files("#code-photo", picture)
+        page.wait_for_selector("#result .verdict")
+        assert page.url == f"{HOST}/verify?code={number}&digest=zAnother"
+        assert page.inner_text("#result h1").replace("\n", " ") == "This is not the certificate that your paper names."
+
+
+def test_the_kept_file_checks_without_a_network(stage: Stage, browser: Browser, tmp_path: Path) -> None:
+    kept = tmp_path / "verify-certificate.html"
+    with stage.rehearse():
+        kept.write_bytes(stage.visit(None, "GET", "/verify/offline").get_data())
+    context = browser.new_context(offline=True)
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda said: complaints.append(said.text) if said.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.clock.set_fixed_time(AT)
+    page.goto(kept.as_uri())
+    page.set_input_files("#bundle", files_of("valid-witnessed"))
+    page.wait_for_selector("#result .verdict")
+    assert page.inner_text("#result .verdict-label") == "Not valid"  # the market's own trust file does not know them
+    page.set_input_files("#trust-file", VECTORS / "trust-log.json")
+    page.wait_for_selector("#result .verdict-label:has-text('Genuine certificate')")
+    page.set_input_files("#bundle", VECTORS / "zip-bomb.zip")
+    page.wait_for_selector("#result .verdict-label:has-text('Not valid')")
+    # Its policy lets nothing out, even if something in it tried.
+    assert page.evaluate("fetch('https://elsewhere.test/').then(() => 'out', () => 'held')") == "held"
+    page.evaluate("window.stop()")
+    assert any("Content Security Policy" in line for line in complaints)
+    assert [line for line in complaints if "Content Security Policy" not in line and "elsewhere.test" not in line] == []
+    context.close()
+
+
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
