@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import flask
 from flask import Blueprint
@@ -18,6 +19,9 @@ from ewaste.web import metrics
 from ewaste.web.edge import actor, now, runtime, transaction
 
 pages = Blueprint("system", __name__)
+
+FORMS = ("certificate", "accreditation", "work-order", "status-list")
+PUBLISHED = frozenset(("context.jsonld", *(f"{form}.schema.json" for form in FORMS)))
 
 
 @pages.get("/livez")
@@ -64,6 +68,19 @@ def status_list(name: str) -> flask.Response:
     answer.cache_control.max_age = 60
     answer.headers["Access-Control-Allow-Origin"] = "*"
     answer.make_conditional(flask.request)
+    return answer
+
+
+@pages.get("/vocab/wipe/v1/<name>")
+def vocabulary(name: str) -> flask.Response:
+    """A published context or schema (docs/spec/vocabulary.md). Its bytes never change, so it may be kept for good."""
+    if name not in PUBLISHED:
+        raise NotFound("There is no such context or schema.")
+    content = (Path(flask.current_app.static_folder or "static") / "vocab/wipe/v1" / name).read_bytes()
+    kind = "application/ld+json" if name.endswith(".jsonld") else "application/schema+json"
+    answer = flask.Response(content, mimetype=kind)
+    answer.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+    answer.headers["Access-Control-Allow-Origin"] = "*"
     return answer
 
 

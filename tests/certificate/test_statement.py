@@ -220,6 +220,14 @@ def test_the_example_of_the_specification_is_a_vector_that_verifies() -> None:
         assert json.loads(example[1]) == json.loads(vector), page
 
 
+def test_the_examples_of_the_status_list_are_vectors() -> None:
+    page = (ROOT / "docs/spec/status.md").read_text()
+    shown, place = re.findall(r"```json\n(\{.*?\n\})\n```", page, re.DOTALL)
+    assert json.loads(shown) == json.loads((ROOT / "tests/vectors/revoked/status.json").read_bytes())
+    certificate = json.loads((ROOT / "tests/vectors/revoked/certificate.json").read_bytes())
+    assert json.loads(place) == certificate["credentialStatus"]
+
+
 def test_the_specification_tells_every_check_and_every_name() -> None:
     page = (ROOT / "docs/spec/wipe-certificate.md").read_text()
     for name in c.CHECKS:

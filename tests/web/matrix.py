@@ -300,6 +300,7 @@ GET  /livez                                              in       in       in   
 GET  /readyz                                             in       in       in       in       in       in
 # From the machine itself, as these visits are; from elsewhere a token decides, and no role (tests/operate).
 GET  /metrics                                            in       in       in       in       in       in
+GET  /vocab/wipe/v1/<name>                               in       in       in       in       in       in
 GET  /trust.json                                         in       in       in       in       in       in
 GET  /.well-known/did.json                               in       in       in       in       in       in
 GET  /accreditation/did.json                             in       in       in       in       in       in
@@ -500,6 +501,7 @@ SENT = {
     "GET /shop/<code>": _sent(code="$listing"),
     "GET /centres/<slug>/did.json": _sent(slug="$slug"),
     "GET /status/<name>": _sent(name="$status_list"),
+    "GET /vocab/wipe/v1/<name>": _sent(name="context.jsonld"),
     "GET /quote/<model_code>": _sent(model_code="$model"),
     "POST /quote/<model_code>": _sent(model_code="$model", form={"storage_gb": "256", "*": "$answers"}),
     "POST /verify": _sent(file="$bundle"),

@@ -8,6 +8,7 @@ import json
 import re
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -19,6 +20,7 @@ from ewaste.journey import clearing, sale
 from ewaste.tradein.questions import QUESTIONS
 from ewaste.web import public as public_pages
 from ewaste.web.lists import csv_text
+from ewaste.web.system import PUBLISHED
 from tests.web.visitors import Visitor, words
 from tests.world import GOOD_ANSWERS, LAPTOP, World
 
@@ -309,6 +311,18 @@ def test_a_status_list_is_served_signed_with_a_tag_and_to_everybody(world: World
     again = stranger.get(path, headers={"If-None-Match": served.headers["ETag"]})
     assert (again.status_code, again.data) == (304, b"")
     assert stranger.get("/status/certificates-999999").status_code == 404
+
+
+def test_contexts_and_schemas_are_served_for_good_and_nothing_else_is(stranger: Visitor) -> None:
+    folder = Path(stranger.client.application.static_folder or "") / "vocab/wipe/v1"
+    assert {path.name for path in folder.iterdir()} == PUBLISHED
+    for path in folder.iterdir():
+        served = stranger.get(f"/vocab/wipe/v1/{path.name}")
+        assert served.data == path.read_bytes()
+        assert "immutable" in served.headers["Cache-Control"]
+        assert served.mimetype == ("application/ld+json" if path.suffix == ".jsonld" else "application/schema+json")
+    assert stranger.get("/vocab/wipe/v1/other.schema.json").status_code == 404
+    assert stranger.get("/vocab/wipe/v1/..%2f..%2f..%2fcore%2ftokens.css").status_code == 404
 
 
 def test_a_refused_certificate_verifies_as_a_document_and_is_not_shown_as_good(world: World, stranger: Visitor) -> None:
