@@ -21,7 +21,13 @@ from wipe_agent.keys import Home
 
 MOST_BYTES = 32 * 1024 * 1024
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{1,39}")
-_ENDINGS = {"application/json": ".json", "text/plain": ".txt", "image/jpeg": ".jpg", "image/png": ".png"}
+_ENDINGS = {
+    "application/json": ".json",
+    "text/plain": ".txt",
+    "application/xml": ".xml",
+    "image/jpeg": ".jpg",
+    "image/png": ".png",
+}
 
 
 @dataclass(frozen=True)

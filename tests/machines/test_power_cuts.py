@@ -27,7 +27,7 @@ from tests.machines.power import Drives, Guest
 from tests.wipe_agent.support import PASSPHRASE, World, enrolled, keep, medium
 from wipe_agent.certificate import Bundle, Trust, canonical, verify
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.campaign
 CUTS = int(os.environ.get("POWER_CUTS", "0"))
 SEED = 20_261_121
 SERIAL, SIZE = "SCSI-1", 16 << 20

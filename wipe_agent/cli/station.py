@@ -1,4 +1,4 @@
-"""The commands about the station itself: doctor, status, check (reading only), import-snapshot."""
+"""The commands about the station itself: doctor, status, check (reading only), and the imports of foreign files."""
 
 from __future__ import annotations
 
@@ -145,6 +145,27 @@ def import_snapshot(chosen: Namespace, _: Screen) -> Answer:
         "order": chosen.order,
         "evidence": asdict(done.kept),
         "snapshot": asdict(snapshot),
+        "differences": list(done.differences),
+    }
+    return found, sentences, 0
+
+
+def import_erasure(chosen: Namespace, _: Screen) -> Answer:
+    """Keep another program's erasure report as evidence. It wipes nothing and certifies nothing."""
+    home = keys.Home.from_environment()
+    home.prepare()
+    done = foreign.import_erasure_report(home, order_code=chosen.order, path=chosen.file)
+    sentences = [
+        f"{chosen.file}: a report of {done.report.software}.",
+        *(f"    {one.say()}" for one in done.report.erasures),
+        *(f"Attention: {text}" for text in done.differences),
+        f"Kept as evidence for order {chosen.order}: {done.kept.file}",
+        "It is what another program said. It proves no wipe: wipe these drives here, under this order.",
+    ]
+    found = {
+        "order": chosen.order,
+        "evidence": asdict(done.kept),
+        "report": asdict(done.report),
         "differences": list(done.differences),
     }
     return found, sentences, 0

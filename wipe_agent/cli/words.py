@@ -118,7 +118,7 @@ def _add_log(all_: argparse._SubParsersAction[_Parser], common: _Parser) -> None
 
 
 def _add_station(all_: argparse._SubParsersAction[_Parser], common: _Parser) -> None:
-    """doctor, status, check and import-snapshot."""
+    """doctor, status, check, import-snapshot and import-erasure."""
     doctor = all_.add_parser("doctor", parents=[common], help="what is missing on this machine, and how to install it")
     doctor.add_argument("--verify-only", action="store_true", help="for an installation that only verifies and prints")
     doctor.set_defaults(run=_later("station", "examine"))
@@ -137,6 +137,13 @@ def _add_station(all_: argparse._SubParsersAction[_Parser], common: _Parser) -> 
     snapshot.add_argument("file", type=Path, metavar="FILE", help="the snapshot, a .json file")
     snapshot.add_argument("--order", required=True, metavar="CODE", help="the work order of that computer")
     snapshot.set_defaults(run=_later("station", "import_snapshot"))
+
+    erasure = all_.add_parser(
+        "import-erasure", parents=[common], help="keep another program's erasure report as evidence; it proves no wipe"
+    )
+    erasure.add_argument("file", type=Path, metavar="FILE", help="nwipe's log or JSON, a snapshot, or Blancco's XML")
+    erasure.add_argument("--order", required=True, metavar="CODE", help="the work order of these drives")
+    erasure.set_defaults(run=_later("station", "import_erasure"))
 
 
 def _later(module: str, command: str) -> Callable[[argparse.Namespace, commands.Screen], commands.Answer]:
