@@ -34,6 +34,7 @@ OWN_PLACES = {
     "recycler": ("Lots", "/lots"),
     "staff": ("Desk", "/staff"),
     "auditor": ("Desk", "/staff"),
+    "accreditor": ("Accrediting", "/staff/accreditation"),
 }
 
 # Where somebody of a role looks for what an address did not lead to, by their own place; others search what is public.

@@ -137,6 +137,7 @@ ROLES: Mapping[str, str] = {
     "collector": "Collector or workshop",
     "staff": "Staff",
     "auditor": "Auditor",
+    "accreditor": "Accreditor",
 }
 
 

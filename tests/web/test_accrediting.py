@@ -9,10 +9,12 @@ from datetime import timedelta
 
 import sqlalchemy as sa
 
+from ewaste.accounts import sessions
+from ewaste.accounts.models import Membership, Person, Role
 from ewaste.centres import checklist
 from ewaste.centres.accrediting_models import Audit
 from ewaste.centres.models import Centre, Standing
-from ewaste.journey import accrediting
+from ewaste.journey import accrediting, admitting
 from tests.web.conftest import Browser
 from tests.web.test_bench import text
 from tests.world import World
@@ -98,6 +100,46 @@ def test_a_suspension_is_immediate_and_two_people_lift_it(browser: Browser, worl
     page = text(browser.get(address)).partition('id="history"')[2]
     said = ("Stefan Vogel", "Sara Winter", "An audit found a shared password.", "Every account has its own now.")
     assert all(each in page for each in (*said, "Reinstated"))
+
+
+def test_an_accreditors_people_see_what_is_theirs_and_nothing_else_of_the_desk(browser: Browser, world: World) -> None:
+    with world.transaction() as session:
+        made = admitting.name_accreditor(
+            session, world.stefan, name="Verband West", country="DE", city="Essen", slug="verband-west",
+            did_document="", reason="It audits for the state.", issuers=world.issuers, now=world.now,
+        )  # fmt: skip
+        admitting.confirm_accreditor(session, world.sara, made.id, now=world.now)
+        ina = Person(
+            email="ina@verband.example", name="Ina Prüfer", password_hash="-", created_at=world.now,
+            email_confirmed_at=world.now,
+        )  # fmt: skip
+        session.add(ina)
+        session.flush()
+        session.add(
+            Membership(
+                person_id=ina.id, organisation_id=made.organisation_id, role=Role.ACCREDITOR, created_at=world.now
+            )
+        )
+        session.flush()
+        token = sessions.begin(session, ina.id, agent="a test", now=world.now, second_factor=True)
+    ours, theirs = world.propose("withdraw"), world.organisation("Elbe Prüfstelle")
+    world.decide("withdraw", "Elbe Prüfstelle", reason="It changes its accreditor.")
+    with browser.session_transaction() as cookie:
+        cookie["_user_id"], cookie["_fresh"] = token, True
+    assert "Accrediting" in text(browser.get("/staff/accreditation"))
+    assert "Begin an audit" in text(browser.get(f"/staff/centres/{theirs}"))
+    assert browser.post(f"/staff/centres/{theirs}/audits").status_code == 303
+    for path, status in (
+        (f"/staff/centres/{world.organisation(RHEIN)}", 404),
+        (f"/staff/decisions/{ours}", 404),
+        *((each, 403) for each in ("/staff", "/staff/centres", "/staff/rechecks", "/staff/devices", "/staff/trail")),
+    ):
+        assert browser.get(path).status_code == status, path
+    assert browser.post(f"/staff/decisions/{ours}/confirm").status_code == 404
+    assert (
+        browser.post(f"/staff/centres/{world.organisation(RHEIN)}/suspend", data={"reason": "No."}).status_code == 404
+    )
+    assert centre(world).standing is Standing.ACCREDITED
 
 
 # ---- the public list ----
