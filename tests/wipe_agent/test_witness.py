@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import http.client
 import socket
 import subprocess
@@ -352,6 +353,26 @@ def test_an_answer_that_is_no_logs_is_no_accusation(operator: Operator, witness:
         visit(witness, operator.site, at=AT)
     assert not (witness.memory.folder / "evidence").exists()
     assert size_seen(witness) == 5
+
+
+def test_an_answer_that_breaks_off_or_unpacks_without_end_is_not_used(operator: Operator) -> None:
+    operator.cut = True
+    with pytest.raises(MarketUnreachable, match="broke off in the middle"):
+        operator.site.checkpoint()
+    operator.cut = False
+    packed = gzip.compress(operator.note)
+    for packing, data, problem in (
+        ("gzip", gzip.compress(bytes(50_000_000)), "more than 65536 bytes"),
+        ("gzip", packed[:-1], "does not end where it should"),
+        ("gzip", packed + packed, "does not end where it should"),
+        ("gzip", operator.note, "cannot be unpacked"),
+        ("br", operator.note, "packing that was not asked for"),
+    ):
+        operator.packing = (packing, data)
+        with pytest.raises(BadAnswer, match=problem):
+            operator.site.checkpoint()
+    operator.packing = ("gzip", packed)
+    assert operator.site.checkpoint() == operator.note
 
 
 def test_a_log_that_does_not_answer_is_said_so(witness: Witness) -> None:
