@@ -158,6 +158,14 @@ def test_the_agents_calls_are_answered_as_the_document_says(stage: Stage) -> Non
         enrolled = stage.visit(None, "POST", "/api/agent/enrol", json=things["enrolment"])
         assert enrolled.status_code == 201
         fits(document, "/api/agent/enrol", "post", enrolled)
+        started = json.dumps({"work_orders": [things["work_order"]]}).encode()
+        for whose, status in (("own", 200), ("other", 404)):
+            answer = signed(stage, whose, "POST", "/api/agent/starts", started)
+            assert answer.status_code == status
+            fits(document, "/api/agent/starts", "post", answer)
+        answer = signed(stage, "own", "POST", "/api/agent/cosignatures", b'{"checkpoint": "nonsense"}')
+        assert answer.status_code == 422
+        fits(document, "/api/agent/cosignatures", "post", answer)
     for sent in ({}, {**things["enrolment"], "code": "nonsense"}, {**things["enrolment"], "proof": "x" * 201}):
         with stage.rehearse():
             wrong = stage.visit(None, "POST", "/api/agent/enrol", json=sent)

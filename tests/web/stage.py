@@ -302,7 +302,12 @@ def _past(world: World, buyer: str) -> tuple[dict[str, Any], dict[str, UUID]]:
     world.bid("rosa" if buyer == "rita" else "rita", offered, 80)
     world.bid(buyer, offered, 70)
     world.later(days=2)
-    things: dict[str, Any] = {"won_lot": codes["won"], "paid_lot": codes["paid"], "files": world.bundle(order)}
+    things: dict[str, Any] = {
+        "won_lot": codes["won"],
+        "paid_lot": codes["paid"],
+        "files": world.bundle(order),
+        "work_order": order.digest,
+    }
     for name, code in codes.items():
         order = world.close(code)
         assert order is not None
