@@ -135,6 +135,7 @@ def withdraw(
         )
         by = credentials.issuer_of(issued.document)
         published.revocation(session, issued, issuer=by, since=since, reason=decision.reason, now=now)
+        withdraw_credential(session, issuers, issued, reason=decision.reason, since=since, now=now)
     session.flush()
 
 
@@ -164,7 +165,7 @@ def issue(session: Session, issuers: credentials.Issuers, centre: Centre, *, bec
         valid_from=centre.accredited_from,
         valid_until=centre.accredited_until,
         place=status_lists.draw(
-            session, kind=status_lists.ACCREDITATIONS, issuer=issuers.accreditor.did, about=centre.did, now=now
+            session, kind=status_lists.ACCREDITATIONS, issuer=signer.did, about=centre.did, now=now
         ),
         now=now,
     )

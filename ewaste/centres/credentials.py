@@ -90,10 +90,6 @@ class Issuers:
         scheme = "http" if host.partition(":")[0] in ("localhost", "127.0.0.1") else "https"
         return f"{scheme}://{host}/status/{name}"
 
-    def signer(self, did: str) -> Issuer | None:
-        """Who signs for this DID here; None for one whose key we do not hold."""
-        return next((issuer for issuer in (self.accreditor, self.market) if issuer.did == did), None)
-
 
 def challenge() -> str:
     """A fresh single-use challenge."""

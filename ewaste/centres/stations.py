@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from ewaste.accounts.models import Actor
 from ewaste.centres import accreditation, credentials, published
-from ewaste.centres.models import EnrolmentCode, SeenNonce, Standing, Station
+from ewaste.centres.models import Centre, EnrolmentCode, SeenNonce, Standing, Station
 from ewaste.core import status_lists
 from ewaste.core.ids import ALPHABET, new_id
 from ewaste.core.refusals import Conflict, Invalid, NotAllowed, NotFound
@@ -141,18 +141,23 @@ def revoke(
     session.flush()
     published.key(session, station, "revoked", reason=station.revoked_because or "", now=now)
     centre = accreditation.find(session, station.centre_id, to_change=True)
-    status_lists.key_fell(
-        session,
-        about=centre.did,
-        verification_method=station.verification_method,
-        public_key=station.public_key,
-        reason=station.revoked_because or "",
-        compromised_since=compromised_since,
-        now=now,
-    )
+    _say_fallen(session, centre.did, station, station.revoked_because or "", at=now)
     if centre.standing is not Standing.WITHDRAWN and centre.accredited_from is not None:
         accreditation.issue(session, issuers, centre, because=f"station {station.name} revoked", now=now)
     return station
+
+
+def _say_fallen(session: Session, centre_did: str, station: Station, reason: str, *, at: datetime) -> None:
+    """Tell offline verifiers, by the centre's status lists, when this key ends and since when others may have it."""
+    status_lists.key_fell(
+        session,
+        about=centre_did,
+        verification_method=station.verification_method,
+        public_key=station.public_key,
+        reason=reason,
+        compromised_since=station.compromised_since,
+        now=at,
+    )
 
 
 def by_method(session: Session, verification_method: str, *, now: datetime) -> Station:
@@ -183,6 +188,7 @@ def _replace(session: Session, old_id: UUID, retires_at: datetime, *, now: datet
     old.retires_at = retires_at
     session.flush()
     published.key(session, old, "replaced", now=now)
+    _say_fallen(session, session.get_one(Centre, old.centre_id).did, old, "Another key took its place.", at=retires_at)
 
 
 def use_nonce(session: Session, station: Station, nonce: str, created: datetime, *, now: datetime) -> None:
