@@ -25,12 +25,12 @@ from sqlalchemy.orm import Session
 from ewaste.accounts import sessions
 from ewaste.accounts.models import WORKER, Actor, Organisation, Person
 from ewaste.accounts.samples import SAMPLES
-from ewaste.centres import credentials
+from ewaste.centres import checklist, credentials
 from ewaste.centres.models import Centre, Station, WorkOrder
 from ewaste.certificates import registry
 from ewaste.core.database import Base, Database
 from ewaste.devices.models import Device, Medium
-from ewaste.journey import bench, clearing, sale, settlement, trade_in
+from ewaste.journey import accrediting, bench, clearing, sale, settlement, trade_in
 from ewaste.journey.clearing import Receipt
 from ewaste.market.models import Lot
 from ewaste.payments.gateway import PaymentState
@@ -149,6 +149,48 @@ class World:
     def stefan(self) -> Actor:
         """Staff."""
         return self.actor("stefan")
+
+    @property
+    def sara(self) -> Actor:
+        """Staff, too: the second person."""
+        return self.actor("sara")
+
+    def audited(self, name: str = "Rhein Datenpark", *, who: str = "stefan", **found: str) -> UUID:
+        """An audit of a centre with every point answered, as met but for those named (`read_back="not-met"`)."""
+        auditor = self.actor(who)
+        with self.transaction() as session:
+            audit = accrediting.begin_audit(session, auditor, self.organisation(name), now=self.now)
+            points = checklist.load(audit.checklist).points
+            given = {point.id: (found.get(point.id.replace("-", "_"), "met"), "Seen on the spot.") for point in points}
+            accrediting.answer_audit(session, auditor, audit.id, given, now=self.now)
+            accrediting.conclude_audit(session, auditor, audit.id, now=self.now)
+        return audit.id
+
+    def propose(self, kind: str, name: str = "Rhein Datenpark", *, who: str = "stefan", **change: Any) -> UUID:
+        """What somebody of staff proposes about a centre; a scope is clear and purge, for drives, for nine days."""
+        scope: dict[str, Any] = {}
+        if kind in ("grant", "scope"):
+            scope = {
+                "methods": ["purge", "clear"],
+                "media_kinds": ["ssd", "hdd"],
+                "valid_until": self.now + timedelta(days=9),
+            }
+        given = {"reason": "It was agreed.", **scope, **change}
+        with self.transaction() as session:
+            return accrediting.propose(
+                session, self.actor(who), self.organisation(name), kind, **given, now=self.now
+            ).id
+
+    def confirm_decision(self, decision_id: UUID, *, who: str = "sara") -> None:
+        """The second person confirms it."""
+        with self.transaction() as session:
+            accrediting.confirm(session, self.actor(who), decision_id, issuers=self.issuers, now=self.now)
+
+    def decide(self, kind: str, name: str = "Rhein Datenpark", **change: Any) -> None:
+        """Stefan proposes, after an audit where one is needed, and Sara confirms."""
+        if kind in ("grant", "scope"):
+            self.audited(name)
+        self.confirm_decision(self.propose(kind, name, **change))
 
     def expected(
         self,

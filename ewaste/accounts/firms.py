@@ -30,8 +30,9 @@ ROLE_FOR = {
     OrganisationKind.COLLECTOR: Role.COLLECTOR,
     OrganisationKind.PLATFORM: Role.STAFF,
     OrganisationKind.AUDITOR: Role.AUDITOR,
+    OrganisationKind.ACCREDITOR: Role.ACCREDITOR,
 }
-# Who may come by themselves; the platform and auditors are invited.
+# Who may come by themselves; the platform, auditors and accreditors are invited.
 APPLICANTS = (
     OrganisationKind.COMPANY,
     OrganisationKind.CENTRE,
@@ -39,7 +40,7 @@ APPLICANTS = (
     OrganisationKind.COLLECTOR,
 )
 # Who grades, decides or reads everything does not sell or buy for themselves beside it.
-INDEPENDENT = frozenset({Role.OPERATOR, Role.STAFF, Role.AUDITOR})
+INDEPENDENT = frozenset({Role.OPERATOR, Role.STAFF, Role.AUDITOR, Role.ACCREDITOR})
 # Where a firm may be registered: the European Economic Area, Switzerland and the United Kingdom.
 COUNTRIES = {
     "AT": "Austria", "BE": "Belgium", "BG": "Bulgaria", "CH": "Switzerland", "CY": "Cyprus", "CZ": "Czechia",

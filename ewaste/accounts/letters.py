@@ -166,10 +166,48 @@ def accredited(
     )
 
 
+def key_revoked(
+    session: Session,
+    person: Person,
+    firm: Organisation,
+    *,
+    station: str,
+    row: UUID,
+    reason: str,
+    after: str,
+    now: datetime,
+) -> None:
+    """The key of a station counts for nothing any more; `after` says what follows."""
+    _tell(
+        session,
+        person,
+        f"The key of station {station} was revoked"[: mail.SUBJECT],
+        f"The key of station {station} of {firm.name} is revoked, and is refused from now on. What was told: "
+        f"{reason.strip()}\n\n{after}",
+        f"station.revoked {row} {person.id} {now.isoformat()}",
+        now,
+    )
+
+
+def to_confirm(
+    session: Session, person: Person, *, what: str, proposed_by: str, reason: str, where: str, key: str, now: datetime
+) -> None:
+    """A colleague proposed something that takes a second person; `where` is the path of its page."""
+    _tell(
+        session,
+        person,
+        f"To confirm: {what}"[: mail.SUBJECT],
+        f"{proposed_by} proposes: {what}.\n\nThe reason: {reason.strip()}\n\n"
+        f"It takes a second person. Look at it, then confirm it or take it back: {{site}}{where}",
+        f"{key} {person.id}",
+        now,
+    )
+
+
 def standing_changed(
     session: Session, person: Person, firm: Organisation, *, what: str, reason: str, next_step: str, now: datetime
 ) -> None:
-    """A firm was suspended or reinstated; `what` says which."""
+    """A firm was suspended, reinstated or ended; `what` says which."""
     _tell(
         session,
         person,

@@ -30,6 +30,7 @@ class Role(enum.StrEnum):
     COLLECTOR = "collector"
     STAFF = "staff"
     AUDITOR = "auditor"
+    ACCREDITOR = "accreditor"
     STATION = "station"
     WORKER = "worker"
 
@@ -47,6 +48,7 @@ class OrganisationKind(enum.StrEnum):
     COLLECTOR = "collector"
     PLATFORM = "platform"
     AUDITOR = "auditor"
+    ACCREDITOR = "accreditor"
 
 
 class OrganisationState(enum.StrEnum):

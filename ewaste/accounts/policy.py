@@ -58,6 +58,9 @@ class Action(enum.StrEnum):
     COSIGN_LOG = "cosign the log"
     REVOKE_CERTIFICATE = "revoke a certificate"
     ACCREDIT = "accredit or suspend a centre"
+    SEE_ACCREDITING = "see audits and decisions about centres"
+    ADMIT_ACCREDITOR = "admit or end an accreditor"
+    RECHECK = "settle a certificate in doubt"
     VERIFY_BUYER = "verify a recycler"
     FORM_LOT = "form a lot"
     LIST_DEVICE = "list a device"
@@ -87,8 +90,8 @@ class Action(enum.StrEnum):
 
 
 R, X = Role, Relation
-_PEOPLE = (R.CONSUMER, R.OPERATOR, R.RECYCLER, R.STAFF, R.AUDITOR)
-_FIRMS = (R.OPERATOR, R.RECYCLER, R.COMPANY, R.COLLECTOR, R.STAFF, R.AUDITOR)
+_PEOPLE = (R.CONSUMER, R.OPERATOR, R.RECYCLER, R.STAFF, R.AUDITOR, R.ACCREDITOR)
+_FIRMS = (R.OPERATOR, R.RECYCLER, R.COMPANY, R.COLLECTOR, R.STAFF, R.AUDITOR, R.ACCREDITOR)
 TABLE: dict[Action, dict[Role, Relation]] = {
     Action.CHANGE_ACCOUNT: dict.fromkeys(_PEOPLE, X.OWN),
     Action.APPLY: dict.fromkeys((R.CONSUMER, R.OPERATOR, R.RECYCLER), X.ANY),
@@ -122,7 +125,11 @@ TABLE: dict[Action, dict[Role, Relation]] = {
     Action.NOTE_START: {R.STATION: X.CENTRE},
     Action.COSIGN_LOG: {R.STATION: X.CENTRE},
     Action.REVOKE_CERTIFICATE: {R.STAFF: X.ANY},
-    Action.ACCREDIT: {R.STAFF: X.ANY},
+    # The desk accredits for the house, and may suspend anybody; an accreditor acts for itself.
+    Action.ACCREDIT: {R.STAFF: X.ANY, R.ACCREDITOR: X.ORGANISATION},
+    Action.SEE_ACCREDITING: {R.STAFF: X.ANY, R.AUDITOR: X.ANY, R.ACCREDITOR: X.ORGANISATION},
+    Action.ADMIT_ACCREDITOR: {R.STAFF: X.ANY},
+    Action.RECHECK: {R.STAFF: X.ANY},
     Action.VERIFY_BUYER: {R.STAFF: X.ANY},
     Action.FORM_LOT: {R.STAFF: X.ANY},
     Action.LIST_DEVICE: {R.STAFF: X.ANY},

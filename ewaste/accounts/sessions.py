@@ -32,7 +32,7 @@ FRESH = timedelta(minutes=10)
 # `seen_at` is written at most this often, so that reading pages writes next to nothing.
 NOTE_SEEN = timedelta(minutes=5)
 # Who handles other people's devices and money shows more than a password.
-SECOND_FACTOR_REQUIRED = frozenset({Role.OPERATOR, Role.STAFF})
+SECOND_FACTOR_REQUIRED = frozenset({Role.OPERATOR, Role.STAFF, Role.ACCREDITOR})
 AGENT = 120
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{20,100}")
 

@@ -1,4 +1,4 @@
-"""What the desk decided about firms: accredited, suspended, reinstated, verified. Append-only, with the reason.
+"""What was decided about firms: accredited, suspended, reinstated, withdrawn, verified. Append-only, with the reason.
 
 The firm's row says how it stands now; these rows say how it came to that, and who decided.
 """
@@ -25,6 +25,8 @@ class StandingKind(enum.StrEnum):
     ACCREDITED = "accredited"
     SUSPENDED = "suspended"
     REINSTATED = "reinstated"
+    SCOPE_CHANGED = "scope-changed"
+    WITHDRAWN = "withdrawn"
     VERIFIED = "verified"
 
 

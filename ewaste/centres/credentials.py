@@ -1,18 +1,20 @@
 """The credentials we issue to centres: accreditations and work orders; and the trust file that verifiers pin.
 
-Two issuers speak here, each with a key of its own: the accreditor, who says which centre may certify what with which
-keys, and the market, which orders one device to be wiped once. Their keys lie in files that only the owner reads.
+Two kinds of issuers speak here, each with a key of its own: accreditors, who say which centre may certify what with
+which keys, and the market, which orders one device to be wiped once. Our keys lie in files that only the owner reads.
+An accreditor that signs with its own key hands its credential in, and `read_accreditation` verifies it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import secrets
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,8 @@ class Issuers:
     founded: datetime
     log: LogTrust = NO_LOG
     """The log and the witnesses that the trust file names."""
+    folder: Path | None = None
+    """Where the keys lie, also those of accreditors that we host."""
 
     @classmethod
     def load(cls, folder: Path, *, did_host: str, training: bool, founded: datetime, log: LogTrust = NO_LOG) -> Issuers:
@@ -63,7 +67,18 @@ class Issuers:
             training=training,
             founded=founded.replace(microsecond=0),
             log=log,
+            folder=folder,
         )
+
+    def accreditor_did(self, slug: str) -> str:
+        """The DID that we host for an accreditor without a site of its own."""
+        return f"did:web:{self.did_host}:accreditors:{slug}"
+
+    def hosted(self, did: str, name: str) -> Issuer:
+        """An accreditor whose key we keep, in a file named after its DID; made when it is new."""
+        if self.folder is None:
+            raise LookupError("These issuers have no folder of keys.")
+        return Issuer(did, name, _key(self.folder / f"accreditor-{hashlib.sha256(did.encode()).hexdigest()[:16]}.pem"))
 
     def centre_did(self, slug: str) -> str:
         """The DID that we host for a centre."""
@@ -74,10 +89,6 @@ class Issuers:
         host = urllib.parse.unquote(self.did_host)
         scheme = "http" if host.partition(":")[0] in ("localhost", "127.0.0.1") else "https"
         return f"{scheme}://{host}/status/{name}"
-
-    def signer(self, did: str) -> Issuer | None:
-        """Who signs for this DID here; None for one whose key we do not hold."""
-        return next((issuer for issuer in (self.accreditor, self.market) if issuer.did == did), None)
 
 
 def challenge() -> str:
@@ -95,8 +106,89 @@ def read_public_key(text: str) -> Ed25519PublicKey:
     return wipe.public_key_from_multibase(text)
 
 
+@dataclass(frozen=True)
+class Party:
+    """Somebody in the trust file beside the house and the market: an accreditor, with its keys that are in force."""
+
+    did: str
+    name: str
+    keys: Mapping[str, str]
+    since: datetime
+
+
+@dataclass(frozen=True)
+class Read:
+    """What an accreditation that somebody else signed says, after it was verified."""
+
+    document: dict[str, Any]
+    credential_id: str
+    centre_did: str
+    centre_name: str
+    methods: list[str]
+    media_kinds: list[str]
+    keys: dict[str, str]
+    valid_from: datetime
+    valid_until: datetime
+
+
+def read_accreditation(text: str, issuer: Party, *, training: bool) -> Read:
+    """An accreditation as its accreditor signed it. Raises `ValueError` with the sentence that says what is wrong."""
+    document = wipe.read(text.encode("utf-8", "surrogatepass"), what="accreditation")
+    if "WipeAccreditation" not in (document.get("type") or ()):
+        raise ValueError("This is no accreditation.")
+    proof = document.get("proof")
+    method = proof.get("verificationMethod") if isinstance(proof, dict) else None
+    key = issuer.keys.get(method) if isinstance(method, str) else None
+    if key is None:
+        raise ValueError("The key that signed it is not in the accreditor's DID document as we know it.")
+    try:
+        wipe.verify_proof(document, read_public_key(key))
+    except wipe.ProofRefused as error:
+        raise ValueError(f"The accreditation {error}") from error
+    if document["issuer"]["id"] != issuer.did:
+        raise ValueError(f"It was issued by {document['issuer']['id']}, and you act for {issuer.did}.")
+    if document["wipe"]["training"] is not training:
+        raise ValueError("Practice and real work do not meet: the accreditation is for the other one.")
+    subject = document["credentialSubject"]
+    scope = subject["conformityAssessment"][0]["accreditationScope"]
+    return Read(
+        document=document,
+        credential_id=document["id"],
+        centre_did=subject["issuedToParty"]["id"],
+        centre_name=subject["issuedToParty"]["name"],
+        methods=list(scope["methods"]),
+        media_kinds=list(scope["mediaKinds"]),
+        keys={key["id"]: key["publicKeyMultibase"] for key in scope["keys"]},
+        valid_from=datetime.fromisoformat(document["validFrom"]),
+        valid_until=datetime.fromisoformat(document["validUntil"]),
+    )
+
+
+def read_did_document(text: str) -> tuple[str, dict[str, str]]:
+    """The DID and the keys (verification method → multibase) of a DID document that somebody handed in.
+
+    Raises `ValueError` with the sentence that says what is wrong.
+    """
+    document = wipe.read(text.encode("utf-8", "surrogatepass"), what="DID document")
+    party = {"name": "accreditor", "roles": ["accreditor"], "didDocument": document}
+    probe = wipe.trust_document(training=True, updated=datetime(2026, 1, 1, tzinfo=UTC), parties=[party])
+    wipe.Trust.of(wipe.read(wipe.canonical(probe), what="DID document"))
+    asserted = set(document["assertionMethod"])
+    keys = {
+        method["id"]: method["publicKeyMultibase"]
+        for method in document["verificationMethod"]
+        if method["id"] in asserted
+    }
+    if not keys:
+        raise ValueError("The DID document lists no key that may sign accreditations.")
+    if any(method.partition("#")[0] != document["id"] for method in keys):
+        raise ValueError("A key of the DID document belongs to another DID.")
+    return document["id"], keys
+
+
 def accreditation(
     issuers: Issuers,
+    accreditor: Issuer,
     *,
     credential_id: str,
     centre_did: str,
@@ -115,8 +207,8 @@ def accreditation(
     """
     statement = wipe.accreditation_statement(
         accreditation_id=credential_id,
-        issuer_did=issuers.accreditor.did,
-        issuer_name=issuers.accreditor.name,
+        issuer_did=accreditor.did,
+        issuer_name=accreditor.name,
         valid_from=valid_from,
         valid_until=valid_until,
         training=issuers.training,
@@ -127,7 +219,7 @@ def accreditation(
         keys={method: read_public_key(key) for method, key in keys.items()},
         status=_entry(issuers, place),
     )
-    return _sign(statement, issuers.accreditor, now)
+    return _sign(statement, accreditor, now)
 
 
 def work_order(
@@ -226,18 +318,25 @@ def status_lists_of(files: Mapping[str, str]) -> tuple[str | None, str | None]:
     return addresses[0], addresses[1]
 
 
-def trust_file(issuers: Issuers) -> dict[str, Any]:
+def trust_file(issuers: Issuers, others: Sequence[Party] = ()) -> dict[str, Any]:
     """What a verifier pins: who may accredit centres and who may issue work orders, with their keys.
 
-    It changes only when a key does, so its fingerprint can be published and compared. The keys of the log and of the
-    witnesses are among them: a station that pinned an older file goes on with that one, and sees no log.
+    `others` are the accreditors in force beside the house. The file changes only when an accreditor or a key does, so
+    its fingerprint can be published and compared. The keys of the log and of the witnesses are among them: a station
+    that pinned an older file goes on with that one, and sees no log.
     """
     return wipe.trust_document(
         training=issuers.training,
-        updated=issuers.founded,
+        updated=max([issuers.founded, *(party.since for party in others)]).replace(microsecond=0),
         parties=[
-            {"name": issuer.name, "roles": [role], "didDocument": did_document(issuer)}
-            for issuer, role in ((issuers.accreditor, "accreditor"), (issuers.market, "marketplace"))
+            *(
+                {"name": issuer.name, "roles": [role], "didDocument": did_document(issuer)}
+                for issuer, role in ((issuers.accreditor, "accreditor"), (issuers.market, "marketplace"))
+            ),
+            *(
+                {"name": party.name, "roles": ["accreditor"], "didDocument": keys_did_document(party.did, party.keys)}
+                for party in others
+            ),
         ],
         logs=[{"origin": name_of(vkey), "vkey": vkey, "name": f"{MARKET_NAME} log"} for vkey in issuers.log.logs],
         witnesses=[{"vkey": vkey, "name": name_of(vkey)} for vkey in issuers.log.witnesses],
@@ -245,14 +344,14 @@ def trust_file(issuers: Issuers) -> dict[str, Any]:
     )
 
 
-def trust_bytes(issuers: Issuers) -> bytes:
+def trust_bytes(issuers: Issuers, others: Sequence[Party] = ()) -> bytes:
     """The trust file as it is served and pinned: in canonical form."""
-    return wipe.canonical(trust_file(issuers))
+    return wipe.canonical(trust_file(issuers, others))
 
 
-def trust_fingerprint(issuers: Issuers) -> str:
+def trust_fingerprint(issuers: Issuers, others: Sequence[Party] = ()) -> str:
     """The short name of our trust file, as `wipe-agent enrol` shows it."""
-    return wipe.fingerprint(trust_bytes(issuers))
+    return wipe.fingerprint(trust_bytes(issuers, others))
 
 
 def did_document(issuer: Issuer) -> dict[str, Any]:
@@ -260,14 +359,24 @@ def did_document(issuer: Issuer) -> dict[str, Any]:
     return wipe.did_document(issuer.did, {issuer.verification_method: issuer.key.public_key()})
 
 
-def centre_did_document(did: str, keys: Mapping[str, str]) -> dict[str, Any]:
-    """The DID document that we host for a centre; `keys` as in `accreditation`."""
+def keys_did_document(did: str, keys: Mapping[str, str]) -> dict[str, Any]:
+    """The DID document of a centre or an accreditor: its keys that are in force; `keys` as in `accreditation`."""
     return wipe.did_document(did, {method: read_public_key(key) for method, key in keys.items()})
 
 
 def dids_file(documents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The `dids.json` of a bundle."""
     return wipe.dids_document(documents)
+
+
+def public_key_text(issuer: Issuer) -> str:
+    """An issuer's public key in multibase."""
+    return wipe.public_key_multibase(issuer.key.public_key())
+
+
+def issuer_of(document: str) -> str:
+    """The DID of who issued a stored credential."""
+    return str(wipe.read(document.encode(), what="accreditation")["issuer"]["id"])
 
 
 def text(document: Mapping[str, Any]) -> str:

@@ -1,4 +1,7 @@
-"""Centres, their accreditations, stations, one-time codes, work orders, and the nonces of requests already seen."""
+"""Centres, their accreditations, stations, one-time codes, work orders, and the nonces of requests already seen.
+
+Who accredits them, by which audit and by whose two signatures stands in `accrediting_models`.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +22,15 @@ class Standing(enum.StrEnum):
     APPLIED = "applied"
     ACCREDITED = "accredited"
     SUSPENDED = "suspended"
+    WITHDRAWN = "withdrawn"
 
 
 class Centre(Base):
-    """A test centre's standing and scope. `did` is its name in credentials and never changes."""
+    """A test centre's standing and scope. `did` is its name in credentials and never changes.
+
+    `decision_id` is the decision of two people that the scope stands on, as the database checks; `suspended_for` is the
+    accreditor whose people suspended it and so lift it. `fraud_since` is set when it was withdrawn for fraud.
+    """
 
     __tablename__ = "centres"
 
@@ -35,6 +43,12 @@ class Centre(Base):
     accredited_until: Mapped[datetime | None]
     suspended_at: Mapped[datetime | None]
     suspension_reason: Mapped[str | None]
+    accreditor_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("accreditors.id"))
+    decision_id: Mapped[UUID | None]
+    suspended_for: Mapped[UUID | None] = mapped_column(sa.ForeignKey("accreditors.id"))
+    withdrawn_at: Mapped[datetime | None]
+    withdrawal_reason: Mapped[str | None]
+    fraud_since: Mapped[datetime | None]
 
 
 class Accreditation(Base):
@@ -55,7 +69,10 @@ class Accreditation(Base):
 
 
 class EnrolmentCode(Base):
-    """A one-time code for enrolling a station; only its hash is kept."""
+    """A one-time code for enrolling a station; only its hash is kept.
+
+    With `replaces_id` the station that uses it takes the place of that one, whose key ends at `retires_at`.
+    """
 
     __tablename__ = "enrolment_codes"
 
@@ -66,10 +83,16 @@ class EnrolmentCode(Base):
     made_at: Mapped[datetime]
     expires_at: Mapped[datetime]
     used_at: Mapped[datetime | None]
+    replaces_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("stations.id"))
+    retires_at: Mapped[datetime | None]
 
 
 class Station(Base):
-    """A wipe station of a centre and its public key."""
+    """A wipe station of a centre and its public key.
+
+    Its key counts until `revoked_at`, or until `retires_at` where another took its place. `compromised_since`: from
+    that moment on somebody else may have signed with it.
+    """
 
     __tablename__ = "stations"
 
@@ -81,6 +104,9 @@ class Station(Base):
     enrolled_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
     revoked_because: Mapped[str | None]
+    replaces_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("stations.id"))
+    retires_at: Mapped[datetime | None]
+    compromised_since: Mapped[datetime | None]
 
 
 class WorkOrder(Base):

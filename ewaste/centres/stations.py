@@ -1,4 +1,4 @@
-"""Stations: enrolled with a one-time code, known by their key, refused once revoked."""
+"""Stations: enrolled with a one-time code, known by their key, replaced by another key, refused once revoked."""
 
 from __future__ import annotations
 
@@ -14,22 +14,46 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session
 
 from ewaste.accounts.models import Actor
-from ewaste.centres import accreditation, credentials
-from ewaste.centres.models import EnrolmentCode, SeenNonce, Station
+from ewaste.centres import accreditation, credentials, published
+from ewaste.centres.models import Centre, EnrolmentCode, SeenNonce, Standing, Station
 from ewaste.core import status_lists
 from ewaste.core.ids import ALPHABET, new_id
 from ewaste.core.refusals import Conflict, Invalid, NotAllowed, NotFound
 
 CODE_LIFE = timedelta(hours=24)
 CLOCK_TOLERANCE = timedelta(seconds=300)
+LONGEST_OVERLAP = timedelta(days=30)
 
 
-def new_code(session: Session, actor: Actor, centre_id: UUID, *, now: datetime) -> str:
-    """A one-time enrolment code for a centre, good for a day. It is shown once; we keep its hash."""
+def new_code(
+    session: Session,
+    actor: Actor,
+    centre_id: UUID,
+    *,
+    replaces: Station | None = None,
+    retires_at: datetime | None = None,
+    now: datetime,
+) -> str:
+    """A one-time enrolment code for a centre, good for a day. It is shown once; we keep its hash.
+
+    With `replaces`, whoever uses it takes that station's place: its old key ends at `retires_at`, at once by default.
+    """
+    if replaces is not None:
+        require_in_force(replaces, now=now)
+        if replaces.retires_at is not None:
+            raise Conflict("Another key takes the place of this one already.")
+        if retires_at is not None and not now <= retires_at <= now + LONGEST_OVERLAP:
+            raise Invalid("The old key ends today, or within 30 days.", field="retires_at")
     code = "-".join("".join(secrets.choice(ALPHABET) for _ in range(5)) for _ in range(4))
     session.add(
         EnrolmentCode(
-            centre_id=centre_id, code_hash=_hash(code), made_by=actor.id, made_at=now, expires_at=now + CODE_LIFE
+            centre_id=centre_id,
+            code_hash=_hash(code),
+            made_by=actor.id,
+            made_at=now,
+            expires_at=now + CODE_LIFE,
+            replaces_id=replaces.id if replaces is not None else None,
+            retires_at=retires_at if replaces is not None else None,
         )
     )
     session.flush()
@@ -76,45 +100,95 @@ def enrol(
         public_key=public_key,
         verification_method=f"{centre.did}#station-{station_id.hex[:12]}",
         enrolled_at=now,
+        replaces_id=row.replaces_id,
     )
     row.used_at = now
     session.add(station)
     session.flush()
+    published.key(session, station, "enrolled", now=now)
+    if row.replaces_id is not None:
+        _replace(session, row.replaces_id, max(row.retires_at or now, now), now=now)
     accreditation.issue(session, issuers, centre, because=f"station {name.strip()} enrolled", now=now)
     return station
 
 
-def revoke(session: Session, issuers: credentials.Issuers, station_id: UUID, reason: str, *, now: datetime) -> None:
-    """From now on nothing signed by this station counts."""
+def revoke(
+    session: Session,
+    issuers: credentials.Issuers,
+    station_id: UUID,
+    reason: str,
+    *,
+    compromised_since: datetime | None = None,
+    now: datetime,
+) -> Station:
+    """From now on nothing signed by this station counts. Raises `Conflict` for one that was revoked already.
+
+    `compromised_since`: from that moment on somebody else may have signed with its key, so what was accepted since is
+    in doubt. That can still be found out of a station that was retired before, or from an earlier moment.
+    """
     station = session.scalar(sa.select(Station).where(Station.id == station_id).with_for_update())
     if station is None:
         raise NotFound("There is no such station.")
+    if compromised_since is not None and compromised_since > now:
+        raise Invalid("Say since when: a moment that lies behind us.", field="since")
     if station.revoked_at is not None:
-        raise Conflict("This station was revoked already.")
-    station.revoked_at, station.revoked_because = now, reason.strip()[:500] or "retired by its centre"
+        earlier = station.compromised_since is None or (compromised_since or now) < station.compromised_since
+        if compromised_since is None or not earlier:
+            raise Conflict("This station was revoked already.")
+    else:
+        station.revoked_at, station.revoked_because = now, reason.strip()[:500] or "retired by its centre"
+    station.compromised_since = compromised_since
     session.flush()
+    published.key(session, station, "revoked", reason=station.revoked_because or "", now=now)
     centre = accreditation.find(session, station.centre_id, to_change=True)
+    _say_fallen(session, centre.did, station, station.revoked_because or "", at=now)
+    if centre.standing is not Standing.WITHDRAWN and centre.accredited_from is not None:
+        accreditation.issue(session, issuers, centre, because=f"station {station.name} revoked", now=now)
+    return station
+
+
+def _say_fallen(session: Session, centre_did: str, station: Station, reason: str, *, at: datetime) -> None:
+    """Tell offline verifiers, by the centre's status lists, when this key ends and since when others may have it."""
     status_lists.key_fell(
         session,
-        about=centre.did,
+        about=centre_did,
         verification_method=station.verification_method,
         public_key=station.public_key,
-        reason=station.revoked_because,
-        now=now,
+        reason=reason,
+        compromised_since=station.compromised_since,
+        now=at,
     )
-    accreditation.issue(session, issuers, centre, because=f"station {station.name} revoked", now=now)
 
 
-def by_method(session: Session, verification_method: str) -> Station:
-    """The station that signs with this key id. Raises `NotAllowed` for one unknown or revoked."""
+def by_method(session: Session, verification_method: str, *, now: datetime) -> Station:
+    """The station that signs with this key id. Raises `NotAllowed` for one unknown, revoked or replaced."""
     station = session.scalar(sa.select(Station).where(Station.verification_method == verification_method))
     if station is None:
         raise NotAllowed("No station is enrolled under this key.")
+    require_in_force(station, now=now)
+    return station
+
+
+def require_in_force(station: Station, *, now: datetime) -> None:
+    """Raises `NotAllowed` for a station whose key was revoked, or whose day has come after another took its place."""
     if station.revoked_at is not None:
         raise NotAllowed(
             f"This station was revoked: {station.revoked_because}. Enrol it anew with a code of your centre."
         )
-    return station
+    if station.retires_at is not None and station.retires_at <= now:
+        raise NotAllowed(
+            f"The key of this station ended on {station.retires_at:%d %B %Y}; another took its place. Use the new one."
+        )
+
+
+def _replace(session: Session, old_id: UUID, retires_at: datetime, *, now: datetime) -> None:
+    old = session.scalar(sa.select(Station).where(Station.id == old_id).with_for_update())
+    if old is None or old.revoked_at is not None or old.retires_at is not None:
+        return  # It was revoked or replaced since the code was made; the new key is enrolled all the same.
+    old.retires_at = retires_at
+    session.flush()
+    published.key(session, old, "replaced", now=now)
+    _say_fallen(session, session.get_one(Centre, old.centre_id).did, old, "Another key took its place.", at=retires_at)
 
 
 def use_nonce(session: Session, station: Station, nonce: str, created: datetime, *, now: datetime) -> None:

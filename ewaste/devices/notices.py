@@ -79,6 +79,12 @@ EVENTS = {
         "every sale until then. The reason stands here:\n{page}\n\nWhat we paid you is yours; nothing changes there.",
         always=True,
     ),
+    "certificate.in-doubt": Notice(
+        "A certificate for your {device} is looked at again ({code})",
+        "{why}\n\nThe device is in no sale until two of our people have looked. We tell you if the certificate falls. "
+        "What we paid you is yours; nothing changes there.\n\n{page}",
+        always=True,
+    ),
     "device.lost": Notice(
         "Your {device} cannot be found ({code})",
         "The device is missing. We are looking for it, and we tell you what we find. What we know so far, and what you "
@@ -114,6 +120,8 @@ def after_event(session: Session, device: Device, kind: str, evidence: Mapping[s
     if notice is None or (device.title is not Title.SELLER and not notice.always):
         return
     why = str(evidence.get("noteForSeller") or HOLDS[HoldKind(evidence["kind"])]) if kind == "hold.placed" else ""
+    if kind == "certificate.in-doubt":
+        why = str(evidence["noteForSeller"])
     _tell(session, device, notice, key=f"{kind} {device.id} {device.custody_seq}", now=now, why=why)
 
 

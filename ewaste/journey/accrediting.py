@@ -1,4 +1,8 @@
-"""Beside the legs: whom the market trusts. Centres are accredited, suspended and reinstated; recyclers are verified."""
+"""Beside the legs: whom the market trusts. Centres are audited and accredited; recyclers are verified.
+
+An accreditor audits a centre by the published checklist. One of its people proposes, another confirms; a suspension
+alone is immediate. Accreditors other than the house are admitted in `admitting`.
+"""
 
 from __future__ import annotations
 
@@ -13,80 +17,181 @@ from ewaste.accounts import firms, letters, policy, standing
 from ewaste.accounts.models import Actor, Organisation, OrganisationKind, OrganisationState
 from ewaste.accounts.policy import Action
 from ewaste.accounts.standing import StandingKind
-from ewaste.centres import accreditation, credentials, stations
-from ewaste.centres.models import Centre, Station
+from ewaste.centres import accreditation, accreditors, audits, credentials, decisions, published, stations
+from ewaste.centres.accrediting_models import Accreditor, Audit, Decision, DecisionKind
+from ewaste.centres.models import Accreditation, Centre, Standing, Station
+from ewaste.certificates import rechecks
+from ewaste.certificates.rechecks import RecheckCause
 from ewaste.core.refusals import Conflict, Invalid, NotFound
 from ewaste.devices.media import KIND_WORDS
+from ewaste.market import doubts
 from ewaste.market.bidders import LICENCES, licence_words
+from ewaste.transparency import log
+
+IN_FORCE = frozenset({Standing.ACCREDITED, Standing.SUSPENDED})
+WORDS = {
+    DecisionKind.GRANT: "accredit",
+    DecisionKind.SCOPE: "change the scope of",
+    DecisionKind.LIFT: "lift the suspension of",
+    DecisionKind.WITHDRAW: "withdraw the accreditation of",
+    DecisionKind.FRAUD: "withdraw for fraud the accreditation of",
+}
+NOTED = {
+    DecisionKind.GRANT: StandingKind.ACCREDITED,
+    DecisionKind.SCOPE: StandingKind.SCOPE_CHANGED,
+    DecisionKind.LIFT: StandingKind.REINSTATED,
+    DecisionKind.WITHDRAW: StandingKind.WITHDRAWN,
+    DecisionKind.FRAUD: StandingKind.WITHDRAWN,
+}
 
 
-def accredit(
+def begin_audit(session: Session, actor: Actor, centre_id: UUID, *, now: datetime) -> Audit:
+    """Somebody of an accreditor audits a centre by the published checklist."""
+    accreditor = _acting(session, actor)
+    centre = accreditation.find(session, centre_id)
+    if centre.accreditor_id not in (None, accreditor.id) and centre.standing in IN_FORCE:
+        raise Conflict("Another accreditor has accredited this centre, and audits it.")
+    firms.require_answered(session, session.get_one(Organisation, centre_id))
+    return audits.begin(session, centre_id, accreditor, by=actor, now=now)
+
+
+def answer_audit(
+    session: Session, actor: Actor, audit_id: UUID, given: Mapping[str, tuple[str, str]], *, now: datetime
+) -> int:
+    """What was found, point by point (point → found, evidence). Returns how many answers are new."""
+    return audits.answer(session, _audit(session, actor, audit_id), given, by=actor, now=now)
+
+
+def conclude_audit(session: Session, actor: Actor, audit_id: UUID, *, now: datetime) -> Audit:
+    """Every point has its answer: the audit is closed, passed or not, and stands."""
+    audit = _audit(session, actor, audit_id)
+    audits.conclude(session, audit, by=actor, now=now)
+    return audit
+
+
+def propose(
     session: Session,
     actor: Actor,
     centre_id: UUID,
+    kind: str,
     *,
-    methods: Sequence[str],
-    media_kinds: Sequence[str],
-    valid_until: datetime,
-    issuers: credentials.Issuers,
+    reason: str,
+    methods: Sequence[str] = (),
+    media_kinds: Sequence[str] = (),
+    valid_until: datetime | None = None,
+    since: datetime | None = None,
     now: datetime,
-) -> Centre:
-    """A centre may certify by these methods, for these kinds of media, until that day. Its credential is signed.
+) -> Decision:
+    """One person proposes to accredit, change the scope, lift a suspension or withdraw. Nothing is in force by it.
 
-    A suspended centre is reinstated first, with a reason: a new accreditation does not end a suspension unsaid.
+    `kind` is one of `DecisionKind`. The colleagues of who proposes are told that it waits for one of them.
     """
-    policy.require(actor, Action.ACCREDIT)
+    accreditor = _acting(session, actor)
+    if kind not in set(DecisionKind):
+        raise Invalid("Choose what you propose.", field="kind")
     centre = accreditation.find(session, centre_id, to_change=True)
-    if centre.suspended_at is not None:
-        raise Conflict("This centre is suspended. Reinstate it first, and say how it was settled.")
-    firms.require_answered(session, session.get_one(Organisation, centre_id))
-    accreditation.accredit(
+    firm = session.get_one(Organisation, centre_id)
+    firms.require_answered(session, firm)
+    decision = decisions.propose(
         session,
-        issuers,
         centre,
+        accreditor,
+        DecisionKind(kind),
+        reason=reason,
         methods=methods,
         media_kinds=media_kinds,
         valid_until=valid_until,
-        now=now,
-    )
-    standing.note(
-        session,
-        centre_id,
-        StandingKind.ACCREDITED,
-        detail={
-            "methods": centre.methods,
-            "media_kinds": centre.media_kinds,
-            "until": valid_until.date().isoformat(),
-        },
+        since=since,
         by=actor,
         now=now,
     )
-    media = ", ".join(_inside(KIND_WORDS[kind]) for kind in centre.media_kinds)
-    firm = session.get_one(Organisation, centre_id)
-    for owner in firms.owners(session, centre_id):
-        scope = f"{', '.join(centre.methods)}; {media}"
-        letters.accredited(session, owner, firm, scope=scope, until=valid_until, now=now)
-    return centre
+    for person in accreditors.people(session, accreditor):
+        if person.id != actor.id:
+            letters.to_confirm(
+                session,
+                person,
+                what=f"{WORDS[decision.kind]} {firm.name}",
+                proposed_by=actor.name,
+                reason=decision.reason,
+                where=f"/staff/decisions/{decision.id}",
+                key=f"decision.proposed {decision.id}",
+                now=now,
+            )
+    return decision
+
+
+def undo(session: Session, actor: Actor, decision_id: UUID, *, now: datetime) -> Decision:
+    """A proposal is taken back before it was confirmed. It stays on record, with who took it back."""
+    decision, _ = _decision(session, actor, decision_id)
+    decisions.undo(session, decision, by=actor, now=now)
+    return decision
+
+
+def confirm(
+    session: Session, actor: Actor, decision_id: UUID, *, issuers: credentials.Issuers, now: datetime
+) -> Decision:
+    """A second person of the same accreditor confirms, and it is in force. The centre is told.
+
+    A withdrawal for fraud puts every certificate of the centre since that moment in doubt: their devices leave every
+    sale at once, and sellers and buyers are told.
+    """
+    decision, accreditor = _decision(session, actor, decision_id)
+    centre = accreditation.find(session, decision.centre_id, to_change=True)
+    decisions.confirm(session, decision, centre, accreditor, by=actor, now=now)
+    if decision.kind in (DecisionKind.GRANT, DecisionKind.SCOPE):
+        accreditation.grant(session, issuers, centre, decision, now=now)
+    elif decision.kind is DecisionKind.LIFT:
+        accreditation.lift(session, centre, decision)
+    else:
+        accreditation.withdraw(session, issuers, centre, decision, now=now)
+    standing.note(
+        session,
+        centre.organisation_id,
+        NOTED[decision.kind],
+        reason=decision.reason,
+        detail=_detail(decision, accreditor),
+        by=actor,
+        now=now,
+    )
+    for said in published.made(session, centre.organisation_id, now=now):
+        log.publish(session, said.document, kind=said.kind, issuer=said.issuer, now=now)
+    if decision.kind is DecisionKind.FRAUD and decision.since is not None:
+        _doubt(session, centre, decision.since, by=actor, now=now)
+    _tell_centre(session, centre, decision, now=now)
+    return decision
+
+
+def hand_in(
+    session: Session, actor: Actor, centre_id: UUID, credential: str, *, issuers: credentials.Issuers, now: datetime
+) -> Accreditation:
+    """An accreditor that signs with its own key hands in the credential of a centre that it accredited."""
+    accreditor = _acting(session, actor)
+    centre = accreditation.find(session, centre_id, to_change=True)
+    if centre.accreditor_id != accreditor.id:
+        raise Conflict("Another accreditor has accredited this centre.")
+    if not accreditor.own_key:
+        raise Conflict("We sign the credentials of this accreditor; there is nothing to hand in.")
+    taken = accreditation.take_in(session, issuers, centre, accreditor, credential, now=now)
+    for said in published.made(session, centre_id, now=now):
+        log.publish(session, said.document, kind=said.kind, issuer=said.issuer, now=now)
+    return taken
 
 
 def suspend(session: Session, actor: Actor, centre_id: UUID, *, reason: str, now: datetime) -> Centre:
-    """From now on nothing that this centre certifies clears a device."""
-    policy.require(actor, Action.ACCREDIT)
+    """From now on nothing that this centre certifies clears a device. One person does it at once, as it protects.
+
+    The centre's own accreditor may, and so may our desk, whoever accredited it; who suspended lifts it.
+    """
+    policy.require(actor, Action.ACCREDIT, organisation=actor.organisation_id)
+    accreditor = accreditors.of(session, actor)
+    accreditors.require_own(accreditor, actor)
     centre = accreditation.find(session, centre_id, to_change=True)
-    accreditation.suspend(session, centre, reason, now=now)
+    if not accreditor.house and centre.accreditor_id != accreditor.id:
+        raise NotFound("This is no centre of yours.")
+    accreditation.suspend(session, centre, reason, accreditor=accreditor, now=now)
     standing.note(session, centre_id, StandingKind.SUSPENDED, reason=reason, by=actor, now=now)
     after = "Nothing that you certify from now on clears a device. Answer this message, so that our desk can settle it."
     _tell_owners(session, centre_id, "suspended", reason, after, now)
-    return centre
-
-
-def reinstate(session: Session, actor: Actor, centre_id: UUID, *, reason: str, now: datetime) -> Centre:
-    """The suspension ends, with the reason."""
-    policy.require(actor, Action.ACCREDIT)
-    centre = accreditation.find(session, centre_id, to_change=True)
-    accreditation.reinstate(session, centre, reason)
-    standing.note(session, centre_id, StandingKind.REINSTATED, reason=reason, by=actor, now=now)
-    _tell_owners(session, centre_id, "reinstated", reason, "You may certify again: {site}/bench", now)
     return centre
 
 
@@ -101,11 +206,16 @@ def retire_station(
     now: datetime,
 ) -> None:
     """The desk retires a station of a centre that it accredits. What the station signed before still stands."""
-    policy.require(actor, Action.ACCREDIT)
+    policy.require(actor, Action.ACCREDIT, organisation=actor.organisation_id)
+    accreditor = accreditors.of(session, actor)
     station = session.get(Station, station_id)
     if station is None or station.centre_id != centre_id:
         raise NotFound("This centre has no such station.")
+    if not accreditor.house and session.get_one(Centre, centre_id).accreditor_id != accreditor.id:
+        raise NotFound("This is no centre of yours.")
     stations.revoke(session, issuers, station_id, reason, now=now)
+    for said in published.made(session, centre_id, now=now):
+        log.publish(session, said.document, kind=said.kind, issuer=said.issuer, now=now)
 
 
 def verify_recycler(
@@ -178,6 +288,80 @@ def _tell_owners(
     firm = session.get_one(Organisation, organisation_id)
     for owner in firms.owners(session, organisation_id):
         letters.standing_changed(session, owner, firm, what=what, reason=reason, next_step=next_step, now=now)
+
+
+def _acting(session: Session, actor: Actor) -> Accreditor:
+    """The accreditor that this person acts for, in force. The policy is asked first."""
+    policy.require(actor, Action.ACCREDIT, organisation=actor.organisation_id)
+    accreditor = accreditors.of(session, actor)
+    accreditors.require_own(accreditor, actor)
+    return accreditor
+
+
+def _audit(session: Session, actor: Actor, audit_id: UUID) -> Audit:
+    accreditor = _acting(session, actor)
+    audit = audits.find(session, audit_id, to_change=True)
+    if audit.accreditor_id != accreditor.id:
+        raise NotFound("There is no such audit.")
+    return audit
+
+
+def _decision(session: Session, actor: Actor, decision_id: UUID) -> tuple[Decision, Accreditor]:
+    accreditor = _acting(session, actor)
+    decision = decisions.find(session, decision_id)
+    if decision.accreditor_id != accreditor.id:
+        raise NotFound("There is no such proposal.")
+    return decision, accreditor
+
+
+def _detail(decision: Decision, accreditor: Accreditor) -> dict[str, object]:
+    detail: dict[str, object] = {
+        "decision": str(decision.id),
+        "accreditor": accreditor.name,
+        "proposed_by": decision.proposed_name,
+    }
+    if decision.valid_until is not None:
+        detail |= {
+            "methods": decision.methods,
+            "media_kinds": decision.media_kinds,
+            "until": decision.valid_until.date().isoformat(),
+        }
+    if decision.since is not None:
+        detail["since"] = decision.since.isoformat()
+    return detail
+
+
+def _doubt(session: Session, centre: Centre, since: datetime, *, by: Actor, now: datetime) -> None:
+    found = rechecks.in_doubt(session, since=since, station_id=None, centre_id=centre.organisation_id)
+    because = f"the accreditation of its test centre was withdrawn for fraud, from {since:%d %B %Y, %H:%M} UTC on"
+    rechecks.begin(session, found, cause=RecheckCause.FRAUD, because=because, since=since, by=by, now=now)
+    doubts.tell_buyers(
+        session,
+        [certificate.device_id for certificate in found],
+        subject=doubts.SUBJECT,
+        text=doubts.IN_DOUBT.replace("{why}", rechecks.TOLD[RecheckCause.FRAUD]),
+        key=f"recheck.opened {centre.organisation_id} {now.isoformat()}",
+        now=now,
+    )
+
+
+def _tell_centre(session: Session, centre: Centre, decision: Decision, *, now: datetime) -> None:
+    firm = session.get_one(Organisation, centre.organisation_id)
+    if decision.valid_until is not None:
+        media = ", ".join(_inside(KIND_WORDS[kind]) for kind in centre.media_kinds)
+        scope = f"{', '.join(centre.methods)}; {media}"
+        for owner in firms.owners(session, firm.id):
+            letters.accredited(session, owner, firm, scope=scope, until=decision.valid_until, now=now)
+    elif decision.kind is DecisionKind.LIFT:
+        _tell_owners(session, firm.id, "reinstated", decision.reason, "You may certify again: {site}/bench", now)
+    else:
+        after = (
+            "Nothing that you certify from now on clears a device. What you certified before stays good."
+            if decision.kind is DecisionKind.WITHDRAW
+            else f"Nothing that you certify clears a device, and what you certified since {decision.since:%d %B %Y} is "
+            "looked at again."
+        )
+        _tell_owners(session, firm.id, "no longer accredited", decision.reason, after, now)
 
 
 def _inside(word: str) -> str:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from ewaste.accounts import policy
 from ewaste.accounts.models import SELLERS, Actor
 from ewaste.accounts.policy import Action
-from ewaste.centres import accreditation, credentials, stations, work_orders
+from ewaste.centres import accreditation, credentials, published, stations, work_orders
 from ewaste.centres.models import EnrolmentCode, Station, WorkOrder
 from ewaste.certificates import registry
 from ewaste.certificates.policy import POLICY
@@ -43,6 +43,7 @@ from ewaste.processing import checklist, inspections
 from ewaste.processing.models import Inspection
 from ewaste.tradein import offers, pricing
 from ewaste.tradein.models import Offer, OfferState, Quote
+from ewaste.transparency import log
 
 MOST_GRAMS = 200_000
 NO_MASS = "Weigh the device: whole grams, from 1 to 200,000."
@@ -466,13 +467,31 @@ def new_enrolment_code(session: Session, actor: Actor, *, now: datetime) -> str:
     return stations.new_code(session, actor, centre.organisation_id, now=now)
 
 
+def replace_station(
+    session: Session, actor: Actor, station_id: UUID, *, retires_at: datetime | None = None, now: datetime
+) -> str:
+    """A one-time code with which a new key takes the place of a station's old one.
+
+    The old key ends at `retires_at`, within 30 days, so that what was wiped offline with it can still come in; without
+    a day it ends when the code is used.
+    """
+    station = session.get(Station, station_id)
+    policy.require(actor, Action.ENROL_STATION, centre=station.centre_id if station else None)
+    if station is None:
+        raise NotFound("There is no such station.")
+    accreditation.require_standing(accreditation.find(session, station.centre_id), now=now)
+    return stations.new_code(session, actor, station.centre_id, replaces=station, retires_at=retires_at, now=now)
+
+
 def retire_station(
     session: Session, actor: Actor, station_id: UUID, *, issuers: credentials.Issuers, reason: str, now: datetime
 ) -> None:
     """A station stops speaking for its centre. What it signed before still stands."""
     station = session.get(Station, station_id)
     policy.require(actor, Action.REVOKE_STATION, centre=station.centre_id if station else None)
-    stations.revoke(session, issuers, station_id, reason, now=now)
+    retired = stations.revoke(session, issuers, station_id, reason, now=now)
+    for said in published.made(session, retired.centre_id, now=now):
+        log.publish(session, said.document, kind=said.kind, issuer=said.issuer, now=now)
 
 
 def open_codes(session: Session, actor: Actor, *, now: datetime) -> list[EnrolmentCode]:

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from ewaste.accounts import policy
 from ewaste.accounts.models import Actor, Role
 from ewaste.accounts.policy import Action
-from ewaste.centres import accreditation, credentials, stations, work_orders
+from ewaste.centres import accreditation, accreditors, credentials, published, stations, work_orders
 from ewaste.centres.models import Accreditation, Centre, Standing, Station, WorkOrder
 from ewaste.certificates import reaudit, registry
 from ewaste.certificates.models import Certificate, CertificateLine, Clearance
@@ -48,6 +48,11 @@ from ewaste.transparency import log, statements
 
 # Holds that doubt whether the seller may sell at all: the promise to pay by a day does not cover fraud.
 FRAUD = frozenset({HoldKind.STOLEN, HoldKind.OWNERSHIP, HoldKind.WRONG_ITEM})
+STANDING_WORDS = {
+    Standing.APPLIED: "applied",
+    Standing.SUSPENDED: "suspended",
+    Standing.WITHDRAWN: "no longer accredited",
+}
 # Where its last drive left a device it is graded and sent its way without one; what was promised to the seller stays.
 DRIVE_GONE: Mapping[str | None, str] = {
     "destroyed": "Its drive was destroyed after the inspection, so it was graded anew as a device without a drive.",
@@ -76,7 +81,10 @@ def enrol_station(
     session: Session, *, issuers: credentials.Issuers, code: str, name: str, public_key: str, proof: str, now: datetime
 ) -> Station:
     """A station enrols with its centre's one-time code. The code is the permission; no account is asked."""
-    return stations.enrol(session, issuers, code=code, name=name, public_key=public_key, proof=proof, now=now)
+    station = stations.enrol(session, issuers, code=code, name=name, public_key=public_key, proof=proof, now=now)
+    for said in published.made(session, station.centre_id, now=now):
+        log.publish(session, said.document, kind=said.kind, issuer=said.issuer, now=now)
+    return station
 
 
 def fetch_orders(session: Session, actor: Actor, *, now: datetime) -> tuple[list[tuple[WorkOrder, str]], Accreditation]:
@@ -91,13 +99,16 @@ def fetch_orders(session: Session, actor: Actor, *, now: datetime) -> tuple[list
     return [(order, codes[order.device_id]) for order in orders], accreditation.current(session, _centre_of(actor))
 
 
-def centre_did_document(session: Session, centre: UUID | str) -> dict[str, Any] | None:
-    """The DID document that we host for a centre, by its id or its DID; None when there is no such centre. Public."""
+def centre_did_document(session: Session, centre: UUID | str, *, now: datetime) -> dict[str, Any] | None:
+    """The DID document that we host for a centre, by its id or its DID, with the keys that count at this moment.
+
+    None when there is no such centre. Public.
+    """
     column = Centre.did if isinstance(centre, str) else Centre.organisation_id
     row = session.execute(sa.select(Centre.organisation_id, Centre.did).where(column == centre)).one_or_none()
     if row is None:
         return None
-    return credentials.centre_did_document(row.did, accreditation.station_keys(session, row.organisation_id))
+    return credentials.keys_did_document(row.did, accreditation.station_keys(session, row.organisation_id, now=now))
 
 
 def accept_certificate(
@@ -126,9 +137,9 @@ def accept_certificate(
         if revoked is not None:
             raise examined.refuse(f"This certificate was revoked on {revoked.at:%d %B %Y}: {revoked.reason}")
         return _receipt(session, known)
-    trust = credentials.trust_bytes(issuers)
+    trust = accreditors.trust_bytes(session, issuers)
     statement = registry.verify(examined, trust, at=now, training=issuers.training)
-    order, station = _require_ours(session, examined, statement, actor)
+    order, station = _require_ours(session, examined, statement, actor, now)
     device = custody.find(session, order.device_id)
     known = registry.by_digest(session, examined.digest)
     if known is not None and known.bundle == examined.files:  # The same bundle came in through another door meanwhile.
@@ -376,7 +387,7 @@ def pay_seller_at_latest(session: Session, actor: Actor, offer_id: UUID, *, prac
 
 
 def _require_ours(
-    session: Session, examined: registry.Examined, statement: Any, actor: Actor
+    session: Session, examined: registry.Examined, statement: Any, actor: Actor, now: datetime
 ) -> tuple[WorkOrder, Station]:
     """What only the market knows of the certificate's issuer and work order."""
     centre = accreditation.find(session, actor.organisation_id)
@@ -385,8 +396,9 @@ def _require_ours(
             f"This certificate is by {statement.issuer_name}, and your station belongs to another centre."
         )
     if centre.standing is not Standing.ACCREDITED:
+        why = centre.suspension_reason or centre.withdrawal_reason or "not accredited yet"
         raise examined.refuse(
-            f"Your centre is {centre.standing.value}: {centre.suspension_reason or 'not accredited yet'}. "
+            f"Your centre is {STANDING_WORDS[centre.standing]}: {why}. "
             "Nothing it certifies clears a device until it is reinstated."
         )
     issued = session.scalar(sa.select(Accreditation).where(Accreditation.credential_id == statement.accreditation_id))
@@ -398,6 +410,10 @@ def _require_ours(
         raise examined.refuse("No station of your centre is enrolled under the key that signed this certificate.")
     if station.revoked_at is not None:
         raise examined.refuse(f"The station that signed this certificate was revoked: {station.revoked_because}.")
+    if station.retires_at is not None and station.retires_at <= now:
+        raise examined.refuse(
+            f"The key that signed this certificate ended on {station.retires_at:%d %B %Y}, as another took its place."
+        )
     order = session.scalar(sa.select(WorkOrder).where(WorkOrder.credential_id == statement.work_order_id))
     if order is None or order.digest != statement.work_order_digest or order.centre_id != centre.organisation_id:
         raise examined.refuse("The work order in the bundle is not one that we issued to your centre.")

@@ -13,7 +13,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ewaste.accounts import people, policy, samples
+from ewaste.accounts import people, policy, samples, standing
 from ewaste.accounts.models import (
     Actor,
     Membership,
@@ -25,7 +25,10 @@ from ewaste.accounts.models import (
     Role,
 )
 from ewaste.accounts.policy import Action
-from ewaste.centres import accreditation
+from ewaste.accounts.standing import StandingKind
+from ewaste.centres import accreditation, accreditors, audits, checklist, decisions, published
+from ewaste.centres.accrediting_models import DecisionKind
+from ewaste.centres.checklist import Found
 from ewaste.centres.credentials import Issuers
 from ewaste.centres.models import Centre, Standing
 from ewaste.core.ids import CENTRE, new_code
@@ -33,8 +36,11 @@ from ewaste.core.installation import installation
 from ewaste.core.refusals import NotAllowed, NotFound
 from ewaste.devices.models import MediumKind
 from ewaste.market.bidders import LICENCES
+from ewaste.transparency import log
 
 ACCREDITED_FOR = timedelta(days=730)
+STAFF = ("stefan@clearhand.example", "sara@clearhand.example")
+SAMPLE_EVIDENCE = "Practice: nobody went there. It is answered so that the sample market has centres."
 # The sample's firms and centres have been there for a while when its devices come.
 ESTABLISHED = timedelta(days=120)
 KIND_FOR = {
@@ -94,7 +100,62 @@ def found_sample_market(session: Session, *, issuers: Issuers, now: datetime) ->
         if centre is not None:
             _settle(centre)
     session.flush()
+    for name in SLUGS:
+        firm_id = session.scalars(sa.select(Organisation.id).where(Organisation.name == name)).one()
+        applied = session.get_one(Centre, firm_id)
+        if applied.standing is Standing.APPLIED and applied.accredited_from is None:
+            kinds = [kind.value for kind in MediumKind]
+            sample_accreditation(session, applied, ("clear", "destroy"), kinds, issuers=issuers, now=now)
     return made
+
+
+def sample_accreditation(
+    session: Session,
+    centre: Centre,
+    methods: Sequence[str],
+    media_kinds: Sequence[str],
+    *,
+    issuers: Issuers,
+    now: datetime,
+) -> None:
+    """A centre of the sample is audited by Stefan and accredited by Stefan and Sara, as every centre is by two."""
+    first, second = (sample_actor(session, email) for email in STAFF)
+    house = accreditors.house(session)
+    audit = audits.begin(session, centre.organisation_id, house, by=first, now=now)
+    seen = {point.id: (Found.MET.value, SAMPLE_EVIDENCE) for point in checklist.load(audit.checklist).points}
+    audits.answer(session, audit, seen, by=first, now=now)
+    audits.conclude(session, audit, by=first, now=now)
+    decision = decisions.propose(
+        session,
+        centre,
+        house,
+        DecisionKind.SCOPE if centre.standing is Standing.ACCREDITED else DecisionKind.GRANT,
+        reason="The audit of the sample was passed.",
+        methods=methods,
+        media_kinds=media_kinds,
+        valid_until=now + ACCREDITED_FOR,
+        by=first,
+        now=now,
+    )
+    decisions.confirm(session, decision, centre, house, by=second, now=now)
+    accreditation.grant(session, issuers, centre, decision, now=now)
+    for said in published.made(session, centre.organisation_id, now=now):
+        log.publish(session, said.document, kind=said.kind, issuer=said.issuer, now=now)
+    standing.note(
+        session,
+        centre.organisation_id,
+        StandingKind.SCOPE_CHANGED if decision.kind is DecisionKind.SCOPE else StandingKind.ACCREDITED,
+        reason=decision.reason,
+        detail={
+            "methods": centre.methods,
+            "media_kinds": centre.media_kinds,
+            "until": (now + ACCREDITED_FOR).date().isoformat(),
+            "proposed_by": first.name,
+            "accreditor": house.name,
+        },
+        by=second,
+        now=now,
+    )
 
 
 def sample_person(session: Session, *, email: str, name: str, now: datetime) -> Person:
@@ -212,13 +273,4 @@ def _organisation(session: Session, name: str, role: Role, issuers: Issuers, now
         )
         session.add(centre)
         session.flush()
-        accreditation.accredit(
-            session,
-            issuers,
-            centre,
-            methods=["clear", "destroy"],
-            media_kinds=[kind.value for kind in MediumKind],
-            valid_until=now + ACCREDITED_FOR,
-            now=now,
-        )
     return organisation

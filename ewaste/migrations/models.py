@@ -13,9 +13,10 @@ from ewaste.accounts import (
     tries,
 )
 from ewaste.accounts import models as accounts
+from ewaste.centres import accrediting_models as accrediting
 from ewaste.centres import models as centres
 from ewaste.certificates import models as certificates
-from ewaste.certificates import reaudit
+from ewaste.certificates import reaudit, rechecks
 from ewaste.core import installation, job_errors, mail, refusals, sample, status_lists
 from ewaste.core.database import Base
 from ewaste.devices import heads, incidents
@@ -29,6 +30,7 @@ from ewaste.transparency import models as transparency
 __all__ = [
     "Base",
     "accounts",
+    "accrediting",
     "answers",
     "centres",
     "certificates",
@@ -46,6 +48,7 @@ __all__ = [
     "payments",
     "processing",
     "reaudit",
+    "rechecks",
     "refusals",
     "sample",
     "second_factor",

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from ewaste.accounts.firms import Paper
 from ewaste.accounts.models import Actor, Organisation, Person, Role
 from ewaste.centres.credentials import Issuers
-from ewaste.centres.models import WorkOrder
+from ewaste.centres.models import Centre, WorkOrder
 from ewaste.certificates.models import CertificateRefusal
 from ewaste.core import clock
 from ewaste.core.refusals import Refusal
@@ -179,7 +179,7 @@ class Play:
         self.steps.once(f"{applicant.firm} applied", step)
 
     def _third_centre(self) -> None:
-        at, until = self.steps.now - founding.ESTABLISHED, self.steps.now + founding.ACCREDITED_FOR
+        at = self.steps.now - founding.ESTABLISHED
 
         def found(session: Session) -> None:
             organisation = founding.sample_firm(
@@ -187,16 +187,15 @@ class Play:
                 group=None, now=at,
             )  # fmt: skip
             centre = founding.sample_centre(session, organisation, cast.CENTRE_SLUG, issuers=self.issuers)
-            accrediting.accredit(
-                session, self.actor("stefan"), centre.organisation_id, methods=("clear", "destroy"),
-                media_kinds=("hdd", "ssd", "nvme"), valid_until=until, issuers=self.issuers, now=at,
-            )  # fmt: skip
+            founding.sample_accreditation(
+                session, centre, ("clear", "destroy"), ("hdd", "ssd", "nvme"), issuers=self.issuers, now=at
+            )
 
         def narrow(session: Session) -> None:
-            accrediting.accredit(
-                session, self.actor("stefan"), self._centres()[cast.NARROW], methods=cast.NARROW_METHODS,
-                media_kinds=cast.NARROW_KINDS, valid_until=until, issuers=self.issuers, now=at,
-            )  # fmt: skip
+            centre = session.get_one(Centre, self._centres()[cast.NARROW])
+            founding.sample_accreditation(
+                session, centre, cast.NARROW_METHODS, cast.NARROW_KINDS, issuers=self.issuers, now=at
+            )
 
         self.steps.once("third centre", found)
         self.steps.once("second centre narrowed", narrow)

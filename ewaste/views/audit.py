@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
-from ewaste.centres import credentials
+from ewaste.centres import accreditors, credentials
 from ewaste.centres.credentials import Issuers
 from ewaste.centres.models import Accreditation, WorkOrder
 from ewaste.certificates import registry
@@ -52,7 +52,7 @@ def everything(session: Session, *, issuers: Issuers, now: datetime) -> Found:
 
 
 def _certificates(session: Session, issuers: Issuers, now: datetime, found: Found) -> None:
-    trust = credentials.trust_bytes(issuers)
+    trust = accreditors.trust_bytes(session, issuers, ever=True)
     rows = session.scalars(sa.select(Certificate).execution_options(yield_per=100))
     count = 0
     for certificate in rows:

@@ -415,7 +415,9 @@ def stations(session: Session, actor: Actor, *, now: datetime) -> dict[str, Any]
                 "name": station.name,
                 "enrolled_at": station.enrolled_at,
                 "last_seen_at": seen,
-                "status": "retired" if station.revoked_at else "active",
+                "status": "active" if in_force(station, now) else "retired",
+                "retires_at": station.retires_at,
+                "compromised_since": station.compromised_since,
                 "reason": station.revoked_because,
                 "key": station.public_key,
             }
@@ -428,6 +430,11 @@ def stations(session: Session, actor: Actor, *, now: datetime) -> dict[str, Any]
 def code_of(session: Session, actor: Actor, device_id: UUID | None) -> str | None:
     """The code of this device of the actor's centre; None when there is none."""
     return session.scalar(sa.select(Device.code).where(Device.id == device_id, Device.centre_id == require(actor)))
+
+
+def in_force(station: Station, now: datetime) -> bool:
+    """Whether the key of a station counts at this moment."""
+    return station.revoked_at is None and (station.retires_at is None or station.retires_at > now)
 
 
 def signing_station(session: Session, actor: Actor, verification_method: str | None) -> Station | None:

@@ -14,8 +14,10 @@ from ewaste.accounts import policy
 from ewaste.accounts.models import Actor, Organisation, OrganisationKind, OrganisationState
 from ewaste.accounts.policy import Action
 from ewaste.accounts.standing import StandingChange, StandingKind
+from ewaste.centres.accrediting_models import Accreditor, Decision
 from ewaste.centres.models import Centre, Standing
 from ewaste.certificates.models import Certificate, CertificateRefusal, Clearance
+from ewaste.certificates.rechecks import Recheck
 from ewaste.core.money import Money
 from ewaste.devices.incidents import Incident
 from ewaste.devices.lifecycle import WAYS, State
@@ -207,6 +209,16 @@ def _queues(now: datetime) -> dict[str, Queue]:
         "prices": Queue(
             PublishedTable, PublishedTable.proposed_at, (PublishedTable.proposed_by.is_not(None), undecided),
             "Price tables to confirm", "A second person has to look.", "attention",
+        ),
+        "decisions": Queue(
+            Decision, Decision.proposed_at,
+            (Decision.outcome.is_(None), Decision.accreditor_id == sa.select(Accreditor.id).where(
+                Accreditor.house.is_(True)).scalar_subquery()),
+            "Accreditations to confirm", "A second person has to look.", "attention",
+        ),
+        "rechecks": Queue(
+            Recheck, Recheck.opened_at, (Recheck.settled_at.is_(None),),
+            "Certificates in doubt", "Two people say whether each stands.", "attention",
         ),
         "centres": Queue(
             Centre, Centre.suspended_at, (Centre.standing == Standing.SUSPENDED,),

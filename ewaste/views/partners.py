@@ -23,7 +23,7 @@ from ewaste.devices.models import Device, Hold, MediumKind
 from ewaste.market.bidders import LICENCES
 from ewaste.market.models import BuyerDefault, Dispute, DisputeOutcome, Lot, LotState, Order, OrderState
 from ewaste.processing.models import Inspection, OutcomeReport
-from ewaste.views import market, reaudits, shapes
+from ewaste.views import accrediting, market, reaudits, shapes
 from ewaste.views.bench import status_of
 
 METHODS = {
@@ -58,16 +58,20 @@ def centres(session: Session, actor: Actor, *, now: datetime) -> dict[str, Any]:
 
 
 def centre(session: Session, actor: Actor, centre_id: UUID, *, now: datetime) -> dict[str, Any]:
-    """One test centre with its figures, stations, people and history. Raises `NotFound`."""
-    policy.require(actor, Action.SEE_DESK)
+    """One test centre with its figures, stations, people and history. Raises `NotFound`.
+
+    An accreditor sees those it accredited, and those that nobody has accredited yet.
+    """
+    policy.require(actor, Action.SEE_ACCREDITING, organisation=actor.organisation_id)
     row = session.execute(
         sa.select(Centre, Organisation)
         .join(Organisation, Organisation.id == Centre.organisation_id)
         .where(Centre.organisation_id == centre_id)
     ).one_or_none()
-    if row is None:
+    if row is None or not accrediting.may_see(session, actor, row[0]):
         raise NotFound("There is no such test centre.")
     return {
+        **accrediting.of_centre(session, actor, row[0], now=now),
         "centre": _centre(row[0], row[1], now),
         "figures": _figures(session, centre_id),
         "re_audits": reaudits.figures(session, centre_id),
@@ -80,6 +84,8 @@ def centre(session: Session, actor: Actor, centre_id: UUID, *, now: datetime) ->
                 "enrolled_at": station.enrolled_at,
                 "revoked_at": station.revoked_at,
                 "revoked_because": station.revoked_because,
+                "retires_at": station.retires_at,
+                "compromised_since": station.compromised_since,
             }
             for station in session.scalars(
                 sa.select(Station)
@@ -91,11 +97,7 @@ def centre(session: Session, actor: Actor, centre_id: UUID, *, now: datetime) ->
         "history": _centre_history(session, centre_id),
         "methods": [{"value": value, "label": label} for value, label in METHODS.items()],
         "media_kinds": [kind.value for kind in MediumKind],
-        "may": {
-            name
-            for name, action in (("accredit", Action.ACCREDIT), ("retire", Action.ACCREDIT))
-            if policy.allows(actor, action)
-        },
+        "may": {"retire"} if policy.allows(actor, Action.ACCREDIT, organisation=actor.organisation_id) else set(),
     }
 
 
@@ -185,8 +187,11 @@ def _centre(row: Centre, organisation: Organisation, now: datetime) -> dict[str,
         "media_kinds": row.media_kinds,
         "valid_from": row.accredited_from,
         "valid_until": row.accredited_until,
-        "reason": row.suspension_reason,
+        "reason": row.suspension_reason or row.withdrawal_reason,
         "suspended_at": row.suspended_at,
+        "withdrawn_at": row.withdrawn_at,
+        "fraud_since": row.fraud_since,
+        "slug": row.did.rpartition(":")[2],
     }
 
 
@@ -301,6 +306,8 @@ _DECISIONS = {
     StandingKind.ACCREDITED: ("Accredited", "certificate", "safe"),
     StandingKind.SUSPENDED: ("Suspended", "hold", "bad"),
     StandingKind.REINSTATED: ("Reinstated", "lift", "safe"),
+    StandingKind.SCOPE_CHANGED: ("Another scope", "certificate", "safe"),
+    StandingKind.WITHDRAWN: ("Withdrawn", "hold", "bad"),
     StandingKind.VERIFIED: ("Verified", "certificate", "safe"),
 }
 
@@ -325,7 +332,15 @@ def _decisions(session: Session, firm_id: UUID) -> list[dict[str, Any]]:
 
 
 def _detail(detail: dict[str, Any]) -> list[tuple[str, str]]:
-    words = {"methods": "Methods", "media_kinds": "Media", "licences": "Licences", "group": "Group"}
+    words = {
+        "methods": "Methods",
+        "media_kinds": "Media",
+        "licences": "Licences",
+        "group": "Group",
+        "proposed_by": "Proposed by",
+        "accreditor": "Accreditor",
+        "since": "From",
+    }
     facts = [
         (label, ", ".join(detail[name]) if isinstance(detail[name], list) else str(detail[name]))
         for name, label in words.items()

@@ -633,6 +633,16 @@ _KINDS: Mapping[str, Callable[[Told], Words]] = {
     "hold.placed": _hold_placed,
     "hold.lifted": _hold_lifted,
     "certificate.revoked": _revoked,
+    "certificate.in-doubt": lambda it: Words(
+        "hold",
+        "Its certificate is looked at again",
+        "It is in no sale until two people of the desk have looked.",
+        (("Reason", it.evidence.get("reason") if it.reader.seen_by is not Audience.OWNER else None),),
+        url=it.reader.certificates.get(str(it.evidence.get("certificate"))),
+    ),
+    "certificate.stands": lambda it: Words(
+        "lift", "Its certificate was looked at again, and stands", str(it.evidence.get("reason") or "") or None
+    ),
     "photograph.added": _photographed,
     "photograph.hidden": _photograph_hidden,
     "record.corrected": _corrected,

@@ -19,6 +19,9 @@ KINDS = {
     "custody": "Custody",
     "hold": "Holds",
     "standing": "Accreditations",
+    "decision": "Proposals and audits",
+    "firm": "Firms verified",
+    "key": "Keys and certificates in doubt",
     "certificate": "Revocations",
     "payment": "Refunds",
     "dispute": "Disputes",
@@ -99,6 +102,47 @@ _HISTORIES = """
     union all
     select s.at, 'standing', s.kind, s.by_name, o.name, coalesce(s.reason, '')
       from standing_changes s join organisations o on o.id = s.organisation_id
+    union all
+    select p.proposed_at, 'decision', p.kind || '.proposed', p.proposed_name, o.name, p.reason
+      from accreditation_decisions p join organisations o on o.id = p.centre_id
+    union all
+    select p.decided_at, 'decision', p.kind || '.' || p.outcome, p.decided_name, o.name,
+           'proposed by ' || p.proposed_name
+      from accreditation_decisions p join organisations o on o.id = p.centre_id where p.outcome is not null
+    union all
+    select u.started_at, 'decision', 'audit.begun', u.started_name, o.name, u.checklist
+      from audits u join organisations o on o.id = u.centre_id
+    union all
+    select u.concluded_at, 'decision', case when u.passed then 'audit.passed' else 'audit.not-passed' end,
+           u.concluded_name, o.name, u.checklist
+      from audits u join organisations o on o.id = u.centre_id where u.concluded_at is not null
+    union all
+    select w.at, 'decision', 'point.' || w.found, w.by_name, o.name, w.point || ': ' || w.evidence
+      from audit_answers w join audits u on u.id = w.audit_id join organisations o on o.id = u.centre_id
+    union all
+    select a.named_at, 'decision', 'accreditor.named', a.named_name, a.name, a.reason from accreditors a
+    union all
+    select a.confirmed_at, 'decision', 'accreditor.admitted', a.confirmed_name, a.name, 'named by ' || a.named_name
+      from accreditors a where a.confirmed_at is not null
+    union all
+    select a.undone_at, 'decision', 'accreditor.undone', a.undone_name, a.name, '' from accreditors a
+     where a.undone_at is not null
+    union all
+    select a.ended_at, 'decision', 'accreditor.ended', a.ended_name, a.name, a.ended_because from accreditors a
+     where a.ended_at is not null
+    union all
+    select f.decided_at, 'firm', 'application.' || f.outcome, coalesce(m.name, 'not noted'), o.name,
+           coalesce(f.reason, '')
+      from applications f join organisations o on o.id = f.organisation_id left join people m on m.id = f.decided_by
+     where f.decided_at is not null
+    union all
+    select k.proposed_at, 'key', 'recheck.' || k.outcome || '.proposed', k.proposed_name, d.code, k.note
+      from certificate_rechecks k join certificates c on c.id = k.certificate_id join devices d on d.id = c.device_id
+     where k.outcome is not null
+    union all
+    select k.settled_at, 'key', 'recheck.' || k.outcome, k.settled_name, d.code, 'proposed by ' || k.proposed_name
+      from certificate_rechecks k join certificates c on c.id = k.certificate_id join devices d on d.id = c.device_id
+     where k.settled_at is not null
     union all
     select p.written_at, 'payment', 'refund.written', 'not noted', coalesce(b.code, d.code, ''), p.description
       from payment_instructions p left join orders b on b.id = p.subject_id left join devices d on d.id = p.subject_id

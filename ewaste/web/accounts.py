@@ -54,6 +54,7 @@ HOMES = {
     Role.RECYCLER: "market.lots",
     Role.STAFF: "staff.desk",
     Role.AUDITOR: "staff.desk",
+    Role.ACCREDITOR: "accrediting.queue",
 }
 
 

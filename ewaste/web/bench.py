@@ -15,14 +15,14 @@ import flask
 from flask import Blueprint, redirect, request, url_for
 from sqlalchemy.orm import Session
 
-from ewaste.centres import credentials
+from ewaste.centres import accreditors
 from ewaste.centres.stations import CODE_LIFE
 from ewaste.certificates import registry
 from ewaste.core.refusals import Invalid, NotAllowed, NotFound, Refusal
 from ewaste.devices.lifecycle import WAYS, State
 from ewaste.devices.models import Device
 from ewaste.journey import bench as steps
-from ewaste.journey import clearing, settlement
+from ewaste.journey import clearing, rechecking, settlement
 from ewaste.processing import checklist
 from ewaste.views import bench, shapes
 from ewaste.views import device as devices
@@ -40,7 +40,7 @@ from ewaste.web.edge import (
     transaction,
     whole_number,
 )
-from ewaste.web.forms import FREE_TEXT, gigabytes, options, refused, typed
+from ewaste.web.forms import FREE_TEXT, end_of_day, gigabytes, moment, options, refused, typed
 from ewaste.web.submission import submit
 
 pages = Blueprint("bench", __name__)
@@ -429,6 +429,33 @@ def new_code() -> flask.typing.ResponseReturnValue:
     return _stations(status=201, new_code={"code": code, "expires_at": now() + CODE_LIFE})
 
 
+@pages.post("/bench/stations/<uuid:id>/replace")
+def replace_station(id: UUID) -> flask.typing.ResponseReturnValue:  # noqa: A002 - the address says id
+    """A one-time code, with which a new key takes the place of this station's."""
+    try:
+        with transaction() as session:
+            ends = end_of_day(typed("retires_at"), "retires_at") if typed("retires_at").strip() else None
+            code = steps.replace_station(session, actor(), id, retires_at=ends, now=now())
+    except Refusal as refusal:
+        return refused(refusal, _stations, open_form=f"replace-{id}")
+    return _stations(status=201, new_code={"code": code, "expires_at": now() + CODE_LIFE})
+
+
+@pages.post("/bench/stations/<uuid:id>/compromised")
+def compromised(id: UUID) -> flask.typing.ResponseReturnValue:  # noqa: A002 - the address says id
+    """The key of this station may be in other hands."""
+    try:
+        with transaction() as session:
+            opened = rechecking.report_key(
+                session, actor(), id, since=moment(typed("since"), "since"), reason=typed("reason", FREE_TEXT),
+                issuers=runtime().issuers, now=now(),
+            )  # fmt: skip
+    except Refusal as refusal:
+        return refused(refusal, _stations, open_form=f"compromised-{id}")
+    flask.flash(f"The key is revoked. {len(opened)} certificates since then are looked at again.", "ok")
+    return redirect(url_for(".stations"), 303)
+
+
 @pages.post("/bench/stations/<uuid:id>/retire")
 def retire_station(id: UUID) -> flask.typing.ResponseReturnValue:  # noqa: A002 - the address says id
     """A station stops speaking for its centre."""
@@ -556,16 +583,19 @@ def _stations(
     form: Any = None,
     errors: dict[str, str] | None = None,
     new_code: dict[str, Any] | None = None,
+    open_form: str | None = None,
 ) -> flask.Response:
     with transaction() as session:
         told = bench.stations(session, actor(), now=now())
+        fingerprint = accreditors.trust_fingerprint(session, runtime().issuers)
     return page(
         "bench/stations.html",
         status,
-        fingerprint=credentials.trust_fingerprint(runtime().issuers),
+        fingerprint=fingerprint,
         form=form or {},
         errors=errors or {},
         new_code=new_code,
+        open_form=open_form,
         base_url=runtime().config.public_url,
         **told,
     )

@@ -10,7 +10,7 @@ from uuid import UUID
 import flask
 from flask import Blueprint, redirect, request, url_for
 
-from ewaste.centres import credentials
+from ewaste.centres import accreditors
 from ewaste.certificates import registry
 from ewaste.core.refusals import Invalid, NotFound, Refusal
 from ewaste.journey import completing, trade_in
@@ -152,7 +152,7 @@ def verify() -> flask.Response:
             files = completing.completed(session, found, runtime().issuers, now=now())
     except NotFound as refusal:
         return _verify_page(code=code, errors={"code": refusal.message}, status=404)
-    verified = _verified({name: text.encode() for name, text in files.items()})
+    verified = _verified({name: text.encode() for name, text in files.items()}, ours=True)
     told = verdict.verdict(
         verified,
         short["status"],
@@ -188,8 +188,10 @@ def verify_upload() -> flask.Response:
 @limiter.limit(VERIFY)
 def verify_offline() -> flask.Response:
     """The whole check as one file to keep, with the trust file of today in it: it opens without a network."""
+    with transaction() as session:
+        trust = accreditors.trust_bytes(session, runtime().issuers)
     text, policy = offline.document(
-        trust=credentials.trust_bytes(runtime().issuers),
+        trust=trust,
         words=verdict.for_scripts(),
         market=runtime().config.public_url,
     )
@@ -206,7 +208,7 @@ def certificate(id: UUID) -> flask.Response:  # noqa: A002 - the name stands in 
     with transaction() as session:
         found, short, about = public.certificate(session, id)
         files = completing.completed(session, found, runtime().issuers, now=now())
-    verified = _verified({name: text.encode() for name, text in files.items()})
+    verified = _verified({name: text.encode() for name, text in files.items()}, ours=True)
     if verified.refusal is not None and short["status"] == "accepted":
         short |= {"status": "refused", "reason": f"It does not verify any more: {verified.refusal}"}
     url = url_for(".certificate", id=found.id)
@@ -257,8 +259,10 @@ def certificate_bundle(id: UUID) -> flask.Response:  # noqa: A002 - the name sta
     return lists.file(registry.zipped(files), name, "application/zip")
 
 
-def _verified(files: Mapping[str, bytes] | bytes) -> registry.Verified:
-    trust = credentials.trust_bytes(runtime().issuers)
+def _verified(files: Mapping[str, bytes] | bytes, *, ours: bool = False) -> registry.Verified:
+    """`ours`: a certificate that we hold, also under an accreditor that ended since."""
+    with transaction() as session:
+        trust = accreditors.trust_bytes(session, runtime().issuers, ever=ours)
     return registry.verify_publicly(files, trust, at=now(), training=runtime().config.training)
 
 
@@ -270,6 +274,8 @@ def _verify_page(
     errors: Mapping[str, str] | None = None,
     status: int = 200,
 ) -> flask.Response:
+    with transaction() as session:
+        fingerprint = accreditors.trust_fingerprint(session, runtime().issuers)
     shown = page(
         "certificates/verify.html",
         status,
@@ -277,7 +283,7 @@ def _verify_page(
         result=result,
         form=form or {},
         errors=errors or {},
-        fingerprint=credentials.trust_fingerprint(runtime().issuers),
+        fingerprint=fingerprint,
         words=verdict.for_scripts(),
     )
     # The one page that may ask for the camera: to read the square code of a certificate.

@@ -62,6 +62,8 @@ def _queue_addresses(may_form: bool) -> dict[str, str]:
         "jobs": url_for(".jobs"),
         "prices": url_for(".prices"),
         "centres": url_for(".centres"),
+        "decisions": url_for("accrediting.queue"),
+        "rechecks": url_for("accrediting.rechecks"),
         "ending": url_for(".centres"),
         "licences": url_for(".recyclers"),
     }

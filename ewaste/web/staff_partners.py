@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 from ewaste.journey import accrediting
 from ewaste.market.bidders import LICENCES
 from ewaste.views import partners
-from ewaste.web import filters
+from ewaste.web.accrediting import show_centre
 from ewaste.web.edge import actor, now, page, runtime, transaction
-from ewaste.web.forms import FREE_TEXT, end_of_day, options, typed
+from ewaste.web.forms import FREE_TEXT, end_of_day, typed
 from ewaste.web.staff_base import number, pages, paging, stepped
 
 
@@ -29,28 +29,8 @@ def centres() -> flask.Response:
 
 @pages.get("/staff/centres/<uuid:id>")
 def centre(id: UUID) -> flask.Response:  # noqa: A002 - the address says id
-    """One test centre: figures, stations, history; accredit, suspend, reinstate."""
-    return _centre(id)()
-
-
-@pages.post("/staff/centres/<uuid:id>/accredit")
-def accredit(id: UUID) -> flask.typing.ResponseReturnValue:  # noqa: A002 - the address says id
-    """Sign an accreditation."""
-
-    def step(session: Session) -> str:
-        accrediting.accredit(
-            session,
-            actor(),
-            id,
-            methods=[method[:40] for method in request.form.getlist("methods")[:20]],
-            media_kinds=[kind[:40] for kind in request.form.getlist("media_kinds")[:40]],
-            valid_until=end_of_day(typed("valid_until"), "valid_until"),
-            issuers=runtime().issuers,
-            now=now(),
-        )
-        return "The accreditation is signed. Stations get it with their next orders."
-
-    return stepped(step, _centre(id), lambda: url_for(".centre", id=id), open_form="accredit")
+    """One test centre: figures, stations, history; audit, propose, suspend."""
+    return show_centre(id)()
 
 
 @pages.post("/staff/centres/<uuid:id>/suspend")
@@ -61,18 +41,7 @@ def suspend(id: UUID) -> flask.typing.ResponseReturnValue:  # noqa: A002 - the a
         accrediting.suspend(session, actor(), id, reason=typed("reason", FREE_TEXT), now=now())
         return "Suspended. Nothing it certifies from now on clears a device."
 
-    return stepped(step, _centre(id), lambda: url_for(".centre", id=id), open_form="suspend")
-
-
-@pages.post("/staff/centres/<uuid:id>/reinstate")
-def reinstate(id: UUID) -> flask.typing.ResponseReturnValue:  # noqa: A002 - the address says id
-    """The suspension ends."""
-
-    def step(session: Session) -> str:
-        accrediting.reinstate(session, actor(), id, reason=typed("reason", FREE_TEXT), now=now())
-        return "Reinstated. Its certificates count again."
-
-    return stepped(step, _centre(id), lambda: url_for(".centre", id=id), open_form="reinstate")
+    return stepped(step, show_centre(id), lambda: url_for(".centre", id=id), open_form="suspend")
 
 
 @pages.post("/staff/centres/<uuid:id>/stations/<uuid:station_id>/retire")
@@ -85,7 +54,7 @@ def retire_station(id: UUID, station_id: UUID) -> flask.typing.ResponseReturnVal
         )
         return "The station is retired. What it signed before still stands."
 
-    return stepped(step, _centre(id), lambda: url_for(".centre", id=id), open_form=f"retire-{station_id}")
+    return stepped(step, show_centre(id), lambda: url_for(".centre", id=id), open_form=f"retire-{station_id}")
 
 
 @pages.get("/staff/recyclers")
@@ -135,18 +104,6 @@ def suspend_recycler(id: UUID) -> flask.typing.ResponseReturnValue:  # noqa: A00
         return f"{firm.name} is suspended. What it bid before still binds it."
 
     return stepped(step, _recycler(id), lambda: url_for(".recycler", id=id), open_form="suspend")
-
-
-def _centre(centre_id: UUID) -> Callable[..., flask.Response]:
-    def show(
-        status: int = 200, *, form: Any = None, errors: dict[str, str] | None = None, open_form: str | None = None
-    ) -> flask.Response:
-        with transaction() as session:
-            told = partners.centre(session, actor(), centre_id, now=now())
-        told["media_kinds"] = options(told["media_kinds"], filters.medium_word)
-        return page("staff/centre.html", status, form=form or {}, errors=errors or {}, open_form=open_form, **told)
-
-    return show
 
 
 def _recycler(firm_id: UUID) -> Callable[..., flask.Response]:

@@ -11,7 +11,7 @@ from flask import Blueprint
 from ewaste.accounts import policy
 from ewaste.accounts.models import WORKER, Person
 from ewaste.accounts.policy import Action
-from ewaste.centres import credentials, listing
+from ewaste.centres import accreditors, credentials, listing
 from ewaste.core.refusals import NotAllowed, NotFound
 from ewaste.journey import clearing
 from ewaste.views import vitals
@@ -54,7 +54,9 @@ def market_metrics() -> flask.Response:
 @pages.get("/trust.json")
 def trust() -> flask.Response:
     """The trust file that verifiers pin: who may accredit, who may order, with which keys."""
-    return flask.Response(credentials.trust_bytes(runtime().issuers), mimetype="application/json")
+    with transaction() as session:
+        content = accreditors.trust_bytes(session, runtime().issuers)
+    return flask.Response(content, mimetype="application/json")
 
 
 @pages.get("/status/<name>")
@@ -96,11 +98,22 @@ def did_accreditor() -> flask.Response:
     return flask.make_response(credentials.did_document(runtime().issuers.accreditor))
 
 
+@pages.get("/accreditors/<slug>/did.json")
+def did_other_accreditor(slug: str) -> flask.Response:
+    """The DID document of an accreditor that we host (did:web): its keys in force."""
+    did = runtime().issuers.accreditor_did(slug)
+    with transaction() as session:
+        found = next((party for party in accreditors.others_in_force(session) if party.did == did), None)
+    if found is None:
+        raise NotFound("There is no accreditor of this name.")
+    return flask.make_response(credentials.keys_did_document(found.did, found.keys))
+
+
 @pages.get("/centres/<slug>/did.json")
 def did_centre(slug: str) -> flask.Response:
     """A centre's DID document, hosted for it (did:web)."""
     with transaction() as session:
-        document = clearing.centre_did_document(session, runtime().issuers.centre_did(slug))
+        document = clearing.centre_did_document(session, runtime().issuers.centre_did(slug), now=now())
     if document is None:
         raise NotFound("There is no test centre of this name.")
     return flask.make_response(document)

@@ -11,15 +11,16 @@ from ewaste.accounts.models import ANONYMOUS, SELLERS, WORKER, Actor, Role
 from ewaste.accounts.policy import Action
 from ewaste.core.refusals import NotAllowed, NotFound
 
-# One letter a role: anonymous, consumer, operator, recycler, staff, auditor, station (T), worker. A company (M) and a
+# One letter a role: anonymous, consumer, operator, recycler, staff, auditor, accreditor
+# (K), station (T), worker. A company (M) and a
 # collector (L) may what a consumer may, and are named only where they differ.
 # Capital: any thing. Small: only the actor's own (a consumer's device, an operator's centre, a recycler's firm).
 EXPECTED = {
-    "change an account": "c o r s u",
+    "change an account": "c o r s u k",
     "apply for an organisation": "C O R",
-    "see the people of a firm": "o r m l s u",
-    "change the people of a firm": "o r m l s u",
-    "see a document of a firm": "o r m l S U",
+    "see the people of a firm": "o r m l s u k",
+    "change the people of a firm": "o r m l s u k",
+    "see a document of a firm": "o r m l S U k",
     "decide an application": "S",
     "quote": "A C O R S",
     "accept a quote": "C",
@@ -47,7 +48,10 @@ EXPECTED = {
     "note that a wipe began": "t",
     "cosign the log": "t",
     "revoke a certificate": "S",
-    "accredit or suspend a centre": "S",
+    "accredit or suspend a centre": "S k",
+    "see audits and decisions about centres": "S U k",
+    "admit or end an accreditor": "S",
+    "settle a certificate in doubt": "S",
     "verify a recycler": "S",
     "form a lot": "S",
     "list a device": "S",
@@ -84,6 +88,7 @@ LETTER = {
     "l": Role.COLLECTOR,
     "s": Role.STAFF,
     "u": Role.AUDITOR,
+    "k": Role.ACCREDITOR,
     "t": Role.STATION,
     "w": Role.WORKER,
 }
@@ -94,7 +99,10 @@ ACTORS = {
     Role.CONSUMER: Actor(ME, Role.CONSUMER, "Cora"),
     **{
         role: Actor(ME, role, role.value, MY_FIRM)
-        for role in (*SELLERS - {Role.CONSUMER}, Role.OPERATOR, Role.RECYCLER, Role.STAFF, Role.AUDITOR, Role.STATION)
+        for role in (
+            *SELLERS - {Role.CONSUMER},
+            *(Role.OPERATOR, Role.RECYCLER, Role.STAFF, Role.AUDITOR, Role.ACCREDITOR, Role.STATION),
+        )
     },
 }
 OWN = {
@@ -102,6 +110,7 @@ OWN = {
     Role.OPERATOR: {"centre": MY_FIRM},
     Role.STATION: {"centre": MY_FIRM},
     Role.RECYCLER: {"organisation": MY_FIRM},
+    Role.ACCREDITOR: {"organisation": MY_FIRM},
 }
 # Things of somebody else's, and things to which the actor stands in another way than the one that counts.
 OTHERS = [
@@ -114,6 +123,7 @@ SIDEWAYS = {
     Role.OPERATOR: [{"owner": ME, "organisation": MY_FIRM}, {"owner": MY_FIRM, "centre": ME}],
     Role.STATION: [{"owner": ME, "organisation": MY_FIRM}],
     Role.RECYCLER: [{"owner": ME, "centre": MY_FIRM}],
+    Role.ACCREDITOR: [{"owner": ME, "centre": MY_FIRM}],
 }
 # An account is its person's, and a firm's people and papers are the firm's, whatever the role.
 BY_PERSON = {"change an account"}

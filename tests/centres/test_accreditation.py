@@ -12,7 +12,7 @@ from ewaste.accounts.models import Membership, Rank
 from ewaste.centres import accreditation, credentials
 from ewaste.centres.models import Centre, Standing
 from ewaste.core.mail import Mail
-from ewaste.core.refusals import Conflict, Invalid, NotAllowed, NotFound
+from ewaste.core.refusals import Conflict, Invalid, NotAllowed
 from ewaste.journey import accrediting, bench, clearing
 from tests.world import World
 from wipe_agent import certificate as wipe
@@ -23,23 +23,10 @@ def centre(world: World, name: str = "Rhein Datenpark") -> Centre:
         return session.get_one(Centre, world.organisation(name))
 
 
-def accredit(world: World, who: str = "stefan", name: str = "Rhein Datenpark", **change: object) -> None:
-    given = {
-        "methods": ["purge", "clear"],
-        "media_kinds": ["ssd", "hdd"],
-        "valid_until": world.now + timedelta(days=9),
-        **change,
-    }
-    with world.transaction() as session:
-        accrediting.accredit(
-            session, world.actor(who), world.organisation(name), **given, issuers=world.issuers, now=world.now
-        )
-
-
 def test_an_accreditation_says_what_for_and_until_when_and_is_signed(world: World) -> None:
     world.station()
     world.later(minutes=1)
-    accredit(world)
+    world.decide("scope")
     accredited = centre(world)
     assert (accredited.standing, accredited.methods, accredited.media_kinds) == (
         Standing.ACCREDITED,
@@ -58,39 +45,30 @@ def test_an_accreditation_says_what_for_and_until_when_and_is_signed(world: Worl
     assert newest.valid_until == world.now + timedelta(days=9)
 
 
-def test_what_cannot_be_accredited_names_its_field(world: World) -> None:
-    for field, change in (
-        ("methods", {"methods": []}),
-        ("methods", {"methods": ["clear", "pray"]}),
-        ("media_kinds", {"media_kinds": []}),
-        ("media_kinds", {"media_kinds": ["ssd", "floppy"]}),
-        ("valid_until", {"valid_until": world.now}),
-    ):
-        with world.nothing_changes(), pytest.raises(Invalid) as refused:
-            accredit(world, **change)
-        assert refused.value.field == field
-    with world.nothing_changes(), pytest.raises(NotFound):
-        accredit(world, name="Werk Zwei")
-
-
-def test_only_staff_accredit_suspend_and_reinstate(world: World) -> None:
+def test_only_staff_accredit_and_suspend(world: World) -> None:
     centre_id = world.organisation("Rhein Datenpark")
+    world.audited()
+    waits = world.propose("scope")
     for who in ("olga", "rita", "cora", "ada"):
         with world.nothing_changes(), pytest.raises(NotAllowed):
-            accredit(world, who)
+            world.audited(who=who)
+        with world.nothing_changes(), pytest.raises(NotAllowed):
+            world.propose("withdraw", who=who)
+        with world.nothing_changes(), pytest.raises(NotAllowed):
+            world.confirm_decision(waits, who=who)
         with world.nothing_changes(), pytest.raises(NotAllowed), world.transaction() as session:
             accrediting.suspend(session, world.actor(who), centre_id, reason="Because.", now=world.now)
         with world.nothing_changes(), pytest.raises(NotAllowed), world.transaction() as session:
-            accrediting.reinstate(session, world.actor(who), centre_id, reason="Because.", now=world.now)
+            accrediting.undo(session, world.actor(who), waits, now=world.now)
 
 
-def test_a_suspension_has_a_reason_and_ends_by_a_reinstatement_only(world: World) -> None:
+def test_one_person_suspends_at_once_and_two_lift_it(world: World) -> None:
     centre_id = world.organisation("Rhein Datenpark")
     with world.nothing_changes(), pytest.raises(Invalid) as refused, world.transaction() as session:
         accrediting.suspend(session, world.stefan, centre_id, reason=" ", now=world.now)
     assert refused.value.field == "reason"
-    with world.nothing_changes(), pytest.raises(Conflict, match="not suspended"), world.transaction() as session:
-        accrediting.reinstate(session, world.stefan, centre_id, reason="Because.", now=world.now)
+    with world.nothing_changes(), pytest.raises(Conflict, match="not suspended"):
+        world.propose("lift")
     with world.transaction() as session:
         accrediting.suspend(session, world.stefan, centre_id, reason="An audit is due.", now=world.now)
     suspended = centre(world)
@@ -99,12 +77,16 @@ def test_a_suspension_has_a_reason_and_ends_by_a_reinstatement_only(world: World
         world.now,
         "An audit is due.",
     )
-    with world.nothing_changes(), pytest.raises(Conflict, match="Reinstate it first"):
-        accredit(world)
     with world.nothing_changes(), pytest.raises(Conflict), world.transaction() as session:
         accrediting.suspend(session, world.stefan, centre_id, reason="Again.", now=world.now)
-    with world.transaction() as session:
-        accrediting.reinstate(session, world.stefan, centre_id, reason="The audit was passed.", now=world.now)
+    world.audited()
+    with world.nothing_changes(), pytest.raises(Conflict, match="Lift the suspension first"):
+        world.propose("scope")
+    waits = world.propose("lift", reason="The audit was passed.")
+    with world.nothing_changes(), pytest.raises(Conflict, match="Somebody else"):
+        world.confirm_decision(waits, who="stefan")
+    assert centre(world).standing is Standing.SUSPENDED
+    world.confirm_decision(waits)
     assert (centre(world).standing, centre(world).suspension_reason) == (Standing.ACCREDITED, None)
 
 
@@ -187,11 +169,12 @@ def test_the_owners_of_a_centre_are_told_what_it_may_certify_and_when_that_is_su
     centre_id = world.organisation("Rhein Datenpark")
     with world.transaction() as session:
         session.execute(sa.update(Membership).where(Membership.organisation_id == centre_id).values(rank=Rank.OWNER))
-    accredit(world, methods=["clear"], media_kinds=["hdd", "nvme"])
+    world.decide("scope", methods=["clear"], media_kinds=["hdd", "nvme"])
     until = world.now + timedelta(days=9)
     with world.transaction() as session:
         accrediting.suspend(session, world.stefan, centre_id, reason="An audit is due.", now=world.now)
-        accrediting.reinstate(session, world.stefan, centre_id, reason="It was passed.", now=world.now)
+    world.decide("lift", reason="It was passed.")
+    with world.transaction() as session:
         told = dict(
             session.execute(sa.select(Mail.subject, Mail.text).where(Mail.to_address == "olga@rhein.example")).all()
         )

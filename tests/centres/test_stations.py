@@ -38,7 +38,7 @@ def enrol(world: World, **sent: str) -> Station:
 
 def keys(world: World) -> set[str]:
     with world.transaction() as session:
-        return set(accreditation.station_keys(session, world.organisation("Rhein Datenpark")).values())
+        return set(accreditation.station_keys(session, world.organisation("Rhein Datenpark"), now=world.now).values())
 
 
 def test_a_station_enrols_with_its_centres_code_and_the_accreditation_names_its_key(world: World) -> None:
@@ -165,14 +165,14 @@ def test_only_a_centres_operator_makes_codes_and_retires_its_stations(world: Wor
 def test_a_revoked_or_unknown_station_is_not_spoken_with(world: World) -> None:
     held = world.station()
     with world.transaction() as session:
-        assert stations.by_method(session, held.station.verification_method).id == held.station.id
+        assert stations.by_method(session, held.station.verification_method, now=world.now).id == held.station.id
         with pytest.raises(NotAllowed, match="No station is enrolled"):
-            stations.by_method(session, "did:web:market.test:centres:rhein-datenpark#station-0")
+            stations.by_method(session, "did:web:market.test:centres:rhein-datenpark#station-0", now=world.now)
         bench.retire_station(
             session, world.olga, held.station.id, issuers=world.issuers, reason="Stolen", now=world.now
         )
         with pytest.raises(NotAllowed, match="This station was revoked: Stolen"):
-            stations.by_method(session, held.station.verification_method)
+            stations.by_method(session, held.station.verification_method, now=world.now)
 
 
 def test_a_signed_request_is_admitted_once_and_near_its_time(world: World) -> None:

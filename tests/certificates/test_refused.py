@@ -137,6 +137,7 @@ def test_a_centre_that_nobody_we_trust_accredited_is_unknown(world: World, tmp_p
     held = world.station()
     accredited = credentials.accreditation(
         rogue,
+        rogue.accreditor,
         credential_id="urn:uuid:6f1b6b52-0c5f-4c3b-9b6f-1c0b8f6f9a01",
         centre_did="did:web:market.test:centres:rhein-datenpark",
         centre_name="Rhein Datenpark",
@@ -223,8 +224,7 @@ def test_a_suspended_centre_clears_nothing_until_it_is_reinstated(world: World) 
         accrediting.suspend(session, world.stefan, centre_id, reason="An audit is due.", now=world.now)
     assert world.refuse(files).startswith("Your centre is suspended: An audit is due.")
     assert world.device(device_id).state is State.CLEARING
-    with world.transaction() as session:
-        accrediting.reinstate(session, world.stefan, centre_id, reason="The audit was passed.", now=world.now)
+    world.decide("lift", reason="The audit was passed.")
     assert world.submit(files).outcome == "accepted"
 
 
@@ -251,17 +251,8 @@ def test_what_lies_outside_of_a_centres_scope_is_refused(
 ) -> None:
     device_id, order = world.ordered()
     world.station()
-    with world.transaction() as session:
-        accrediting.accredit(
-            session,
-            world.stefan,
-            world.device(device_id).centre_id,
-            methods=methods,
-            media_kinds=kinds,
-            valid_until=world.now + timedelta(days=300),
-            issuers=world.issuers,
-            now=world.now + timedelta(seconds=1),
-        )
+    world.later(seconds=1)
+    world.decide("scope", methods=methods, media_kinds=kinds, valid_until=world.now + timedelta(days=300))
     assert world.refuse(world.bundle(order)).startswith(reason)
     assert world.device(device_id).state is State.CLEARING
 

@@ -15,7 +15,8 @@ import pytest
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ewaste.centres import accreditation, credentials, listing
+from ewaste.centres import accreditors, credentials, listing, stations
+from ewaste.centres.accrediting_models import Accreditor
 from ewaste.certificates.models import Certificate
 from ewaste.core import status_lists
 from ewaste.core.log_trust import LogTrust
@@ -23,6 +24,8 @@ from ewaste.core.refusals import NotFound
 from ewaste.core.status_lists import Place, StatusList, StatusPlace
 from ewaste.journey import accrediting, bench, clearing, completing
 from ewaste.transparency import witnesses
+from tests.centres.test_other_accreditors import admit
+from tests.centres.test_other_accreditors import name as name_accreditor
 from tests.transparency.stage import NearSigner, publisher, store
 from tests.world import World
 from wipe_agent import certificate as wipe
@@ -133,20 +136,58 @@ def test_a_retired_station_is_told_in_its_centres_list_and_what_it_signed_before
     assert check(world, files).level == "holds"
 
 
-def test_an_accreditation_revoked_for_fraud_takes_its_certificates_along(world: World) -> None:
+def test_an_accreditation_withdrawn_for_fraud_takes_its_certificates_along(world: World) -> None:
     certificate = accepted(world)
     since = world.now - timedelta(days=1)
-    with world.transaction() as session:
-        issued = accreditation.current(session, certificate.centre_id)
-        for again in (False, True):
-            fresh = accreditation.withdraw_credential(
-                session, world.issuers, issued, reason="Certificates without wipes", since=since, now=world.now
-            )
-            assert fresh is not again
+    world.decide("fraud", reason="Certificates without wipes.", since=since)
     said = check(world, completed(world, certificate))
     assert said.level == "fails"
-    assert "The accreditation was revoked on" in said.text
-    assert "Certificates without wipes." in said.text
+    assert said.text == (
+        f"The accreditation was revoked on {world.now:%Y-%m-%d %H:%M} UTC because: Certificates without wipes. "
+        f"Only what was seen in the log before {since:%Y-%m-%d %H:%M} UTC still stands, and this was not."
+    )
+
+
+def test_a_station_whose_key_others_have_takes_along_what_nobody_witnessed(world: World) -> None:
+    certificate = accepted(world)
+    stolen = world.now
+    world.later(hours=3)
+    with world.transaction() as session:
+        stations.revoke(
+            session,
+            world.issuers,
+            world.station().station.id,
+            "The laptop was stolen.",
+            compromised_since=stolen,
+            now=world.now,
+        )
+    said = check(world, completed(world, certificate))
+    assert said.level == "fails"
+    assert f"Others may have had it since {stolen:%Y-%m-%d %H:%M} UTC" in said.text
+
+
+def test_a_key_that_another_replaces_ends_on_its_day_and_what_it_signed_stands(world: World) -> None:
+    certificate = accepted(world)
+    ends = world.now + timedelta(days=2)
+    with world.transaction() as session:
+        stations._replace(session, world.station().station.id, ends, now=world.now)
+    files = completed(world, certificate)
+    assert [key.at for key in read(files["accreditation-status.json"]).keys] == [ends]
+    assert check(world, files).level == "holds"
+
+
+def test_an_accreditor_whose_key_we_keep_signs_its_own_lists(world: World) -> None:
+    admit(world, name_accreditor(world))
+    with world.transaction() as session:
+        did = session.scalars(sa.select(Accreditor.did).where(Accreditor.name == "Verband West")).one()
+        place = status_lists.draw(session, kind="accreditations", issuer=did, about="did:web:c.example", now=world.now)
+    document = wipe.read(served(world, place.name).encode(), what="status list")
+    assert document["issuer"]["id"] == did
+    with world.transaction() as session:
+        trusted = wipe.Trust.parse(accreditors.trust_bytes(session, world.issuers))
+    key = trusted.key(document["proof"]["verificationMethod"], "accreditor")
+    assert key is not None
+    wipe.verify_proof(document, key)
 
 
 def test_a_suspension_or_an_ordinary_end_sets_no_place(world: World) -> None:

@@ -27,7 +27,10 @@ from wipe_agent.cli.words import parser
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 ADRS = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
-LEGS = ("trade_in", "bench", "clearing", "reauditing", "sale", "settlement", "aftersales", "accrediting")
+LEGS = (
+    *("trade_in", "bench", "clearing", "reauditing", "sale", "settlement", "aftersales", "accrediting"),
+    "rechecking",
+)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 
 

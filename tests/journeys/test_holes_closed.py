@@ -13,7 +13,7 @@ from ewaste.core.money import Money
 from ewaste.core.refusals import Conflict, Invalid
 from ewaste.devices.lifecycle import State
 from ewaste.devices.models import Device
-from ewaste.journey import accrediting, bench, sale, settlement, trade_in
+from ewaste.journey import bench, sale, settlement, trade_in
 from ewaste.market.models import Order, OrderState
 from ewaste.payments.gateway import Kind, Payment, PaymentState
 from ewaste.processing.checklist import items
@@ -24,17 +24,7 @@ from tests.world import World, good_findings
 def test_an_older_accreditation_does_not_outlive_a_narrower_scope(world: World) -> None:
     device_id, order = world.ordered()
     files = world.bundle(order)
-    with world.transaction() as session:
-        accrediting.accredit(
-            session,
-            world.stefan,
-            world.device(device_id).centre_id,
-            methods=["destroy"],
-            media_kinds=["sim"],
-            valid_until=world.now.replace(year=2027),
-            issuers=world.issuers,
-            now=world.now,
-        )
+    world.decide("scope", methods=["destroy"], media_kinds=["sim"], valid_until=world.now.replace(year=2027))
     assert world.refuse(files).startswith("Your centre is not accredited any more for “clear” on the kind “ssd”.")
     assert world.device(device_id).state is State.CLEARING
 

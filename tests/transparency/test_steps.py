@@ -27,7 +27,7 @@ from wipe_agent import certificate as wipe
 from wipe_agent.certificate import log as fmt
 
 GONE = "delete from log_checkpoints; delete from log_heads; delete from log_leaves; delete from log_waiting"
-CUT_SHORT = "delete from log_checkpoints; delete from log_heads; delete from log_leaves where index = 2"
+CUT_SHORT = "delete from log_checkpoints; delete from log_heads; delete from log_leaves where index = 4"
 
 
 def entries(world: World, kind: str) -> list[tuple[str, str]]:
@@ -87,7 +87,9 @@ def test_a_certificate_is_in_the_log_when_it_is_accepted_and_its_revocation_when
     assert proof is not None
     document = wipe.read(certificate.bundle["certificate.json"].encode())
     leaf = fmt.Leaf("wipe-certificate", document["issuer"]["id"], wipe.digest_multibase(document))
-    assert fmt.verify_proof(fmt.LogProof.parse(proof.text), leaf.data, [held.vkey]).index == 1
+    assert (
+        fmt.verify_proof(fmt.LogProof.parse(proof.text), leaf.data, [held.vkey]).index == 3
+    )  # behind key and accreditation
     assert found(world, LogTrust((str(held.vkey),))).wrong == []
     assert device_id
 
@@ -156,12 +158,12 @@ def test_the_audit_finds_what_the_log_and_the_market_do_not_say_alike(
     other = Path(tmp_path / "other")
     foreign = LogTrust((str(store(other).vkey),))
     assert found(world, foreign).wrong == [
-        "The checkpoint of 3 entries is not signed with the key of the log.",
+        "The checkpoint of 5 entries is not signed with the key of the log.",
         stranger,
     ]
     owner = sa.create_engine(owner_url)
     for spoil, sentence in (
-        ("update log_heads set root = sha256('x')", "The root of the first 3 entries is not the one that was noted."),
+        ("update log_heads set root = sha256('x')", "The root of the first 5 entries is not the one that was noted."),
         ("delete from log_leaves where index = 1", "The log has no entry 1; the next one is 2."),
         (
             "update log_statements set document = replace(document, '\"devices\":2', '\"devices\":1')",
@@ -257,7 +259,7 @@ def test_a_proof_stands_on_the_earliest_checkpoint_that_enough_witnesses_signed(
                 taken = witnessing.take_cosignature(session, actor, note, known=trust.witnesses, now=world.now)
                 assert taken == len(lines)
     with world.transaction() as session:
-        for number, size, seen_by in ((0, 9, 2), (8, 9, 2), (9, 12, 2)):
+        for number, size, seen_by in ((0, 11, 2), (8, 11, 2), (9, 14, 2)):  # two more: key and accreditation
             proof = log.proof_for(session, digest(number), trusted=trust)
             assert proof is not None
             assert proof.size == size
@@ -270,6 +272,6 @@ def test_a_proof_stands_on_the_earliest_checkpoint_that_enough_witnesses_signed(
             assert len(proven.seen.witnesses) == seen_by
         plain = log.proof_for(session, digest(0))
         assert plain is not None
-        assert plain.size == 3
+        assert plain.size == 5
         assert log.proof_for(session, digest(99)) is None
         assert session.scalar(sa.select(sa.func.count()).select_from(LogCosignature)) == 5

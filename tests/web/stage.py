@@ -29,7 +29,9 @@ from werkzeug.test import TestResponse
 
 from ewaste.accounts import tokens
 from ewaste.accounts.models import ANONYMOUS, WORKER, Actor
+from ewaste.centres import checklist
 from ewaste.centres.models import Centre
+from ewaste.certificates import rechecks
 from ewaste.certificates.models import Certificate, CertificateRefusal
 from ewaste.certificates.reaudit import Because, ReAudit
 from ewaste.core import clock
@@ -39,9 +41,11 @@ from ewaste.core.embedded import APP_ROLE
 from ewaste.core.refusals import RefusalNote
 from ewaste.core.status_lists import StatusList
 from ewaste.devices import photographs
+from ewaste.devices.lifecycle import State
 from ewaste.devices.models import Device
 from ewaste.journey import (
     accrediting,
+    admitting,
     aftersales,
     attending,
     bench,
@@ -231,14 +235,6 @@ class Stage:
         before, after = before or self.before, self.rehearse.touched()
         return {table for table in after if after[table] != before[table]}
 
-    def suspend_centre(self) -> dict[str, str]:
-        """Inside a rehearsal: the first centre is suspended. Returns how the tables look then."""
-        with self.rehearse.transaction() as session:
-            accrediting.suspend(
-                session, self.world.stefan, self.things["own"]["centre"], reason="A test.", now=self.world.now
-            )
-        return self.rehearse.fingerprint()
-
     def withdraw_table(self) -> dict[str, str]:
         """Inside a rehearsal: the proposed price table is withdrawn. Returns how the tables look then."""
         with self.rehearse.transaction() as session:
@@ -382,6 +378,7 @@ def _desk(world: World) -> dict[str, Any]:
             )
         )
         return {
+            **_accrediting(world, session),
             "price_table": table.version,
             "price_lines": PRICE_LINES,
             "incident": incident.code,
@@ -390,6 +387,49 @@ def _desk(world: World) -> dict[str, Any]:
             "failed_job": str(job),
             "posting": session.scalars(sa.select(Posting.id).limit(1)).one(),
         }
+
+
+def _accrediting(world: World, session: Session) -> dict[str, Any]:
+    """An audit that wants its conclusion, what Sara proposed, two certificates in doubt, accreditors of others."""
+    sara, now = world.actor("sara"), world.now
+    second = world.organisation("Elbe Prüfstelle")
+    audit = accrediting.begin_audit(session, sara, second, now=now)
+    met = {point.id: ("met", "Seen on the spot.") for point in checklist.load(audit.checklist).points}
+    accrediting.answer_audit(session, sara, audit.id, met, now=now)
+    decision = accrediting.propose(session, sara, second, "withdraw", reason="It closes down.", now=now)
+    handed_over = session.scalars(
+        sa.select(Certificate)
+        .join(Device, Device.id == Certificate.device_id)
+        .where(Device.state == State.DELIVERED)
+        .order_by(Certificate.credential_id)
+        .limit(2)
+    ).all()
+    doubts = rechecks.begin(
+        session,
+        handed_over,
+        cause=rechecks.RecheckCause.KEY,
+        because="A laptop was lost.",
+        since=now - timedelta(days=30),
+        by=sara,
+        now=now,
+    )
+    rechecks.propose(session, doubts[1], "stands", "Looked at by hand.", by=sara, now=now)
+    named = [
+        admitting.name_accreditor(
+            session, sara, name=name, country="DE", city="Essen", slug=slug, did_document="",
+            reason="It audits for the state.", issuers=world.issuers, now=now,
+        )
+        for name, slug in (("Verband West", "verband-west"), ("Verband Ost", "verband-ost"))
+    ]  # fmt: skip
+    admitting.confirm_accreditor(session, world.stefan, named[0].id, now=now)
+    return {
+        "audit": audit.id,
+        "decision": decision.id,
+        "recheck": doubts[0].id,
+        "recheck_proposed": doubts[1].id,
+        "accreditor": named[0].id,
+        "accreditor_named": named[1].id,
+    }
 
 
 def _pay(world: World, buyer: str, order: Order) -> None:
@@ -511,6 +551,8 @@ def _present(
             "enrolment": _enrolment(enrolment),
             "starts_at": f"{now:%Y-%m-%dT%H:%M}",
             "ends_at": f"{now + timedelta(days=2):%Y-%m-%dT%H:%M}",
+            "next_week": f"{now + timedelta(days=7):%Y-%m-%d}",
+            "just_now": f"{now:%Y-%m-%dT%H:%M}",
             "next_year": f"{now + timedelta(days=365):%Y-%m-%d}",
         }
     )

@@ -47,7 +47,7 @@ LISTS = {"devices", "methods", "media_kinds", "licences", "scopes"}
 FREE = {
     *("reason", "note", "name", "password", "title", "group_name", "model", "manufacturer", "seal", "serial"),
     *("observed_serial", "collection_code", "key", "organisation", "city", "registration_number"),
-    *("text", "correction"),
+    *("text", "correction", "evidence", "slug"),
     *("street", "postcode", "opening_hours", "back_street", "back_postcode", "back_city"),
 }
 ONE_OF_TWO = {"POST /sign-in": "password"}  # Whether the address or the password is wrong is not told.
@@ -58,6 +58,7 @@ OPTIONAL = {
     "POST /bench/devices/<code>/return": {"seal"},
     "POST /bench/stations/<uuid:id>/retire": {"reason"},
     "POST /staff/centres/<uuid:id>/stations/<uuid:station_id>/retire": {"reason"},
+    "POST /bench/stations/<uuid:id>/replace": {"retires_at"},
     "POST /account/payout": {"country"},
     "POST /account/act-for": {"organisation_id"},
 }

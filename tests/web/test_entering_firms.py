@@ -122,8 +122,7 @@ def test_a_firm_whose_application_waits_gets_its_answer_before_it_is_verified_or
     assert refused.status_code == 409
     assert "The application of Neue Werke GmbH waits for an answer. Decide it first" in words(refused.text)
     centre = world.raw("select id from organisations where name = 'Prüfhaus Süß'")
-    scope = {"methods": ["clear"], "media_kinds": ["ssd"], "valid_until": "2031-01-01"}
-    refused = staff.post(f"/staff/centres/{centre}/accredit", scope)
+    refused = staff.post(f"/staff/centres/{centre}/audits")
     assert refused.status_code == 409
     assert "The application of Prüfhaus Süß waits for an answer." in words(refused.text)
     changed = {table for table, rows in world.fingerprint().items() if rows != before[table]}
@@ -138,6 +137,7 @@ def test_a_centre_that_applied_is_accredited_by_staff(visitor: Come, world: Worl
     answer = staff.post(f"{application(staff, 'Prüfhaus Süß')}/decide", {"outcome": "verified"})
     assert answer.headers["Location"] == "/staff/centres"
     assert "Prüfhaus Süß" in staff.text("/staff/centres")
+    assert "Prüfhaus Süß" in staff.text("/staff/accreditation").partition("not accredited yet")[2]
 
 
 def test_a_centre_that_confirms_its_address_is_led_to_its_second_factor(visitor: Come, world: World) -> None:

@@ -315,6 +315,22 @@ def test_a_signed_request_counts_once(stage: Stage) -> None:
         assert signed(stage, "other", "GET", "/api/agent/orders", nonce="the-same-nonce").status_code == 200
 
 
+def test_a_stolen_key_is_refused_by_every_call_from_the_moment_it_is_reported(stage: Stage) -> None:
+    own, files = stage.things["own"], json.dumps({"files": stage.things["own"]["files"]}).encode()
+    with stage.rehearse():
+        assert signed(stage, "own", "GET", "/api/agent/orders").status_code == 200
+        form = {"since": own["just_now"], "reason": "The laptop was stolen."}
+        assert (
+            stage.visit("olga", "POST", f"/bench/stations/{own['station']}/compromised", form=form).status_code == 303
+        )
+        for method, path, body in (("GET", "/api/agent/orders", b""), ("POST", "/api/agent/certificates", files)):
+            answer = signed(stage, "own", method, path, body)
+            assert (answer.status_code, answer.json["error"]["kind"]) == (403, "not-allowed")
+            assert "was revoked: The laptop was stolen." in answer.json["error"]["message"]
+        document = stage.visit(None, "GET", f"/centres/{own['slug']}/did.json").json
+        assert own["station_key"].station.verification_method not in document["assertionMethod"]
+
+
 def test_a_retired_station_is_refused(stage: Stage) -> None:
     with stage.rehearse():
         stage.visit("olga", "POST", f"/bench/stations/{stage.things['own']['station']}/retire")

@@ -170,28 +170,6 @@ def test_a_paid_order_is_refunded_whole(browser: Browser, world: World) -> None:
     assert "Sale undone" in ledger
 
 
-def test_a_suspended_centre_is_reinstated_before_it_is_accredited_anew(browser: Browser, world: World) -> None:
-    centre = world.organisation("Rhein Datenpark")
-    address = f"/staff/centres/{centre}"
-    scope = {"methods": ["clear", "destroy"], "media_kinds": ["ssd", "hdd"], "valid_until": "2027-11-30"}
-    browser.sign_in("stefan")
-    assert browser.post(address + "/suspend", data={"reason": ""}).status_code == 422
-    assert browser.post(address + "/suspend", data={"reason": "An audit found a shared password."}).status_code == 303
-    assert "An audit found a shared password." in text(browser.get("/staff/centres"))
-    assert "Suspended since" in text(browser.get(address))
-    assert browser.post(address + "/accredit", data=scope).status_code == 409
-    assert browser.post(address + "/reinstate", data={"reason": "Every account has its own now."}).status_code == 303
-    assert browser.post(address + "/accredit", data=scope | {"methods": []}).status_code == 422
-    assert browser.post(address + "/accredit", data=scope | {"valid_until": "2020-01-01"}).status_code == 422
-    assert browser.post(address + "/accredit", data=scope).status_code == 303
-    with world.transaction() as session:
-        row = session.get_one(Centre, centre)
-    assert (row.standing, row.methods, row.media_kinds) == (Standing.ACCREDITED, ["clear", "destroy"], ["hdd", "ssd"])
-    page = text(browser.get(address))
-    for said in ("Stefan Vogel", "An audit found a shared password.", "Every account has its own now.", "Reinstated"):
-        assert said in page.partition('id="history"')[2]
-
-
 def test_a_suspended_recycler_places_no_bid(browser: Browser, world: World) -> None:
     code, _ = world.listed_lot()
     firm = world.organisation("Werk Zwei")

@@ -18,7 +18,7 @@ from http_message_signatures.algorithms import ED25519
 from http_message_signatures.exceptions import HTTPMessageSignaturesException
 
 from ewaste.accounts.models import Organisation
-from ewaste.centres import credentials, stations
+from ewaste.centres import accreditors, credentials, stations
 from ewaste.centres.models import Centre, Station
 from ewaste.core import clock
 from ewaste.core.refusals import Invalid, NotAllowed
@@ -58,7 +58,7 @@ def _who_signed() -> None:
     except (HTTPMessageSignaturesException, KeyError, ValueError, OverflowError) as error:
         raise NotAllowed(f"The signature of this request does not hold: {error}") from error
     with transaction() as session:
-        station = stations.by_method(session, key_id)
+        station = stations.by_method(session, key_id, now=now())
         stations.use_nonce(session, station, results[0].nonce, created, now=now())
         g.station, g.program = station, clearing.station_actor(station)
 
@@ -77,12 +77,13 @@ def enrol() -> flask.Response:
         )
         centre = session.get_one(Centre, station.centre_id)
         centre_name = session.get_one(Organisation, station.centre_id).name
+        trust = credentials.trust_file(issuers, accreditors.others_in_force(session))
     return _json(
         {
             "station_id": str(station.id),
             "verification_method": station.verification_method,
             "centre": {"id": centre.did, "name": centre_name},
-            "trust": credentials.trust_file(issuers),
+            "trust": trust,
             "mode": runtime().config.mode,
             "server_time": clock.text(now()),
         },
@@ -96,8 +97,11 @@ def orders() -> flask.Response:
     issuers = runtime().issuers
     with transaction() as session:
         open_orders, accreditation = clearing.fetch_orders(session, actor(), now=now())
-        centre = clearing.centre_did_document(session, g.station.centre_id)
+        centre = clearing.centre_did_document(session, g.station.centre_id, now=now())
         parties = [credentials.did_document(issuer) for issuer in (issuers.accreditor, issuers.market)]
+        parties += [
+            credentials.keys_did_document(party.did, party.keys) for party in accreditors.others_in_force(session)
+        ]
     return _json(
         {
             "orders": [
@@ -174,7 +178,7 @@ class _Keys(HTTPSignatureKeyResolver):
     def resolve_public_key(self, key_id: str) -> Any:
         """The key that must have signed. Raises `NotAllowed` for an unknown or revoked station."""
         with transaction() as session:
-            return credentials.read_public_key(stations.by_method(session, key_id[:300]).public_key)
+            return credentials.read_public_key(stations.by_method(session, key_id[:300], now=now()).public_key)
 
 
 def _body() -> dict[str, Any]:

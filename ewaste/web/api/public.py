@@ -7,10 +7,11 @@ from typing import Any, cast
 from uuid import UUID
 
 from flask import url_for
+from sqlalchemy.orm import Session
 
 from ewaste.accounts.models import ANONYMOUS
 from ewaste.accounts.tokens import Scope
-from ewaste.centres import credentials
+from ewaste.centres import accreditors
 from ewaste.certificates import registry
 from ewaste.core.ids import LISTING, LOT, QUOTE
 from ewaste.core.refusals import Invalid
@@ -165,7 +166,7 @@ def certificate(call: Call, id: UUID) -> shapes.Certificate:  # noqa: A002 - the
     found, short, about = public.certificate(call.session, id)
     lines = certificate_lines(call.session, [found.id]).get(found.id, [])
     files = completing.completed(call.session, found, runtime().issuers, now=call.now)
-    verified = _verified({name: text.encode() for name, text in files.items()}, call.now, found.training)
+    verified = _verified(call.session, {name: text.encode() for name, text in files.items()}, call.now, found.training)
     return shapes.Certificate(
         id=found.id,
         credential_id=found.credential_id,
@@ -197,7 +198,9 @@ def verify(call: Call) -> shapes.Verified:
     Nothing of it is kept. The answer is 200 also for one that does not verify: `verifies` says which. To trust nobody,
     verify with a program of your own; the format is public."""
     sent: shapes.BundleSent = call.body
-    verified = _verified({name: text.encode() for name, text in sent.files.items()}, call.now, sent.training)
+    verified = _verified(
+        call.session, {name: text.encode() for name, text in sent.files.items()}, call.now, sent.training
+    )
     statement = verified.statement
     standing, reason, since = "unknown", None, None
     if (verified.refusal is None or verified.withdrawn) and statement is not None:
@@ -220,8 +223,8 @@ def verify(call: Call) -> shapes.Verified:
     )
 
 
-def _verified(files: dict[str, bytes], at: datetime, training: bool) -> registry.Verified:
-    trust = credentials.trust_bytes(runtime().issuers)
+def _verified(session: Session, files: dict[str, bytes], at: datetime, training: bool) -> registry.Verified:
+    trust = accreditors.trust_bytes(session, runtime().issuers)
     return registry.verify_publicly(files, trust, at=at, training=training)
 
 

@@ -1,0 +1,281 @@
+"""Accreditors: who may accredit centres here. One is the house; others are organisations that two of our people admit.
+
+An accreditor has a DID and a key. Where we host both, the key lies in a file beside ours; an accreditor with a key of
+its own hands in its DID document, and we hold its public half. The trust file lists all that are in force.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from ewaste.accounts.models import Actor, Membership, Organisation, OrganisationKind, OrganisationState, Person, Role
+from ewaste.centres import credentials
+from ewaste.centres.accrediting_models import Accreditor, AccreditorKey
+from ewaste.core.ids import CENTRE, new_code
+from ewaste.core.refusals import Conflict, Invalid, NotAllowed, NotFound
+
+_SLUG = re.compile(r"[a-z0-9]([a-z0-9-]{0,58}[a-z0-9])?")
+DOCUMENT = 20_000
+"""The most characters of a DID document."""
+
+
+def house(session: Session) -> Accreditor:
+    """The accreditor that this installation is itself."""
+    return session.scalars(sa.select(Accreditor).where(Accreditor.house.is_(True))).one()
+
+
+def find(session: Session, accreditor_id: UUID, *, to_change: bool = False) -> Accreditor:
+    """One accreditor, which nobody changes until the step ends. Raises `NotFound`."""
+    found = session.scalar(
+        sa.select(Accreditor)
+        .where(Accreditor.id == accreditor_id)
+        .with_for_update(read=not to_change)
+        .execution_options(populate_existing=True)
+    )
+    if found is None:
+        raise NotFound("There is no such accreditor.")
+    return found
+
+
+def of(session: Session, actor: Actor) -> Accreditor:
+    """The accreditor that this person acts for: the house for our staff. Raises `NotAllowed`."""
+    if actor.role is Role.STAFF:
+        return house(session)
+    found = session.scalar(
+        sa.select(Accreditor).where(
+            Accreditor.organisation_id == actor.organisation_id, Accreditor.organisation_id.is_not(None)
+        )
+    )
+    if found is None:
+        raise NotAllowed("Your organisation accredits no centres here.")
+    return found
+
+
+def require_own(accreditor: Accreditor, actor: Actor) -> None:
+    """Raises `NotAllowed` unless this person acts for this accreditor, `Conflict` when it is not in force."""
+    ours = actor.role is Role.STAFF if accreditor.house else actor.organisation_id == accreditor.organisation_id
+    if not ours:
+        raise NotAllowed(f"Only the people of {accreditor.name} decide this.")
+    require_in_force(accreditor)
+
+
+def require_in_force(accreditor: Accreditor) -> None:
+    """Raises `Conflict` for an accreditor that is not confirmed yet, or ended."""
+    if accreditor.ended_at is not None:
+        raise Conflict(f"{accreditor.name} has accredited nobody since {accreditor.ended_at:%d %B %Y}.")
+    if accreditor.confirmed_at is None:
+        raise Conflict(f"{accreditor.name} is not admitted yet. A second person of our desk confirms it first.")
+
+
+def others_in_force(session: Session, *, ever: bool = False) -> list[credentials.Party]:
+    """The accreditors of the trust file beside the house, in the order in which they came, with their keys in force.
+
+    `ever` adds those that ended: what was accepted under them while they were in force is verified with them still.
+    """
+    rows = session.execute(
+        sa.select(Accreditor, AccreditorKey)
+        .join(AccreditorKey, AccreditorKey.accreditor_id == Accreditor.id)
+        .where(
+            Accreditor.house.is_(None),
+            Accreditor.confirmed_at.is_not(None),
+            *(() if ever else (Accreditor.ended_at.is_(None),)),
+            AccreditorKey.revoked_at.is_(None),
+        )
+        .order_by(Accreditor.confirmed_at, Accreditor.id, AccreditorKey.added_at, AccreditorKey.id)
+    ).all()
+    keys: dict[UUID, dict[str, str]] = {}
+    since: dict[UUID, datetime] = {}
+    for accreditor, key in rows:
+        keys.setdefault(accreditor.id, {})[key.verification_method] = key.public_key
+        newest = max(accreditor.confirmed_at or key.added_at, key.added_at)
+        since[accreditor.id] = max(since.get(accreditor.id, newest), newest)
+    return [
+        credentials.Party(each.did, each.name, keys[each.id], since[each.id])
+        for each in dict.fromkeys(row[0] for row in rows)
+    ]
+
+
+def trust_bytes(session: Session, issuers: credentials.Issuers, *, ever: bool = False) -> bytes:
+    """The trust file of this market as it stands now, in canonical form; `ever` as in `others_in_force`."""
+    return credentials.trust_bytes(issuers, others_in_force(session, ever=ever))
+
+
+def trust_fingerprint(session: Session, issuers: credentials.Issuers) -> str:
+    """The short name of the trust file as it stands now."""
+    return credentials.trust_fingerprint(issuers, others_in_force(session))
+
+
+def party(session: Session, accreditor: Accreditor) -> credentials.Party:
+    """An accreditor other than the house with its keys in force, as a verifier of its credentials needs it."""
+    keys = session.execute(
+        sa.select(AccreditorKey.verification_method, AccreditorKey.public_key)
+        .where(AccreditorKey.accreditor_id == accreditor.id, AccreditorKey.revoked_at.is_(None))
+        .order_by(AccreditorKey.added_at, AccreditorKey.id)
+    )
+    return credentials.Party(
+        accreditor.did,
+        accreditor.name,
+        {row.verification_method: row.public_key for row in keys},
+        accreditor.confirmed_at or accreditor.named_at,
+    )
+
+
+def issuer(issuers: credentials.Issuers, accreditor: Accreditor) -> credentials.Issuer | None:
+    """The one who signs for this accreditor; None for one that signs with a key that we do not hold."""
+    if accreditor.house:
+        return issuers.accreditor
+    return None if accreditor.own_key else issuers.hosted(accreditor.did, accreditor.name)
+
+
+def by_did(session: Session, did: str) -> Accreditor | None:
+    """The accreditor with this DID, if it is in force."""
+    return session.scalar(
+        sa.select(Accreditor).where(
+            Accreditor.did == did, Accreditor.confirmed_at.is_not(None), Accreditor.ended_at.is_(None)
+        )
+    )
+
+
+def name(
+    session: Session,
+    issuers: credentials.Issuers,
+    *,
+    called: str,
+    country: str,
+    city: str,
+    slug: str,
+    did_document: str,
+    reason: str,
+    by: Actor,
+    now: datetime,
+) -> Accreditor:
+    """One of our people names an accreditor. It is in force when another one confirms it.
+
+    With a DID document it signs with its own key; without one we host its DID, by its `slug`, and keep its key.
+    Raises `Invalid` with the field, `Conflict` when its name or DID is known already.
+    """
+    if by.id is None:
+        raise NotAllowed("Only a person names an accreditor.")
+    firm_name = " ".join(called.split())
+    if not 3 <= len(firm_name) <= 120:
+        raise Invalid("Give the accreditor's name, in 3 to 120 characters.", field="name")
+    if not 2 <= len(" ".join(city.split())) <= 80:
+        raise Invalid("Say in which city it is.", field="city")
+    if not 3 <= len(reason.strip()) <= 500:
+        raise Invalid("Say why its word counts here, in 3 to 500 characters. It is public.", field="reason")
+    did, keys = _identity(issuers, slug.strip(), did_document)
+    if session.scalar(sa.select(Organisation.id).where(sa.func.lower(Organisation.name) == firm_name.lower())):
+        raise Conflict("An organisation of this name is known already.", field="name")
+    if session.scalar(sa.select(Accreditor.id).where(Accreditor.did == did)):
+        raise Conflict("An accreditor of this identity is known already.", field="slug" if not keys else "did_document")
+    firm = Organisation(
+        code=new_code(CENTRE),
+        name=firm_name,
+        kind=OrganisationKind.ACCREDITOR,
+        state=OrganisationState.APPLIED,
+        country=country,
+        city=" ".join(city.split()),
+        licences=[],
+        created_at=now,
+    )
+    session.add(firm)
+    try:
+        with session.begin_nested():
+            session.flush()
+    except IntegrityError as error:
+        raise Conflict("An organisation of this name is known already.", field="name") from error
+    made = Accreditor(
+        organisation_id=firm.id,
+        did=did,
+        name=firm_name,
+        own_key=bool(keys),
+        reason=reason.strip(),
+        named_by=by.id,
+        named_name=by.name,
+        named_at=now,
+    )
+    session.add(made)
+    session.flush()
+    if not keys:
+        signer = issuers.hosted(did, firm_name)
+        keys = {signer.verification_method: credentials.public_key_text(signer)}
+    for method, key in keys.items():
+        session.add(AccreditorKey(accreditor_id=made.id, verification_method=method, public_key=key, added_at=now))
+    session.flush()
+    return made
+
+
+def confirm(session: Session, accreditor: Accreditor, *, by: Actor, now: datetime) -> None:
+    """A second person of our desk admits it: from now on the trust file lists it. Raises `Conflict`."""
+    _require_waiting(accreditor)
+    if accreditor.named_by == by.id:
+        raise Conflict("You named this accreditor. Somebody else of our desk has to look at it and confirm it.")
+    accreditor.confirmed_by, accreditor.confirmed_name, accreditor.confirmed_at = by.id, by.name, now
+    session.get_one(Organisation, accreditor.organisation_id).state = OrganisationState.VERIFIED
+    session.flush()
+
+
+def undo(session: Session, accreditor: Accreditor, *, by: Actor, now: datetime) -> None:
+    """It is taken back before it was confirmed. Raises `Conflict`."""
+    _require_waiting(accreditor)
+    accreditor.undone_at, accreditor.undone_name = now, by.name
+    session.get_one(Organisation, accreditor.organisation_id).state = OrganisationState.DECLINED
+    session.flush()
+
+
+def end(session: Session, accreditor: Accreditor, reason: str, *, by: Actor, now: datetime) -> None:
+    """It accredits nobody any more, and leaves the trust file; one person does it, as it protects. `Conflict`."""
+    if accreditor.house:
+        raise Conflict("The house is how this market itself accredits; it does not end.")
+    require_in_force(accreditor)
+    if not 3 <= len(reason.strip()) <= 500:
+        raise Invalid("Say why, in 3 to 500 characters. It is public.", field="reason")
+    accreditor.ended_at, accreditor.ended_name, accreditor.ended_because = now, by.name, reason.strip()
+    session.get_one(Organisation, accreditor.organisation_id).state = OrganisationState.SUSPENDED
+    session.flush()
+
+
+def people(session: Session, accreditor: Accreditor) -> list[Person]:
+    """Who acts for an accreditor and is written to: our staff for the house."""
+    mine = (
+        Membership.role == Role.STAFF if accreditor.house else Membership.organisation_id == accreditor.organisation_id
+    )
+    return list(
+        session.scalars(
+            sa.select(Person)
+            .join(Membership, Membership.person_id == Person.id)
+            .where(mine, Membership.ended_at.is_(None), Person.closed_at.is_(None))
+            .order_by(Person.id)
+            .distinct()
+        )
+    )
+
+
+def _require_waiting(accreditor: Accreditor) -> None:
+    if accreditor.confirmed_at is not None or accreditor.undone_at is not None or accreditor.ended_at is not None:
+        raise Conflict("This was decided already. Reload the page and look.")
+
+
+def _identity(issuers: credentials.Issuers, slug: str, document: str) -> tuple[str, dict[str, str]]:
+    if not document.strip():
+        if not _SLUG.fullmatch(slug):
+            raise Invalid(
+                "Give a short name for its address: small letters, digits and hyphens; or its DID document.",
+                field="slug",
+            )
+        return issuers.accreditor_did(slug), {}
+    if len(document) > DOCUMENT:
+        raise Invalid("The DID document is too long.", field="did_document")
+    try:
+        did, keys = credentials.read_did_document(document)
+    except ValueError as error:
+        raise Invalid(f"The DID document cannot be used: {error}", field="did_document") from error
+    if did in (issuers.accreditor.did, issuers.market.did) or did.startswith(f"did:web:{issuers.did_host}:centres:"):
+        raise Invalid("This identity is one of ours.", field="did_document")
+    return did, keys

@@ -1,0 +1,311 @@
+"""Accreditors beside the house: admitted by two, listed in the trust file, acting for their own centres only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from ewaste.accounts.models import Actor, Membership, Person, Rank, Role
+from ewaste.centres import accreditation, accreditors
+from ewaste.centres.accrediting_models import Accreditor
+from ewaste.centres.models import Centre, Standing
+from ewaste.core.refusals import Conflict, Invalid, NotAllowed, NotFound
+from ewaste.journey import accrediting, admitting
+from tests.web.stage import Elsewhere
+from tests.world import World
+from wipe_agent import certificate as wipe
+
+ELBE = "Elbe Prüfstelle"
+DID = "did:web:verband.example"
+
+
+def name(world: World, who: str = "stefan", **change: str) -> UUID:
+    given = {
+        "name": "Verband West",
+        "country": "DE",
+        "city": "Essen",
+        "slug": "verband-west",
+        "did_document": "",
+        "reason": "It audits for the state.",
+        **change,
+    }
+    with world.transaction() as session:
+        return admitting.name_accreditor(session, world.actor(who), **given, issuers=world.issuers, now=world.now).id
+
+
+def admit(world: World, accreditor: UUID, who: str = "sara") -> None:
+    with world.transaction() as session:
+        admitting.confirm_accreditor(session, world.actor(who), accreditor, now=world.now)
+
+
+def people_of(world: World, accreditor: UUID) -> list[Actor]:
+    """Two people who act for an accreditor."""
+    with world.transaction() as session:
+        firm = session.get_one(Accreditor, accreditor).organisation_id
+        made = []
+        for who in ("ina", "iwan"):
+            person = Person(
+                email=f"{who}@verband.example", name=who.capitalize(), password_hash="-", created_at=world.now,
+                email_confirmed_at=world.now,
+            )  # fmt: skip
+            session.add(person)
+            session.flush()
+            session.add(
+                Membership(
+                    person_id=person.id, organisation_id=firm, role=Role.ACCREDITOR, rank=Rank.OWNER,
+                    created_at=world.now,
+                )
+            )  # fmt: skip
+            made.append(Actor(person.id, Role.ACCREDITOR, person.name, firm))
+        session.flush()
+    return made
+
+
+def trust(world: World, *, ever: bool = False) -> wipe.Trust:
+    with world.transaction() as session:
+        return wipe.Trust.parse(accreditors.trust_bytes(session, world.issuers, ever=ever))
+
+
+def own_document(key: Ed25519PrivateKey) -> str:
+    return wipe.canonical(wipe.did_document(DID, {f"{DID}#2026": key.public_key()})).decode()
+
+
+# ---- admitted by two ----
+
+
+def test_the_trust_file_lists_an_accreditor_when_a_second_person_admitted_it(world: World) -> None:
+    did = "did:web:market.test:accreditors:verband-west"
+    before = trust(world)
+    waits = name(world)
+    assert not trust(world).knows(did, "accreditor")
+    with world.nothing_changes(), pytest.raises(Conflict, match="You named this accreditor"):
+        admit(world, waits, "stefan")
+    admit(world, waits)
+    assert trust(world).knows(did, "accreditor")
+    assert {each for each in trust(world).roles if each[1] != did} == before.roles
+    alone = "update accreditors set confirmed_by = named_by where id = :id"
+    assert world.refused_by_database(alone, id=waits).startswith("23514")
+    with world.transaction() as session:
+        admitting.end_accreditor(session, world.stefan, waits, reason="It was dissolved.", now=world.now)
+    assert not trust(world).knows(did, "accreditor")
+    assert trust(world, ever=True).knows(did, "accreditor")
+
+
+def test_an_accreditor_is_taken_back_before_it_was_admitted(world: World) -> None:
+    waits = name(world)
+    with world.transaction() as session:
+        admitting.undo_accreditor(session, world.stefan, waits, now=world.now)
+    with world.nothing_changes(), pytest.raises(Conflict, match="decided already"):
+        admit(world, waits)
+
+
+def test_who_names_an_accreditor_and_what_must_be_said(world: World) -> None:
+    for who in ("olga", "rita", "cora", "ada"):
+        with world.nothing_changes(), pytest.raises(NotAllowed):
+            name(world, who)
+    market = wipe.canonical(
+        wipe.did_document("did:web:market.test", {"did:web:market.test#k": Ed25519PrivateKey.generate().public_key()})
+    ).decode()
+    for field, change in (
+        ("name", {"name": "x"}),
+        ("country", {"country": "XX"}),
+        ("city", {"city": ""}),
+        ("slug", {"slug": "Verband West"}),
+        ("reason", {"reason": ""}),
+        ("did_document", {"did_document": "{}"}),
+        ("did_document", {"did_document": "{" * 50}),
+        ("did_document", {"did_document": market}),
+    ):
+        with world.nothing_changes(), pytest.raises(Invalid) as refused:
+            name(world, **change)
+        assert refused.value.field == field, change
+    with world.nothing_changes(), pytest.raises(Conflict):
+        name(world, name="Rhein Datenpark")
+
+
+def test_the_house_does_not_end_and_there_is_one(world: World) -> None:
+    with world.transaction() as session:
+        house = accreditors.house(session).id
+    with world.nothing_changes(), pytest.raises(Conflict, match="does not end"), world.transaction() as session:
+        admitting.end_accreditor(session, world.stefan, house, reason="Because.", now=world.now)
+    second = (
+        "insert into accreditors (id, house, did, name, own_key, reason, named_name, named_at)"
+        " values (gen_random_uuid(), true, 'did:web:x', 'X', false, 'x', 'x', now())"
+    )
+    assert world.refused_by_database(second).startswith("23505")
+
+
+# ---- theirs only ----
+
+
+def leave_the_house(world: World) -> None:
+    """Elbe Prüfstelle is free for another accreditor."""
+    world.station(ELBE)
+    world.later(minutes=1)
+    world.decide("withdraw", ELBE, reason="It changes its accreditor.")
+    world.later(minutes=1)
+
+
+def accredit_as(world: World, first: Actor, second: Actor) -> None:
+    """Audit, proposal and confirmation by these two."""
+    centre = world.organisation(ELBE)
+    with world.transaction() as session:
+        audit = accrediting.begin_audit(session, first, centre, now=world.now)
+        from ewaste.centres import checklist
+
+        met = {point.id: ("met", "Seen on the spot.") for point in checklist.load(audit.checklist).points}
+        accrediting.answer_audit(session, first, audit.id, met, now=world.now)
+        accrediting.conclude_audit(session, first, audit.id, now=world.now)
+        decision = accrediting.propose(
+            session, first, centre, "grant", reason="It passed.", methods=["clear"], media_kinds=["ssd"],
+            valid_until=world.now + timedelta(days=300), now=world.now,
+        )  # fmt: skip
+    with world.nothing_changes(), pytest.raises(Conflict, match="You proposed"), world.transaction() as session:
+        accrediting.confirm(session, first, decision.id, issuers=world.issuers, now=world.now)
+    with world.nothing_changes(), pytest.raises(NotFound), world.transaction() as session:
+        accrediting.confirm(session, world.stefan, decision.id, issuers=world.issuers, now=world.now)
+    with world.transaction() as session:
+        accrediting.confirm(session, second, decision.id, issuers=world.issuers, now=world.now)
+
+
+def test_an_accreditor_whose_key_we_keep_accredits_with_its_own_identity(world: World) -> None:
+    made = name(world)
+    admit(world, made)
+    ina, iwan = people_of(world, made)
+    with world.nothing_changes(), pytest.raises(Conflict, match="Another accreditor"), world.transaction() as session:
+        accrediting.begin_audit(session, ina, world.organisation(ELBE), now=world.now)
+    leave_the_house(world)
+    accredit_as(world, ina, iwan)
+    with world.transaction() as session:
+        issued = json.loads(accreditation.current(session, world.organisation(ELBE)).document)
+    assert issued["issuer"] == {
+        "type": ["CredentialIssuer"],
+        "id": "did:web:market.test:accreditors:verband-west",
+        "name": "Verband West",
+    }
+    key = trust(world).key(issued["proof"]["verificationMethod"], "accreditor")
+    assert key is not None
+    wipe.verify_proof(issued, key)
+    with world.nothing_changes(), pytest.raises(Conflict, match="Another accreditor has accredited"):
+        world.propose("withdraw", ELBE)
+    with world.nothing_changes(), pytest.raises(NotFound), world.transaction() as session:
+        accrediting.suspend(session, ina, world.organisation("Rhein Datenpark"), reason="Not ours.", now=world.now)
+
+
+def test_our_desk_suspends_whom_another_accredited_and_lifts_it_itself(world: World) -> None:
+    made = name(world)
+    admit(world, made)
+    ina, iwan = people_of(world, made)
+    leave_the_house(world)
+    accredit_as(world, ina, iwan)
+    centre = world.organisation(ELBE)
+    with world.transaction() as session:
+        accrediting.suspend(session, world.stefan, centre, reason="Two wipes failed.", now=world.now)
+    with world.nothing_changes(), pytest.raises(Conflict, match="lifts it itself"), world.transaction() as session:
+        accrediting.propose(session, ina, centre, "lift", reason="It is fine.", now=world.now)
+    world.decide("lift", ELBE, reason="They were wiped again.")
+    with world.transaction() as session:
+        assert session.get_one(Centre, centre).standing is Standing.ACCREDITED
+
+
+# ---- a key of its own ----
+
+
+def handed_in(world: World, key: Ed25519PrivateKey, **change: object) -> str:
+    """An accreditation that the accreditor signed itself."""
+    station, now = world.station(ELBE).station, world.now
+    said: dict[str, object] = {
+        "accreditation_id": f"urn:uuid:{uuid4()}",
+        "issuer_did": DID,
+        "issuer_name": "Verband West",
+        "valid_from": now - timedelta(minutes=1),
+        "valid_until": now + timedelta(days=200),
+        "training": True,
+        "centre_did": "did:web:market.test:centres:elbe-pruefstelle",
+        "centre_name": ELBE,
+        "methods": ["clear"],
+        "media_kinds": ["ssd"],
+        "keys": {station.verification_method: wipe.public_key_from_multibase(station.public_key)},
+        **change,
+    }
+    method = f"{said['issuer_did']}#2026"
+    return wipe.canonical(
+        wipe.issue(wipe.accreditation_statement(**said), key, verification_method=method, created=now)
+    ).decode()
+
+
+def test_an_accreditor_hands_in_what_it_signed_with_a_key_that_we_do_not_hold(world: World) -> None:
+    key = Ed25519PrivateKey.generate()
+    made = name(world, slug="", did_document=own_document(key))
+    admit(world, made)
+    ina, iwan = people_of(world, made)
+    leave_the_house(world)
+    accredit_as(world, ina, iwan)
+    centre = world.organisation(ELBE)
+    with world.transaction() as session:
+        before = accreditation.current(session, centre).credential_id
+
+    def hand_in(text: str, by: Actor = ina) -> None:
+        with world.transaction() as session:
+            accrediting.hand_in(session, by, centre, text, issuers=world.issuers, now=world.now)
+
+    stranger = Ed25519PrivateKey.generate()
+    far: Callable[..., datetime] = lambda **days: world.now + timedelta(**days)  # noqa: E731
+    good = handed_in(world, key)
+    for text, why in (
+        ("", "."),
+        ("{}", "no accreditation"),
+        (good.replace("Verband West", "Verband East"), "was changed after it was signed"),
+        (handed_in(world, stranger), "was changed after it was signed"),
+        (handed_in(world, key, methods=["clear", "purge"]), "scope is wider"),
+        (handed_in(world, key, media_kinds=["ssd", "hdd"]), "scope is wider"),
+        (handed_in(world, key, valid_until=far(days=301)), "longer than was confirmed"),
+        (handed_in(world, key, valid_from=far(days=1)), "does not hold now"),
+        (handed_in(world, key, training=False), "Practice and real work"),
+        (handed_in(world, key, centre_name="Elbe"), "and not for Elbe Prüfstelle"),
+        (
+            handed_in(
+                world,
+                key,
+                keys={"did:web:market.test:centres:elbe-pruefstelle#other": stranger.public_key()},
+            ),
+            "a key that no station of this centre enrolled",
+        ),
+        ("x" * 70_000, "too long"),
+    ):
+        with world.nothing_changes(), pytest.raises(Invalid, match=why) as refused:
+            hand_in(text)
+        assert refused.value.field == "credential"
+    with world.nothing_changes(), pytest.raises(Conflict, match="Another accreditor"):
+        hand_in(good, world.stefan)
+    hand_in(good)
+    with world.transaction() as session:
+        newest = accreditation.current(session, centre)
+    assert (newest.document, newest.issued_because) == (good, "handed in by the accreditor")
+    assert newest.credential_id != before
+    with world.nothing_changes(), pytest.raises(Conflict, match="handed in already"):
+        hand_in(good)
+    with world.transaction() as session:
+        assert accreditors.issuer(world.issuers, session.get_one(Accreditor, made)) is None
+
+
+def test_a_certificate_under_another_accreditor_clears_until_that_one_ends(world: World) -> None:
+    made = name(world)
+    admit(world, made)
+    leave_the_house(world)
+    accredit_as(world, *people_of(world, made))
+    there = Elsewhere(world.database, world.issuers, world.now, world.stations)
+    device = there.cleared()
+    assert world.raw("select device_listable(:id)", id=device) is True
+    _, order = there.ordered(serial="PF2ABCDE", serials=("DRIVE-2",))
+    files = there.bundle(order)
+    assert json.loads(files["accreditation.json"])["issuer"]["name"] == "Verband West"
+    with world.transaction() as session:
+        admitting.end_accreditor(session, world.stefan, made, reason="It was dissolved.", now=there.now)
+    assert "did:web:market.test:accreditors:verband-west" in there.refuse(files)
+    assert world.raw("select device_listable(:id)", id=device) is True

@@ -1,0 +1,196 @@
+"""Accrediting on pages: a checklist point by point, a proposal, its second person; and the public list of it all."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from datetime import timedelta
+
+import sqlalchemy as sa
+
+from ewaste.centres import checklist
+from ewaste.centres.accrediting_models import Audit
+from ewaste.centres.models import Centre, Standing
+from ewaste.journey import accrediting
+from tests.web.conftest import Browser
+from tests.web.test_bench import text
+from tests.world import World
+
+RHEIN = "Rhein Datenpark"
+SLUG = "rhein-datenpark"
+
+
+def centre(world: World) -> Centre:
+    with world.transaction() as session:
+        return session.get_one(Centre, world.organisation(RHEIN))
+
+
+def test_from_the_checklist_to_the_second_person(browser: Browser, world: World) -> None:
+    address = f"/staff/centres/{world.organisation(RHEIN)}"
+    browser.sign_in("stefan")
+    assert browser.post(f"{address}/audits").status_code == 303
+    with world.transaction() as session:
+        audit = session.scalars(sa.select(Audit.id).where(Audit.concluded_at.is_(None))).one()
+    page = text(browser.get(f"/staff/audits/{audit}"))
+    assert "0 of 25 points answered" in page
+    points = [point.id for point in checklist.load().points]
+    wrong = browser.post(f"/staff/audits/{audit}/answers", data={"point": points[0], "found": "met", "evidence": ""})
+    assert wrong.status_code == 422
+    assert "Say what you saw" in text(wrong)
+    early = browser.post(f"/staff/audits/{audit}/conclude")
+    assert early.status_code == 409
+    for point in points:
+        form = {"point": point, "found": "met", "evidence": f"Seen on the spot: {point}."}
+        assert browser.post(f"/staff/audits/{audit}/answers", data=form).status_code == 303
+    assert "Conclude it as passed" in text(browser.get(f"/staff/audits/{audit}"))
+    assert browser.post(f"/staff/audits/{audit}/conclude").status_code == 303
+    scope = {
+        "kind": "scope", "methods": ["clear"], "media_kinds": ["ssd", "hdd"], "valid_until": "2027-11-30",
+        "reason": "It passed its audit.",
+    }  # fmt: skip
+    refused = browser.post(f"{address}/propose", data=scope | {"methods": []})
+    assert refused.status_code == 422
+    assert 'href="#f-methods"' in text(refused)
+    waits = browser.post(f"{address}/propose", data=scope).location
+    page = text(browser.get(waits))
+    assert "The new scope takes the place of the old one at once" in page
+    assert "You proposed it, so you cannot confirm it yourself." in page
+    assert browser.post(f"{waits}/confirm").status_code == 409
+    assert centre(world).methods == ["clear", "destroy"]
+    browser.sign_in("ada")
+    assert "Confirm: " not in text(browser.get(waits))
+    browser.sign_in("sara")
+    queue = text(browser.get("/staff/accreditation")).partition("Decided")[0]
+    assert "Another scope or date: <bdi>Rhein Datenpark</bdi>" in queue
+    assert "Accreditations to confirm" in text(browser.get("/staff")).partition("queues are empty")[0]
+    assert "Stefan Vogel proposed it. By confirming you vouch for it" in text(browser.get(waits))
+    assert browser.post(f"{waits}/confirm").status_code == 303
+    assert (centre(world).methods, centre(world).media_kinds) == (["clear"], ["hdd", "ssd"])
+    rows = list(csv.DictReader(io.StringIO(browser.get("/staff/trail.csv?kind=decision").text)))
+    done = {(row["action"], row["who"]) for row in rows}
+    assert {
+        ("scope proposed", "Stefan Vogel"), ("scope confirmed", "Sara Winter"), ("audit begun", "Stefan Vogel"),
+        ("audit passed", "Stefan Vogel"), ("point met", "Stefan Vogel"),
+    } <= done  # fmt: skip
+
+
+def test_a_proposal_is_taken_back_on_its_page(browser: Browser, world: World) -> None:
+    waits = f"/staff/decisions/{world.propose('withdraw', reason='It moves away.')}"
+    browser.sign_in("stefan")
+    assert browser.post(f"{waits}/undo").status_code == 303
+    assert "Nothing came of it." in text(browser.get(waits))
+    assert browser.sign_in("sara").post(f"{waits}/confirm").status_code == 409
+    assert centre(world).standing is Standing.ACCREDITED
+
+
+def test_a_suspension_is_immediate_and_two_people_lift_it(browser: Browser, world: World) -> None:
+    address = f"/staff/centres/{world.organisation(RHEIN)}"
+    browser.sign_in("stefan")
+    assert browser.post(address + "/suspend", data={"reason": ""}).status_code == 422
+    assert browser.post(address + "/suspend", data={"reason": "An audit found a shared password."}).status_code == 303
+    assert "An audit found a shared password." in text(browser.get("/staff/centres"))
+    assert "Suspended since" in text(browser.get(address))
+    lift = {"kind": "lift", "reason": "Every account has its own now."}
+    waits = browser.post(address + "/propose", data=lift).location
+    browser.sign_in("sara").post(f"{waits}/confirm")
+    assert centre(world).standing is Standing.ACCREDITED
+    page = text(browser.get(address)).partition('id="history"')[2]
+    said = ("Stefan Vogel", "Sara Winter", "An audit found a shared password.", "Every account has its own now.")
+    assert all(each in page for each in (*said, "Reinstated"))
+
+
+# ---- the public list ----
+
+
+def test_anybody_reads_who_may_certify_and_who_may_not_any_more(browser: Browser, world: World) -> None:
+    world.cleared()
+    with world.transaction() as session:
+        accrediting.suspend(
+            session, world.stefan, world.organisation(RHEIN), reason="A wipe was not read back.", now=world.now
+        )
+    world.decide("withdraw", "Elbe Prüfstelle", reason="It closes down.")
+    page = text(browser.get("/centres"))
+    assert "A wipe was not read back." in page
+    assert "It closes down." in page
+    assert "Stefan Vogel" not in page
+    rows = {row["name"]: row for row in csv.DictReader(io.StringIO(browser.get("/centres.csv").text))}
+    assert {name: (row["standing"], row["reason"]) for name, row in rows.items()} == {
+        RHEIN: ("suspended", "A wipe was not read back."),
+        "Elbe Prüfstelle": ("withdrawn", "It closes down."),
+    }
+    assert (rows[RHEIN]["accepted"], rows[RHEIN]["drawn"], rows[RHEIN]["chosen"]) == ("1", "1", "1")
+    told = browser.get("/centres.json").json["centres"]
+    history = {each["name"]: [event["what"] for event in each["history"]] for each in told}
+    assert history == {RHEIN: ["Suspended", "Accredited"], "Elbe Prüfstelle": ["Withdrawn", "Accredited"]}
+    assert all("Vogel" not in str(each) and "Winter" not in str(each) for each in told)
+
+
+def test_a_centre_that_never_entered_is_not_on_the_list(browser: Browser, world: World) -> None:
+    with world.transaction() as session:
+        session.execute(
+            sa.update(Centre)
+            .where(Centre.organisation_id == world.organisation("Elbe Prüfstelle"))
+            .values(accredited_from=None, standing=Standing.APPLIED)
+        )
+    assert "Elbe Prüfstelle" not in text(browser.get("/centres"))
+    assert browser.get("/centres/elbe-pruefstelle").status_code == 404
+    assert browser.get("/centres/nobody").status_code == 404
+    assert browser.get("/centres/nobody/accreditation.json").status_code == 404
+    assert browser.get("/centres/nobody/statements.json").status_code == 404
+
+
+def test_the_page_of_a_centre_counts_from_the_data(browser: Browser, world: World) -> None:
+    world.cleared()
+    page = " ".join(re.sub(r"<[^>]+>", " ", browser.get(f"/centres/{SLUG}").text).split())
+    assert "certificates accepted 1" in page
+    assert "chosen to be looked at again, of 1 wiped 1" in page
+    assert "found wanting: none yet" in page
+    document = browser.get(f"/centres/{SLUG}/accreditation.json").json
+    assert document["issuer"]["id"] == "did:web:market.test:accreditation"
+    said = browser.get(f"/centres/{SLUG}/statements.json").json
+    assert [each["statement"]["event"] for each in said["statements"]] == ["enrolled"]
+
+
+def test_the_checklist_is_published_with_its_sources(browser: Browser) -> None:
+    page = text(browser.get("/checklists/audit"))
+    assert all(name in page for name in ("NIST SP 800-88 Rev. 2", "R2v3, Appendix B", "GB 46864-2025"))
+    assert browser.get("/checklists/audit.json").json == checklist.form()
+
+
+# ---- keys ----
+
+
+def test_a_centre_replaces_a_key_and_reports_a_stolen_one(browser: Browser, world: World) -> None:
+    station = world.station().station
+    browser.sign_in("olga")
+    page = text(browser.post(f"/bench/stations/{station.id}/replace", data={"retires_at": "2026-11-30"}))
+    assert "Code for a new station" in page
+    late = browser.post(f"/bench/stations/{station.id}/replace", data={"retires_at": "2027-11-30"})
+    assert (late.status_code, 'href="#f-retires_at"' in text(late)) == (422, True)
+    since = f"{world.now - timedelta(hours=1):%Y-%m-%dT%H:%M}"
+    form = {"since": since, "reason": "The laptop was stolen."}
+    assert browser.post(f"/bench/stations/{station.id}/compromised", data=form).status_code == 303
+    public = text(browser.get(f"/centres/{SLUG}"))
+    assert "stolen" in public
+    assert browser.get(f"/centres/{SLUG}/did.json").json["assertionMethod"] == []
+
+
+def test_two_people_settle_a_certificate_in_doubt_on_its_page(browser: Browser, world: World) -> None:
+    device = world.cleared()
+    address = f"/staff/centres/{world.organisation(RHEIN)}/stations/{world.station().station.id}/compromised"
+    form = {"since": f"{world.now - timedelta(days=1):%Y-%m-%dT%H:%M}", "reason": "The laptop was stolen."}
+    browser.sign_in("stefan")
+    assert browser.post(address, data=form).status_code == 303
+    page = text(browser.get("/staff/rechecks"))
+    assert world.device(device).code in page
+    found = re.search(r"/staff/rechecks/([0-9a-f-]{36})/propose", page)
+    assert found
+    recheck = f"/staff/rechecks/{found[1]}"
+    assert browser.post(f"{recheck}/propose", data={"outcome": "perhaps", "note": "Hm."}).status_code == 422
+    assert browser.post(f"{recheck}/propose", data={"outcome": "stands", "note": "Read by hand."}).status_code == 303
+    assert browser.post(f"{recheck}/confirm").status_code == 409
+    browser.sign_in("sara")
+    assert browser.post(f"{recheck}/confirm").status_code == 303
+    assert world.raw("select device_listable(:id)", id=device) is True
+    assert "Settled last" in text(browser.get("/staff/rechecks"))
