@@ -20,8 +20,10 @@ from markupsafe import Markup
 from ewaste.web import assets
 
 START = "offline.js"
-SHEETS = ("core/tokens.css", "core/base.css", "core/components.css", "core/forms.css", "core/tables.css",
-          "certificates/certificate.css")  # fmt: skip
+SHEETS = (
+    *(f"core/{name}.css" for name in ("tokens", "base", "layout", "components", "forms", "tables")),
+    "certificates/certificate.css",
+)
 _IMPORT = re.compile(r'^import\s*\{([^}]*)\}\s*from\s*"\./([a-z]+\.js)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export ((?:async )?function|class|const) ([A-Za-z0-9_]+)", re.MULTILINE)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
@@ -219,7 +220,13 @@ def certificate(id: UUID) -> flask.Response:  # noqa: A002 - the name stands in 
         url,
         since=short["found_since"],
     )
-    short |= {"statement": verified.statement, "checks": told["checks"], "checked_at": now()}
+    place = re.search(r"^index ([0-9]{1,16})$", files.get("log-proof.txt", ""), re.MULTILINE)
+    short |= {
+        "statement": verified.statement,
+        "checks": told["checks"],
+        "checked_at": now(),
+        "log_position": place[1] if place else None,
+    }
     if verified.statement is not None:
         short |= {"created": verified.statement.created, "supersedes": verified.statement.supersedes}
     share = runtime().config.public_url + url

@@ -11,24 +11,27 @@ export async function checkEnvelope(bytes, unsigned, key, verificationMethod) {
   const parts = split(bytes);
   if (parts.length !== 3) throw new Unreadable("is not written as three parts with dots between them.");
   const [header, payload, signature] = parts.map(decoded);
-  let said;
-  let claimed;
-  try {
-    said = read(header, "header");
-    claimed = canonical(read(payload, "payload"));
-  } catch (problem) {
-    throw new Unreadable(`cannot be read. ${problem.message}`);
-  }
+  const said = readPart(header, "header");
   if (said.alg !== "Ed25519" || said.typ !== "vc+jwt") {
     throw new ProofRefused("is signed in another way than with Ed25519 as vc+jwt.");
   }
   if (!equal(said, { alg: "Ed25519", cty: "vc", kid: verificationMethod, typ: "vc+jwt" })) {
     throw new ProofRefused("names another key than the certificate, or has members in its header that are not known.");
   }
-  if (!same(claimed, unsigned)) throw new ProofRefused("says something else than the certificate.");
+  if (!same(canonical(readPart(payload, "payload")), unsigned)) {
+    throw new ProofRefused("says something else than the certificate.");
+  }
   const signed = bytes.subarray(0, parts[0].length + 1 + parts[1].length);
   if (signature.length !== 64 || !(await signedBy(key, signature, signed))) {
     throw new ProofRefused("was changed after it was signed, or was signed with another key.");
+  }
+}
+
+function readPart(bytes, what) {
+  try {
+    return read(bytes, what);
+  } catch (problem) {
+    throw new Unreadable(`cannot be read. ${problem.message}`);
   }
 }
 
