@@ -122,6 +122,7 @@ def test_every_command_of_the_agent_is_told() -> None:
         *("enrol", "media", "plan", "orders", "wipe", "map", "phones", "reset", "stand", "bench", "certify", "sync"),
         *("verify", "report", "summary", "labels", "doctor", "status", "check", "import-snapshot"),
         *("thaw", "witness", "monitor"),
+        "import-erasure",
     }
     for name in commands:
         assert f"\n## {name}\n" in document, name

@@ -19,6 +19,19 @@ from pathlib import Path
 from story.stage import market
 from tests.interop import collect, log_proofs
 
+# Of these there must be some, or the answer would mean nothing. Revoked ones are among the test vectors only.
+ALWAYS = frozenset(
+    {
+        "certificates verify",
+        "accreditations verify",
+        "work orders verify",
+        "tampered certificates are refused",
+        "certificates as vc+jwt verify",
+        "status lists verify",
+        "certificates that stand, stand in their status list too",
+        "tampered status lists are refused",
+    }
+)
 ROOT = Path(__file__).parents[2]
 TOOLS = ROOT / "var" / "interop"
 UNTP = Path(os.environ.get("SHARED_DATA") or ROOT.parent / "shared/data") / "untp"
@@ -75,6 +88,8 @@ def told(answers: str) -> bool:
     held = True
     for line in answers.splitlines():
         answer = json.loads(line)
+        if answer["name"] in ALWAYS and not answer["count"]:
+            answer["problems"] = ["there was none to ask about"]
         held = held and not answer["problems"]
         print(f"  {'✓' if not answer['problems'] else '✗'} {answer['name']}: {answer['count']}")
         for problem in answer["problems"][:5]:

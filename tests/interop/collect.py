@@ -6,7 +6,7 @@ Only the list of certificates comes from the database, because nobody publishes 
     dids.json                   every DID document, as the site serves it
     bundles/<n>/<file>          the files of each bundle
     status/<n>.json             each status list that some document names
-    contexts.json               address → document: the contexts that the site serves for its own terms
+    vocab/<name>                the context and the schemas that the site publishes for its own words
     about.json                  {"now": …, "standing": {<n>: "accepted" or "revoked", as the site says}}
 
 `vectors` fills such a folder from the test vectors that a verifier must accept, and those of revoked certificates.
@@ -31,6 +31,9 @@ from ewaste.core.sample import progress
 from story.stage import Market
 from tests.certificate import scene as s
 
+FORMS = ("certificate", "accreditation", "work-order", "status-list")
+PUBLISHED = ("context.jsonld", *(f"{form}.schema.json" for form in FORMS))
+VOCABULARY = Path(__file__).parents[2] / "static" / "vocab" / "wipe" / "v1"
 VECTORS = Path(__file__).parents[1] / "vectors"
 # Whose certificate's place is set in its list, and whose accreditation's is. Only the log's dates tell that the last
 # one stands all the same; other libraries know no such thing.
@@ -81,7 +84,8 @@ def collect(stage: Market, folder: Path) -> int:
         for number, address in enumerate(lists):
             # The list's address is the site's public one; this market runs on a port of its own.
             _write(folder / "status" / f"{number}.json", _get(http, httpx.URL(address).raw_path.decode()))
-        _write(folder / "contexts.json", json.dumps(_contexts(http)).encode())
+        for name in PUBLISHED:
+            _write(folder / "vocab" / name, _get(http, f"/vocab/wipe/v1/{name}"))
     return len(rows)
 
 
@@ -98,7 +102,8 @@ def vectors(folder: Path) -> int:
             _write(folder / "bundles" / name / path.name, path.read_bytes())
     _write(folder / "dids.json", json.dumps(s.did_documents()).encode())
     _write(folder / "about.json", json.dumps({"now": now, "standing": chosen}).encode())
-    _write(folder / "contexts.json", b"{}")
+    for name in PUBLISHED:
+        _write(folder / "vocab" / name, (VOCABULARY / name).read_bytes())
     return len(chosen)
 
 
@@ -118,10 +123,6 @@ def _documents(folder: Path) -> Iterator[dict[str, Any]]:
 def _entries(folder: Path) -> Iterator[dict[str, Any]]:
     """Every `credentialStatus` in them."""
     return (document["credentialStatus"] for document in _documents(folder) if "credentialStatus" in document)
-
-
-def _contexts(http: httpx.Client) -> dict[str, Any]:
-    return {}
 
 
 def _get(http: httpx.Client, path: str) -> bytes:

@@ -5,23 +5,33 @@ import jsonld from 'jsonld';
 
 const validators = new WeakMap();
 
-/** What is wrong with a credential under UNTP's schema, or null. W3C has `statusListIndex` as a text; UNTP a number. */
-export function untpProblems(schema, credential) {
+/** What is wrong with a document under a schema, or null. */
+export function schemaProblems(schema, document) {
   if(!validators.has(schema)) {
-    const overridden = structuredClone(schema);
-    const index = find(overridden, 'statusListIndex');
+    const ajv = new Ajv2020({strict: false, allErrors: true});
+    addFormats(ajv);
+    validators.set(schema, ajv.compile(schema));
+  }
+  const validate = validators.get(schema);
+  return validate(document) ? null :
+    validate.errors.map(error => `${error.instancePath} ${error.message}`).slice(0, 5).join('; ');
+}
+
+const overridden = new WeakMap();
+
+/** The same under UNTP's schema. W3C has `statusListIndex` as a text and UNTP as a number: the one override. */
+export function untpProblems(schema, credential) {
+  if(!overridden.has(schema)) {
+    const ours = structuredClone(schema);
+    const index = find(ours, 'statusListIndex');
     if(index?.type !== 'integer') {
       throw new Error('The schema has no whole number for statusListIndex: the override is not needed any more.');
     }
-    Object.assign(index, {type: 'string', pattern: '^(0|[1-9][0-9]*)$', minimum: undefined});
     delete index.minimum;
-    const ajv = new Ajv2020({strict: false, allErrors: true});
-    addFormats(ajv);
-    validators.set(schema, ajv.compile(overridden));
+    Object.assign(index, {type: 'string', pattern: '^(0|[1-9][0-9]*)$'});
+    overridden.set(schema, ours);
   }
-  const validate = validators.get(schema);
-  return validate(credential) ? null :
-    validate.errors.map(error => `${error.instancePath} ${error.message}`).slice(0, 5).join('; ');
+  return schemaProblems(overridden.get(schema), credential);
 }
 
 function find(value, name) {

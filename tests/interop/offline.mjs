@@ -35,7 +35,7 @@ export function loaderOf({dids, contexts = {}, credentials = {}}) {
     if(!known.has(url)) {
       throw new Error(`Nothing is known under ${url}.`);
     }
-    // Libraries write into what they are given.
-    return {contextUrl: null, documentUrl: url, document: structuredClone(known.get(url))};
+    // Libraries write into what they are given. `static` lets jsonld.js keep what it made of a context.
+    return {contextUrl: null, documentUrl: url, document: structuredClone(known.get(url)), tag: 'static'};
   };
 }

@@ -53,6 +53,7 @@ def test_every_command_takes_json(tmp_path: Path) -> None:
         *("enrol", "media", "plan", "orders", "wipe", "map", "phones", "reset", "stand", "bench", "certify", "sync"),
         *("verify", "report", "summary", "labels", "doctor", "status", "check", "import-snapshot"),
         *("thaw", "witness", "monitor"),
+        "import-erasure",
     }
     for command in commands().values():
         assert any("--json" in action.option_strings for action in command._actions)
