@@ -36,31 +36,26 @@ def check(data: bytes, unsigned: bytes, key: Ed25519PublicKey, *, verification_m
         raise Unreadable("is not written as three parts with dots between them.")
     header, payload, signature = (_decode(part) for part in parts)
     # Written as we write it, it says what was read already; spelt otherwise, it is read to see what it says.
-    if header != canonical(_header(verification_method)):
-        _check_header(header, verification_method)
-    if payload != unsigned and _read(payload, "payload")[1] != unsigned:
-        raise ProofRefused("says something else than the certificate.")
+    if header != canonical(_header(verification_method)) or payload != unsigned:
+        _require_same(header, payload, unsigned, verification_method)
     try:
         key.verify(signature, parts[0] + b"." + parts[1])
     except InvalidSignature:
         raise ProofRefused("was changed after it was signed, or was signed with another key.") from None
 
 
-def _check_header(header: bytes, verification_method: str) -> None:
-    said, _ = _read(header, "header")
+def _require_same(header: bytes, payload: bytes, unsigned: bytes, verification_method: str) -> None:
+    try:
+        said, _, _ = read_signed(header, what="header")
+        _, _, claimed = read_signed(payload, what="payload")
+    except Unreadable as problem:
+        raise Unreadable(f"cannot be read. {problem}") from None
     if said.get("alg") != "Ed25519" or said.get("typ") != "vc+jwt":
         raise ProofRefused("is signed in another way than with Ed25519 as vc+jwt.")
     if said != _header(verification_method):
         raise ProofRefused("names another key than the certificate, or has members in its header that are not known.")
-
-
-def _read(data: bytes, what: str) -> tuple[dict[str, Any], bytes]:
-    """A document and its canonical form. Raises Unreadable."""
-    try:
-        document, _, form = read_signed(data, what=what)
-    except Unreadable as problem:
-        raise Unreadable(f"cannot be read. {problem}") from None
-    return document, form
+    if claimed != unsigned:
+        raise ProofRefused("says something else than the certificate.")
 
 
 def _header(verification_method: str) -> dict[str, str]:
