@@ -82,6 +82,10 @@ async function beside(box, makeBundle) {
       ? "It made every check by itself, and comes to the same result."
       : "It made the checks by itself, and stops at the same place.";
     band(tone, "monitor-check", "Your browser agrees", line(text), under);
+  } else if (failed === "trust") {
+    // Somebody may be listed no more, or not by the reader: that is for the reader's trust file to say, and no forgery.
+    const advice = "Believe your trust file rather than us. Those who are listed change with time.";
+    band("wait", "circle-alert", "Your browser does not know who signed this", line(found.report.failed.text), line(advice), under);
   } else {
     const why = found.unreadable ?? found.report.failed?.text ?? "Every check holds there.";
     const advice = "Believe your browser rather than us, and tell us.";

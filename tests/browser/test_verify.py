@@ -121,7 +121,7 @@ def test_each_kind_of_certificate_looks_like_no_other_and_is_checked_without_sen
         assert (sent, look.complaints) == ([], [])
 
 
-def test_the_browser_stands_beside_the_site_and_says_when_it_disagrees(stage: Stage, shown: Window) -> None:
+def test_the_browser_stands_beside_the_site_and_says_when_it_differs(stage: Stage, shown: Window) -> None:
     number = stage.things["own"]["certificate"]
     sight = next(sight for sight in sights() if sight.path == "/certificates/<uuid:id>" and sight.column.who is None)
     with shown.look(sight) as look:
@@ -155,9 +155,9 @@ def test_the_browser_stands_beside_the_site_and_says_when_it_disagrees(stage: St
         assert page.locator("#result .verdict-label").inner_text() == "Not valid"
         assert "tone-safe" not in page.inner_html("#result .by-browser")
         assert complaints_about(look) == []
-        # Under a trust file that does not know this market, the browser no longer says what the site says.
+        # Under a trust file that does not know this market, the browser says so, and no longer what the site says.
         page.set_input_files("#trust-file", VECTORS / "trust.json")
-        page.wait_for_selector(".by-browser .notice-title:has-text('does not agree')")
+        page.wait_for_selector(".by-browser .notice-title:has-text('does not know who signed this')")
         assert "whom the trust file does not list" in page.inner_text("#result .by-browser")
         assert look.complaints == []
 
