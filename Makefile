@@ -11,7 +11,7 @@ run: ## the marketplace with sample data and practice payments, on http://127.0.
 test: ## the tests, in minutes; T='tests/market -k bids' runs some of them
 	@exec bin/test $(T)
 
-campaigns: ## the tests with very many cases: every page in the browser, nonsense in every field, kills, the restore drill
+campaigns: ## the tests with very many cases: every page in the browser, every role at every address, nonsense in every field, kills, the restore drill
 	@exec bin/campaigns
 
 coverage: ## all tests with the campaigns, and which lines they reach (a third slower)

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, FilePayload, Page
 from tests.browser.sweep import AXE, HOST, SCHEMES, SIZES, Look, Window, sights, window
 from tests.web.stage import Stage
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.campaign]
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 AT = datetime(2026, 3, 3, 12, tzinfo=UTC)

@@ -27,6 +27,8 @@ from ewaste.operate.backup import backup
 from ewaste.operate.seal import PIECE, Broken, Seal, passphrase
 from tests.world import World
 
+pytestmark = pytest.mark.campaign
+
 PHRASE = b"correct horse battery staple"
 
 

@@ -17,13 +17,14 @@ import pytest
 import sqlalchemy as sa
 from flask import Flask
 
-from ewaste.core import logs
+from ewaste.core import clock, logs
 from ewaste.core.config import Config
 from ewaste.core.database import Database
 from ewaste.web.edge import transaction
 from tests.due import run_due
+from tests.sites import Sites
 from tests.web.stage import NoProvider
-from tests.web.visitors import Visitor
+from tests.web.visitors import Visitor, open_site
 from tests.world import GOOD_ANSWERS, LAPTOP, World
 
 NAME, EMAIL, PASSWORD = "Zebulon Quastenflosser", "zebulon.quastenflosser@example.org", "unser-Dackel-heisst-Waldi-7"
@@ -32,6 +33,16 @@ PERSONAL = (
     *("Zebulon", "Quastenflosser", "zebulon", "quastenflosser", EMAIL, PASSWORD, "Waldi", SERIAL, "Xaver", "Unterholz"),
     *(ADDRESS, "203.0.113", "Mozilla/5.0 (Zebulon)"),
 )
+
+
+@pytest.fixture
+def real_site(
+    app_url: str, world: World, provider_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Flask]:
+    """A site of the test's own, because some add a page to it."""
+    monkeypatch.setattr(clock, "now", lambda: world.now)
+    with open_site(Sites(tmp_path), app_url, world, provider_url) as app:
+        yield app
 
 
 @pytest.fixture(params=["text", "json"])

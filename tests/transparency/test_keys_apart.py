@@ -98,7 +98,7 @@ def until(true: Callable[[], bool], what: str) -> None:
         time.sleep(0.05)
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_the_site_holds_no_key_of_the_log_and_no_way_to_its_signer(world: World, app_url: str, tmp_path: Path) -> None:
     world.cleared()
     (port,) = free_ports(1)

@@ -21,6 +21,8 @@ from ewaste.core.ids import new_code
 from tests.web.matrix import FIRST, NEVER_DONE, Column, Row, rows
 from tests.web.stage import PEOPLE, TOKEN, Stage
 
+pytestmark = pytest.mark.campaign
+
 ROWS = rows()
 REFUSED = {"sign-in", "no", "hidden", "unsigned"}
 # That these exist is no secret: everybody reads the lot, the shop and the certificate.

@@ -43,7 +43,7 @@ def test_what_is_left_is_described_and_then_the_desk_is_told(browser: Browser, w
     centre = world.organisation("Rhein Datenpark")
     desk = text(browser.sign_in("stefan").get(f"/staff/centres/{centre}"))
     assert "<dd>1 of 1</dd>" in desk
-    assert '<div class="tone-bad"> <dt>wipes reversed by that</dt> <dd>1</dd>' in desk
+    assert '<div class="tone-bad"> <dt>wipes reversed after another look</dt> <dd>1</dd>' in desk
     assert "Data left on D-" in text(browser.get("/staff/incidents"))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from html import unescape
 from typing import Any
@@ -74,16 +75,23 @@ def provider_url() -> str:
     return "http://127.0.0.1:9"
 
 
-@pytest.fixture
-def real_site(
-    app_url: str, world: World, provider_url: str, sites: Sites, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Flask]:
-    """The site on the test's database with everything switched on; its clock is the world's."""
-    monkeypatch.setattr(clock, "now", lambda: world.now)
+@contextmanager
+def open_site(sites: Sites, app_url: str, world: World, provider_url: str) -> Iterator[Flask]:
+    """The site on the test's database with everything switched on, the market's keys being the world's."""
     with sites.on(app_url, EWASTE_SAMPLE="accounts", PRACTICE_URL=provider_url) as app:
         app.extensions["ewaste"] = dataclasses.replace(app.extensions["ewaste"], issuers=world.issuers)
         limiter.enabled = True
         limiter.reset()
+        yield app
+
+
+@pytest.fixture
+def real_site(
+    app_url: str, world: World, provider_url: str, sites: Sites, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Flask]:
+    """The site; its clock is the world's."""
+    monkeypatch.setattr(clock, "now", lambda: world.now)
+    with open_site(sites, app_url, world, provider_url) as app:
         yield app
 
 
