@@ -27,6 +27,7 @@ SCHEMES = ("light", "dark")
 # Answers of these addresses are for programs.
 NO_PAGES = (
     "/api/",
+    "/log/",
     "/livez",
     "/readyz",
     "/metrics",
@@ -83,6 +84,16 @@ def sights() -> list[Sight]:
     return found
 
 
+PARTS = """() => {
+  const made = part => part.tagName + '.' + (part.getAttribute('class') || '') + '['
+    + [...part.attributes].filter(one => !['href', 'src', 'value', 'class'].includes(one.name))
+      .map(one => one.name + (['role', 'type', 'scope', 'open'].includes(one.name) ? '=' + one.value : '')).sort()
+    + ']' + (part.textContent.trim() ? '' : '-')
+    + '(' + [...new Set([...part.children].map(made))] + ')';
+  return [...document.body.children].map(made);
+}"""
+
+
 @dataclass
 class Look:
     """A page as the browser has it."""
@@ -104,6 +115,13 @@ class Look:
             for wrong in found
             for node in wrong["nodes"][:4]
         ]
+
+    def parts(self) -> set[str]:
+        """The head, body and foot of the page, each as the elements, classes and roles that it is made of.
+
+        What axe finds hangs on these: two pages made of the same differ in their words alone.
+        """
+        return set(self.page.evaluate(PARTS))
 
     def sideways(self) -> int:
         """How many pixels the page is wider than its window."""

@@ -280,7 +280,7 @@ def test_anyone_verifies_a_certificate_and_sees_that_a_tampered_one_fails(place:
     number, device_id = place.take_cleared()
     with place.database.transaction() as session:
         certificate = session.query(Certificate).filter_by(device_id=device_id).one()
-        good = registry.zipped(certificate)
+        good = registry.zipped(certificate.bundle)
         assert session.get_one(Device, device_id).state.value.startswith("for_")
     folder = place.stage.folder
     whole, changed = folder / f"{number}.zip", folder / f"{number}-changed.zip"
