@@ -46,7 +46,10 @@ DARK = {"public.home", "consumer.device", "bench.queue", "staff.desk"}
 # An address is looked at so many times for links that lead further; one example in one state shows not all of them.
 EXAMPLES = 6
 COLOURS = 128
-NO_PAGES = ("/api/", "/static/", "/webhooks/", "/metrics", "/livez", "/readyz", "/whoami", "/.well-known/")
+NO_PAGES = (
+    *("/api/", "/static/", "/webhooks/", "/metrics", "/livez", "/readyz", "/whoami", "/.well-known/"),
+    *("/verify/offline", "/log/", "/status/", "/vocab/", "/trust.json"),
+)
 FILL_SECONDS = 300
 # A page is taken from its top to here, in pixels; what is longer repeats itself.
 LONGEST = {"desk": 1800, "phone": 2532}
@@ -165,7 +168,7 @@ def _endpoint(addresses: MapAdapter, path: str) -> str | None:
 
 
 def _links(page: Page, site: str) -> list[str]:
-    hrefs = page.eval_on_selector_all("a[href]", "links => links.map(link => link.href)")
+    hrefs = page.eval_on_selector_all("a[href]:not([download])", "links => links.map(link => link.href)")
     return [href[len(site) :].split("#")[0] for href in hrefs if href.startswith(site + "/")]
 
 
