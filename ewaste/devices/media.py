@@ -163,8 +163,9 @@ def taken_back() -> sa.ColumnElement[bool]:
     """That a `MediumEvent` of a query was taken back later in its cycle: it had been noted by mistake."""
     later = aliased(MediumEvent)
     return sa.exists().where(
-        later.medium_id == MediumEvent.medium_id,
+        later.device_id == MediumEvent.device_id,  # Said for the index, which begins with it.
         later.cycle == MediumEvent.cycle,
+        later.medium_id == MediumEvent.medium_id,
         later.kind == MediumEventKind.WITHDRAWN,
         later.at > MediumEvent.at,
     )
