@@ -297,16 +297,7 @@ def _destroyed(home: keys.Home, chosen: Namespace) -> Answer:
         witness=chosen.witness,
         photos=chosen.photograph,
     )
-    order = _order(home, jobs.load_order(home, chosen.order))
-    found = {"order": order["code"], "destroyed": medium.id, "media": order["media"]}
-    return (
-        found,
-        [
-            f"{medium.name_to_type} is recorded as destroyed: {jobs.said_of(recorded)}.",
-            f"Next: wipe-agent certify --order {order['code']}",
-        ],
-        0,
-    )
+    return _recorded(home, chosen.order, medium, "destroyed", f": {jobs.said_of(recorded)}")
 
 
 def _absent(home: keys.Home, chosen: Namespace) -> Answer:
@@ -318,16 +309,17 @@ def _absent(home: keys.Home, chosen: Namespace) -> Answer:
         witness=chosen.witness,
         photos=chosen.photograph,
     )
-    order = _order(home, jobs.load_order(home, chosen.order))
-    found = {"order": order["code"], "absent": medium.id, "media": order["media"]}
-    return (
-        found,
-        [
-            f"{medium.name_to_type} is recorded as absent, by {recorded['operator']} before {recorded['witness']}.",
-            f"Next: wipe-agent certify --order {order['code']}",
-        ],
-        0,
-    )
+    return _recorded(home, chosen.order, medium, "absent", f", by {recorded['operator']} before {recorded['witness']}")
+
+
+def _recorded(home: keys.Home, code: str, medium: jobs.OrderMedium, what: str, words: str) -> Answer:
+    """What to answer when a medium was recorded as destroyed or absent, and what comes next."""
+    order = _order(home, jobs.load_order(home, code))
+    sentences = [
+        f"{medium.name_to_type} is recorded as {what}{words}.",
+        f"Next: wipe-agent certify --order {order['code']}",
+    ]
+    return {"order": order["code"], what: medium.id, "media": order["media"]}, sentences, 0
 
 
 def _order(home: keys.Home, order: jobs.Order) -> dict[str, Any]:
