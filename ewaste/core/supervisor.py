@@ -133,17 +133,22 @@ class Supervisor:
             raise Failed(f"{program.name} failed ({_ending(code)}).")
 
     def start(self, program: Program) -> None:
-        """Start a program and wait until it is ready. Raises Failed when it ends or takes too long."""
+        """Start a program and wait until it is ready. Raises Failed when it ends before or takes too long.
+
+        One without a sign of readiness is not waited for: if it ends at once, it is for `watch` to tend.
+        """
         if self.stopping:
             return
         running = self._launch(program)
+        if program.ready is None:
+            return
         deadline = time.monotonic() + program.start_within
         while not self.stopping:
             self._tick()
             if running.process is None or running.process.poll() is not None:
                 code = self._finish(running)
                 raise Failed(f"{program.name} ended before it was ready ({_ending(code)}).")
-            if program.ready is None or program.ready():
+            if program.ready():
                 return
             if time.monotonic() > deadline:
                 raise Failed(f"{program.name} was not ready within {program.start_within:g} seconds.")
