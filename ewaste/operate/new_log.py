@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Final
 
-import psycopg
 from psycopg import sql
 
 from ewaste.core.config import Config
@@ -32,7 +31,10 @@ def begin(config: Config) -> int:
                 f"The log {name} is the one that is here. Start a signer with a new folder and a new name, and put its "
                 "key before the old one in EWASTE_LOG_KEYS. Nothing was changed."
             )
-        _require_alone(connection)
+        if place.others(connection):
+            raise ValueError(
+                "The site or the worker is connected to this database. Stop them first. Nothing was changed."
+            )
         for table in OF_ONE_LOG:
             named = sql.Identifier(table)
             connection.execute(sql.SQL("alter table {} disable trigger user").format(named))
@@ -40,12 +42,3 @@ def begin(config: Config) -> int:
             connection.execute(sql.SQL("alter table {} enable trigger user").format(named))
         done = connection.execute("insert into log_waiting (leaf, entered) select leaf, entered from log_entries")
         return done.rowcount
-
-
-def _require_alone(connection: psycopg.Connection[tuple[object, ...]]) -> None:
-    row = connection.execute(
-        "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
-        " and usename is not null"
-    ).fetchone()
-    if row and row[0]:
-        raise ValueError("The site or the worker is connected to this database. Stop them first. Nothing was changed.")

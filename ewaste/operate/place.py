@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +46,25 @@ def at_database(config: Config, *, alone: bool = False) -> Iterator[Config]:
 def connect(url: str) -> psycopg.Connection[tuple[Any, ...]]:
     """A plain connection to the database of a SQLAlchemy URL; its transactions begin by themselves."""
     return psycopg.connect(conninfo(url), options="-c timezone=UTC", connect_timeout=10)
+
+
+def others(connection: psycopg.Connection[Any], *, patience: float = 2.0) -> int:
+    """How many others are connected to this database.
+
+    Who has just left is listed for a moment yet: so as long as somebody is there it is asked again, for `patience`
+    seconds.
+    """
+    end = time.monotonic() + patience
+    while True:
+        connection.execute("select pg_stat_clear_snapshot()")  # Within a transaction the list would stay as it is.
+        # PostgreSQL's own helpers have no name of a user; what kind they are is not told to the owner.
+        row = connection.execute(
+            "select count(*) from pg_stat_activity"
+            " where datname = current_database() and pid <> pg_backend_pid() and usename is not null"
+        ).fetchone()
+        if row is None or not row[0] or time.monotonic() > end:
+            return row[0] if row else 0
+        time.sleep(0.05)
 
 
 def conninfo(url: str) -> str:

@@ -70,7 +70,8 @@ def restore(
     say(f"The backup of {said.begun} is whole: {len(said.files)} files.")
     owner = config.require_owner_database_url()
     with place.connect(owner) as connection:
-        _require_alone(connection)
+        if there := place.others(connection):
+            raise ValueError(f"{there} others are connected to this database. Stop the site and the worker first.")
         _require_empty(connection, config.data, replace)
         tool = tools.fitting("pg_restore", max(said.server, connection.info.server_version // 10000))
         if replace:
@@ -118,15 +119,6 @@ def _seal(said: Manifest, passphrase: bytes | None) -> Seal | None:
     if passphrase is None:
         raise ValueError("This backup is sealed. Name the file with its passphrase: --decrypt-with FILE")
     return Seal.again(passphrase, said.sealed)
-
-
-def _require_alone(connection: psycopg.Connection[Any]) -> None:
-    row = connection.execute(
-        "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
-        " and usename is not null"  # PostgreSQL's own helpers have none; what kind they are is not told to the owner
-    ).fetchone()
-    if row and row[0]:
-        raise ValueError(f"{row[0]} others are connected to this database. Stop the site and the worker first.")
 
 
 def _require_empty(connection: psycopg.Connection[Any], data: Path, replace: bool) -> None:

@@ -277,8 +277,8 @@ def device(session: Session, actor: Actor, code: str, *, now: datetime) -> dict[
     """One device on the bench: its story, what was declared, the checklist, and which steps are open to it now."""
     found = find(session, actor, code)
     told = devices.story(session, found.id, actor)
-    row = session.execute(_rows(Device.id).where(Device.id == found.id)).one()
-    standing = _standing(row, now)
+    row = session.execute(_rows(_EVER_ORDERED.label("ever_ordered")).where(Device.id == found.id)).one()
+    standing = _standing(row, now, ever_ordered=row.ever_ordered)
     quote = session.scalar(sa.select(Quote).where(Quote.device_id == found.id))
     answers = quote.inputs.get("answers", {}) if quote else {}
     waiting = [medium for medium in told["media"] if medium["status"] in ("found", "wipe-failed")]
@@ -556,7 +556,11 @@ def _count(centre_id: UUID, wanted: sa.ColumnElement[bool]) -> sa.Select[Any]:
 
 
 def _rows(*columns: Any) -> sa.Select[Any]:
-    """A device with its offer and its open work order: one row each, with these columns of the device."""
+    """A device with its offer and its open work order: one row each, with these columns of the device.
+
+    Whether a work order was ever issued (`_EVER_ORDERED`) decides no step, only what may be taken back, so a list is
+    not asked for it.
+    """
     return (
         sa.select(
             *columns,
@@ -567,7 +571,6 @@ def _rows(*columns: Any) -> sa.Select[Any]:
             sa.case((Device.state.in_([*WAYS, State.CLEARED]), _CLEAR), else_=sa.false()).label("clear"),
             sa.case((Device.state == State.CLEARED, _UNCONFIRMED), else_=0).label("unconfirmed"),
             sa.case((Device.state == State.SOLD, _PAID), else_=sa.false()).label("paid"),
-            sa.case((Device.state.in_(next_step.BEFORE_A_WIPE), _EVER_ORDERED), else_=sa.true()).label("ever_ordered"),
             Offer.state.label("offer"),
             Offer.answer_by,
             Offer.pay_by,
@@ -603,7 +606,7 @@ _LISTED = _IN_A_LIST.where(Device.id == sa.func.any(sa.bindparam("ids", type_=sa
 _PRESSING = queues.pressing(_IN_A_LIST)
 
 
-def _standing(row: Any, now: datetime) -> next_step.Standing:
+def _standing(row: Any, now: datetime, *, ever_ordered: bool = True) -> next_step.Standing:
     return next_step.Standing(
         state=row.state,
         holds=row.holds,
@@ -615,7 +618,7 @@ def _standing(row: Any, now: datetime) -> next_step.Standing:
         refused=bool(row.refused),
         unconfirmed=row.unconfirmed,
         paid=row.paid,
-        ever_ordered=row.ever_ordered,
+        ever_ordered=ever_ordered,
     )
 
 

@@ -268,6 +268,19 @@ def test_a_backup_does_not_go_where_it_does_not_belong(
     assert content(there) == {}
 
 
+def test_who_leaves_the_database_while_it_is_asked_is_not_in_the_way(
+    elsewhere: Callable[..., Config], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = elsewhere()
+    with (
+        place.connect(there.require_database_url()) as leaving,
+        place.connect(there.require_owner_database_url()) as ours,
+    ):
+        assert place.others(ours, patience=0) == 1
+        monkeypatch.setattr("ewaste.operate.place.time.sleep", lambda _seconds: leaving.close())
+        assert place.others(ours, patience=20) == 0
+
+
 def test_a_backup_overwrites_nothing_and_leaves_nothing_half_done(
     market: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
