@@ -689,7 +689,7 @@ def _centre(session: Session, centre_id: UUID, now: datetime) -> tuple[dict[str,
     """How a centre stands, and the orders that are paid and wait there, the oldest first, at most a page; and beside
     them its devices as `queues` counts them.
     """
-    rows = session.execute(_ABOUT_CENTRE, {"centre": centre_id, "now": now}).all()
+    rows = session.connection().execute(_ABOUT_CENTRE, {"centre": centre_id, "now": now}).all()
     first = rows[0]
     about = {
         "centre": {

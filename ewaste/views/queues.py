@@ -75,7 +75,7 @@ def most_pressing(
     """
     first_page, later_page = columns
     if skip == 0 and take == shapes.PAGE_SIZE:
-        return list(session.execute(first_page, {"centre": centre_id}).all())
+        return list(session.connection().execute(first_page, {"centre": centre_id}).all())
     bounds: dict[str, Any] = {"centre": centre_id}
     for place, state in enumerate(WORK):
         here = in_states.get(state, 0)
@@ -83,7 +83,7 @@ def most_pressing(
         bounds |= {f"skip_{place}": first, f"take_{place}": last - first}
         take -= last - first
         skip -= first
-    return list(session.execute(later_page, bounds).all())
+    return list(session.connection().execute(later_page, bounds).all())
 
 
 def pressing(columns: sa.Select[Any]) -> tuple[sa.Select[Any], sa.Select[Any]]:
@@ -98,7 +98,7 @@ def pressing(columns: sa.Select[Any]) -> tuple[sa.Select[Any], sa.Select[Any]]:
 def rows(session: Session, ids: Sequence[UUID], columns: sa.Select[Any]) -> list[Any]:
     """What `columns` reads of these devices, in their order. The statement binds the ids as `ids`."""
     places = {device_id: place for place, device_id in enumerate(ids)}
-    found = session.execute(columns, {"ids": list(ids)}).all()
+    found = session.connection().execute(columns, {"ids": list(ids)}).all()
     return sorted(found, key=lambda row: places[row.id])
 
 

@@ -26,7 +26,7 @@ from ewaste.core.database import Database
 from ewaste.core.installation import Installation, Unfounded, installation
 from ewaste.core.refusals import Conflict, Invalid, NotAllowed, Refusal
 from ewaste.payments.stripe_gateway import open_gateway
-from ewaste.web import addresses, assets, edge, errors, filters, front, requests, resend
+from ewaste.web import addresses, assets, drawing, edge, errors, filters, front, requests, resend
 from ewaste.web.limits import csrf, limiter
 from ewaste.web.sample import Filling
 
@@ -83,6 +83,7 @@ def create_app(config: Config) -> Flask:
     filters.install(app.jinja_env)
     assets.install(app)
     addresses.install(app)
+    drawing.install(app)
     app.context_processor(lambda: {"now": edge.now()})
     csrf.init_app(app)
     limiter.init_app(app)

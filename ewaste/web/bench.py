@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -49,6 +50,8 @@ pages.before_request(require_account)
 
 MOST_GRAMS = 200_000
 MOST_ROWS = 10_000  # of a list as a file
+# What a row of the list shows, in the order of bench/row.html; how long the device waits comes last.
+IN_A_ROW = itemgetter("code", "title", "state", "holds", "next_step", "due_by", "serial", "media", "since")
 COLUMNS = ("code", "device", "class", "state", "next_step", "serial", "media", "on_hold", "since", "due_by")
 # Fields of a form that say nothing to a reader.
 SILENT = frozenset({"csrf_token", "typed_by", "version"})
@@ -590,6 +593,7 @@ def _queue(
         missed=missed.strip()[:64],
         near=near or [],
         giving=giving,
+        rows=[(*IN_A_ROW(device), filters.duration(device["age"])) for device in told.pop("devices")],
         **told,
     )
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from jinja2 import Environment
 from jinja2.runtime import Undefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from ewaste.core.money import SYMBOLS
 from ewaste.devices.media import KIND_WORDS as MEDIUM_KINDS
@@ -246,10 +246,10 @@ def time_tag(value: datetime | None, shape: str = "moment") -> Markup:
     return Markup(f'<time datetime="{iso(value)}">{words}</time>')  # noqa: S704 - words of ours, nothing that was typed
 
 
-def age_tag(since: datetime, age: timedelta) -> Markup:
-    """A <time> element that says how long something has lasted, and since when as its title."""
+def age_tag(since: datetime, lasts: str) -> Markup:
+    """A <time> element that says how long something has lasted (`duration` of it), and since when as its title."""
     from_when = f'datetime="{iso(since)}" title="since {moment(since)}"'
-    return Markup(f"<time {from_when}>{duration(age)}</time>")  # noqa: S704 - the same
+    return Markup(f"<time {from_when}>{escape(lasts)}</time>")  # noqa: S704 - the same
 
 
 def duration(value: timedelta | float | None) -> str:

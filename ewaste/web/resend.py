@@ -9,7 +9,8 @@ at once, if the browser says that it came from a page of ours.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import lru_cache
+from typing import Any, cast
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -205,10 +206,16 @@ def typed_by() -> str:
     """Who reads the page on which a form stands, sealed: a form stays theirs, whoever signs in at this browser next."""
     if not current_user.is_authenticated:
         return ""
-    if "typed_by" not in flask.g:
-        person_id = str(current_user.signed_in.person_id)
-        flask.g.typed_by = str(URLSafeSerializer(runtime().config.secret_key, salt=_WHO).dumps(person_id))
-    return str(flask.g.typed_by)
+    return _sealed(_key(), current_user.signed_in.person_id)
+
+
+def _key() -> str:
+    return cast(str, flask.current_app.secret_key)
+
+
+@lru_cache(maxsize=1_000)
+def _sealed(secret: str, person_id: UUID) -> str:
+    return str(URLSafeSerializer(secret, salt=_WHO).dumps(str(person_id)))
 
 
 def _anothers(person_id: UUID) -> str:
@@ -223,7 +230,7 @@ def _whose() -> UUID | None:
     sealed = request.form.get("typed_by", "")
     if sealed:
         try:
-            return UUID(URLSafeSerializer(runtime().config.secret_key, salt=_WHO).loads(sealed[:300]))
+            return UUID(URLSafeSerializer(_key(), salt=_WHO).loads(sealed[:300]))
         except (BadData, ValueError, TypeError, AttributeError):
             return None
     if current_user.is_authenticated:
@@ -252,4 +259,4 @@ def _from_us() -> bool:
 
 
 def _serializer() -> URLSafeTimedSerializer:
-    return URLSafeTimedSerializer(runtime().config.secret_key, salt=_SALT)
+    return URLSafeTimedSerializer(_key(), salt=_SALT)
