@@ -23,7 +23,6 @@ from ewaste.certificates.rechecks import Recheck
 from ewaste.core.refusals import NotFound
 from ewaste.devices.models import Device
 from ewaste.views import shapes
-from ewaste.views.bench import status_of
 
 HAPPENED: Mapping[StandingKind, tuple[str, str, str]] = {
     StandingKind.ACCREDITED: ("Accredited", "certificate", "safe"),
@@ -268,3 +267,12 @@ def _figures(session: Session, ids: list[UUID]) -> dict[UUID, dict[str, int]]:
 
 def _day(at: datetime | None) -> str:
     return "" if at is None else at.date().isoformat()
+
+
+def status_of(standing: Standing, until: datetime | None, now: datetime) -> str:
+    """A centre's standing as pages say it: new, accredited, suspended or expired."""
+    if standing is Standing.APPLIED:
+        return "new"
+    if standing is Standing.ACCREDITED and until is not None and until <= now:
+        return "expired"
+    return standing.value

@@ -24,7 +24,7 @@ from ewaste.market.bidders import LICENCES
 from ewaste.market.models import BuyerDefault, Dispute, DisputeOutcome, Lot, LotState, Order, OrderState
 from ewaste.processing.models import Inspection, OutcomeReport
 from ewaste.views import accrediting, market, reaudits, shapes
-from ewaste.views.bench import status_of
+from ewaste.views.centre_list import status_of
 
 METHODS = {
     "clear": "Clear: overwritten and read back",

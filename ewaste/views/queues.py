@@ -1,8 +1,8 @@
 """What a bench reads for its list: how many devices wait where, which fifty come first, and what decides their steps.
 
-A bench is looked at all day and holds thousands of devices. So each of the three is one statement, put together once,
-and reads no more than it must: the counts go through indexes alone, a page is cut out state by state in the order in
-which the index has it, and the fifty rows are read without anything that the list does not show.
+A bench is looked at all day and holds thousands of devices. So each of the three is put together once and reads no more
+than it must: the counts go through indexes alone, a page is cut out state by state in the order in which the index has
+it, and the fifty rows are read without anything that the list does not show.
 """
 
 from __future__ import annotations
@@ -60,22 +60,13 @@ def read_counts(counted: Sequence[Sequence[Any]] | None) -> tuple[dict[str, int]
     }, in_states
 
 
-def most_pressing(
-    session: Session,
-    centre_id: UUID,
-    in_states: Mapping[State, int],
-    columns: tuple[sa.Select[Any], sa.Select[Any]],
-    *,
-    skip: int,
-    take: int,
+def later_page(
+    session: Session, centre_id: UUID, in_states: Mapping[State, int], columns: sa.Select[Any], *, skip: int, take: int
 ) -> list[Any]:
     """The devices that the bench works on: the most pressing state first, in each the longest waiting first.
 
-    `columns` are those that `pressing` made: the statement of a first page, and that of a later one.
+    `columns` are those that `pressing` made for any page; `in_states` says how many devices are in each state.
     """
-    first_page, later_page = columns
-    if skip == 0 and take == shapes.PAGE_SIZE:
-        return list(session.connection().execute(first_page, {"centre": centre_id}).all())
     bounds: dict[str, Any] = {"centre": centre_id}
     for place, state in enumerate(WORK):
         here = in_states.get(state, 0)
@@ -83,11 +74,14 @@ def most_pressing(
         bounds |= {f"skip_{place}": first, f"take_{place}": last - first}
         take -= last - first
         skip -= first
-    return list(session.connection().execute(later_page, bounds).all())
+    return list(session.connection().execute(columns, bounds).all())
 
 
 def pressing(columns: sa.Select[Any]) -> tuple[sa.Select[Any], sa.Select[Any]]:
-    """These columns of the devices that `most_pressing` picks, in its order; to be made once."""
+    """These columns of the devices that the bench works on, in the order of `later_page`; to be made once.
+
+    The first statement gives the first page, and binds `centre`; the second is for `later_page`, and gives any.
+    """
     first, later = (
         columns.join(parts, parts.c.id == Device.id).order_by(parts.c.place, parts.c.since, parts.c.id)
         for parts in (_FIRST, _LATER)
@@ -186,9 +180,11 @@ def _parts(*, first: bool) -> Any:
     if not first:
         return parts
     order = (parts.c.place, parts.c.since, parts.c.id)
-    return sa.select(parts.c.id, parts.c.since, parts.c.place).order_by(*order).limit(_PAGE).subquery()
+    number = sa.func.row_number().over(order_by=order).label("number")
+    return sa.select(parts.c.id, parts.c.since, parts.c.place, number).order_by(*order).limit(_PAGE).subquery()
 
 
 # The first page is what nearly everybody looks at. Its bounds are always the same, so it is planned once; of a later
 # one PostgreSQL could not know how far it has to read.
 _FIRST, _LATER = _parts(first=True), _parts(first=False)
+IS_FIRST: sa.ColumnElement[bool] = _FIRST.c.number == sa.literal_column("1")

@@ -26,7 +26,7 @@ from ewaste.devices.models import Device
 from ewaste.journey import bench as steps
 from ewaste.journey import clearing, rechecking, settlement
 from ewaste.processing import checklist
-from ewaste.views import bench, shapes
+from ewaste.views import bench, bench_list, shapes
 from ewaste.views import device as devices
 from ewaste.web import filters, holds, lists
 from ewaste.web.codes import qr
@@ -95,7 +95,7 @@ def queue_csv() -> flask.Response:
     """The queue that is shown, all of it, for a spreadsheet."""
     state = request.args.get("state", "")[:40] or None
     with transaction() as session:
-        told = bench.queue(session, actor(), state=state, page=1, size=MOST_ROWS, now=now())
+        told = bench_list.queue(session, actor(), state=state, page=1, size=MOST_ROWS, now=now())
     rows = [
         {
             "code": row["code"],
@@ -580,7 +580,7 @@ def _queue(
 ) -> flask.Response:
     state, number = request.args.get("state", "")[:40] or None, shapes.page_number(request.args.get("page"))
     with reading() as session:
-        told = bench.queue(session, actor(), state=state, page=number, now=now())
+        told = bench_list.queue(session, actor(), state=state, page=number, now=now())
     if told["centre"]["status"] == "new" and not told["total"]:
         return page("bench/waiting.html", status, centre=told["centre"])
     paging = shapes.paging(told["total"], number, lambda to: url_for("bench.queue", state=told["state"], page=to))

@@ -1,4 +1,4 @@
-"""The bench's list in its three statements: the counts are those of the queues, and pages follow each other gapless."""
+"""The bench's list in its few statements: the counts are those of the queues, and pages follow each other gapless."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from ewaste.core import embedded
 from ewaste.devices.models import Device
-from ewaste.views import bench, queues
+from ewaste.views import bench_list, queues, shapes
 from tests.bulk import multiply
 from tests.web.stage import Rehearsal, Stage
 
@@ -32,8 +32,8 @@ def test_every_count_is_that_of_its_queue(stage: Stage, session: Session) -> Non
     centre, now = stage.things["own"]["centre"], stage.world.now
     for at in (now, now + timedelta(days=40)):  # In forty days the work orders have run out.
         counts, in_states = queues.counts(session, centre, at)
-        for name in bench.QUEUES:
-            listed = session.scalar(bench._count(centre, bench._in_queue(name, at)))
+        for name in bench_list.QUEUES:
+            listed = session.scalar(bench_list._count(centre, bench_list._in_queue(name, at)))
             assert counts[name] == listed, name
         assert sum(in_states.values()) == session.scalar(
             sa.select(sa.func.count()).select_from(Device).where(Device.centre_id == centre)
@@ -54,9 +54,10 @@ def test_pages_follow_each_other_without_gap_or_repetition(stage: Stage, session
             .order_by(rank, Device.since, Device.id)
         )
     )
-    columns = queues.pressing(sa.select(Device.id))
+    first_page, columns = queues.pressing(sa.select(Device.id))
     pages: list[object] = []
     for skip in range(0, len(whole) + size, size):
-        shown = queues.most_pressing(session, centre, in_states, columns, skip=skip, take=size)
+        shown = queues.later_page(session, centre, in_states, columns, skip=skip, take=size)
         pages += [row.id for row in shown]
     assert pages == whole
+    assert [row.id for row in session.execute(first_page, {"centre": centre})] == whole[: shapes.PAGE_SIZE]

@@ -20,7 +20,7 @@ from ewaste.devices.models import DeviceClass
 from ewaste.market.auctions import MOST_MINOR
 from ewaste.processing.models import Outcome
 from ewaste.processing.outcomes import FRACTIONS
-from ewaste.views.bench import QUEUES
+from ewaste.views.bench_list import QUEUES
 
 # No control characters, and no marks that turn the reading direction around.
 LINE = r"^[^\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]*$"

@@ -12,7 +12,7 @@ from ewaste.core.ids import DEVICE, LISTING, LOT, ORDER
 from ewaste.core.money import Money
 from ewaste.core.refusals import Conflict, Invalid
 from ewaste.journey import sale, settlement
-from ewaste.views import bench, market, recycler
+from ewaste.views import bench, bench_list, market, recycler
 from ewaste.views import device as devices
 from ewaste.views import shapes as paging
 from ewaste.web.api import shapes
@@ -185,7 +185,7 @@ def my_lot(call: Call, code: str) -> shapes.MyLot:
 def bench_queue(call: Call) -> shapes.BenchQueue:
     """The devices that wait at your centre, the most pressing first"""
     query: shapes.BenchQuery = call.query
-    told = bench.queue(call.session, call.actor, state=query.queue, page=query.page, now=call.now)
+    told = bench_list.queue(call.session, call.actor, state=query.queue, page=query.page, now=call.now)
     return shapes.BenchQueue(
         items=[shapes.BenchRow.of(row) for row in told["devices"]],
         total=told["total"],
