@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,20 +34,38 @@ SLOW = 1.0  # Questions that took longer say so.
 
 
 class Answers(NamedTuple):
-    """What the tools said of a folder: one dictionary for each question, and what they could not even say."""
+    """What the tools said of a folder: one dictionary for each question, and why they broke off if they did."""
 
     questions: list[dict[str, Any]]
-    failed: str
+    broke_off: str
+
+    @classmethod
+    def of(cls, done: subprocess.CompletedProcess[str]) -> Answers:
+        """Read what they printed. An answer about nothing means nothing, so it counts as a problem."""
+        questions = [json.loads(line) for line in done.stdout.splitlines()]
+        for each in questions:
+            if not each["count"]:
+                each["problems"] = ["there was none to ask about"]
+        warned = done.stderr.strip()
+        explained = not done.returncode or (not warned and any(each["problems"] for each in questions))
+        if questions and explained:
+            return cls(questions, "")
+        return cls(questions, warned or f"They ended with {done.returncode}.")
+
+    @property
+    def held(self) -> bool:
+        """Whether everything was asked, and is as it should be."""
+        return not self.broke_off and not any(each["problems"] for each in self.questions)
 
 
 def main() -> int:
     """Collect, check, and say in lines what came out."""
     began = time.monotonic()
-    if shutil.which("unshare") is None or subprocess.run([*CUT_OFF, "true"], check=False, capture_output=True).returncode:
-        cut: tuple[str, ...] = ()
-        print("LEFT OUT: the kernel gives no network of its own here (unshare). The tools' own ways out are closed.")
-    else:
-        cut = CUT_OFF
+    cut = CUT_OFF if can_be_cut_off() else ()
+    if not cut:
+        print(
+            "LEFT OUT: the kernel takes no network away here (unshare). The tools' own ways out are closed all the same."
+        )
     if not UNTP.is_dir():
         print("LEFT OUT: UNTP's schema and context are not here (SHARED_DATA names the folder above untp/).")
     with ThreadPoolExecutor(2) as pool:
@@ -59,15 +78,12 @@ def main() -> int:
         else:
             print("A training market is started; devices are wiped and certified there. It takes a minute.", flush=True)
             issued = from_a_market(fresh(folder), pool, cut, began)
-        held = [told("What the market issued", issued), told("The test vectors, and proofs of a log", vectors)]
-    asked_of = [each for answers in (issued.result(), vectors.result()) for each in answers.questions]
-    tampered = sum(each["count"] for each in asked_of if each["tampered"])
-    checks = sum(each["count"] for each in asked_of)
-    print(
-        f"{'Everything held' if all(held) else 'Something did not hold'}: {checks:,} checks in {len(asked_of)} questions,"
-        f" {tampered} of them that tampered forms are refused ({time.monotonic() - began:.0f} s)."
-    )
-    return 0 if all(held) else 1
+        titles = {"What the market issued": issued, "The test vectors, and proofs of a log": vectors}
+        for title, answers in titles.items():
+            print("\n".join(lines(title, answers.result())), flush=True)
+    both = [answers.result() for answers in titles.values()]
+    print(f"{summary(*both)} ({time.monotonic() - began:.0f} s).")
+    return 0 if all(answers.held for answers in both) else 1
 
 
 def from_a_market(folder: Path, pool: ThreadPoolExecutor, cut: tuple[str, ...], began: float) -> Future[Answers]:
@@ -84,8 +100,17 @@ def from_a_market(folder: Path, pool: ThreadPoolExecutor, cut: tuple[str, ...], 
             revoked = stranger.certificates[-REVOKED:]
             filling.revoke(stage, revoked)
             stranger.after(revoked)
-        print(f"It issued {len(stranger.certificates)} certificates, and revoked {len(revoked)} {so_far()}.", flush=True)
+        print(
+            f"It issued {len(stranger.certificates)} certificates, and revoked {len(revoked)} {so_far()}.", flush=True
+        )
         return pool.submit(asked, folder, cut)
+
+
+def can_be_cut_off() -> bool:
+    """Whether this machine lets us start a program that reaches nobody."""
+    if shutil.which(CUT_OFF[0]) is None:
+        return False
+    return subprocess.run([*CUT_OFF, "true"], check=False, capture_output=True).returncode == 0
 
 
 def of_vectors(cut: tuple[str, ...]) -> Answers:
@@ -112,26 +137,30 @@ def asked(folder: Path, cut: tuple[str, ...]) -> Answers:
         if UNTP.is_dir():
             words += ["--untp", str(UNTP)]
         done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=600, cwd=TOOLS)
-    questions = [json.loads(line) for line in done.stdout.splitlines()]
-    for each in questions:
-        if not each["count"]:  # An answer about nothing means nothing.
-            each["problems"] = ["there was none to ask about"]
-    held = not any(each["problems"] for each in questions)
-    return Answers(questions, done.stderr or f"exit code {done.returncode}" if held and done.returncode else "")
+    return Answers.of(done)
 
 
-def told(title: str, answers: Future[Answers]) -> bool:
-    """Print the answers, one line each; whether all held."""
-    questions, failed = answers.result()
-    print(f"{title}:")
-    for each in questions:
+def lines(title: str, answers: Answers) -> Iterator[str]:
+    """The answers in words, one line each."""
+    yield f"{title}:"
+    for each in answers.questions:
         slow = f" ({each['seconds']:.0f} s)" if each["seconds"] >= SLOW else ""
-        print(f"  {'✗' if each['problems'] else '✓'} {each['name']}: {each['count']}{slow}")
-        for problem in each["problems"]:
-            print(f"      {problem}")
-    if failed:
-        print(f"  ✗ the tools broke off: {failed}")
-    return not failed and not any(each["problems"] for each in questions)
+        yield f"  {'✗' if each['problems'] else '✓'} {each['name']}: {each['count']:,}{slow}"
+        yield from (f"      {problem}" for problem in each["problems"])
+    if answers.broke_off:
+        yield f"  ✗ the tools broke off: {answers.broke_off}"
+
+
+def summary(*answered: Answers) -> str:
+    """All of it in one sentence, in what was counted."""
+    questions = [each for answers in answered for each in answers.questions]
+    checks = sum(each["count"] for each in questions)
+    tampered = sum(each["count"] for each in questions if each["tampered"])
+    held = all(answers.held for answers in answered)
+    return (
+        f"{'Everything held' if held else 'Something did not hold'}: {checks:,} checks in {len(questions)} questions;"
+        f" {tampered:,} of the checks are that a tampered form is refused"
+    )
 
 
 if __name__ == "__main__":

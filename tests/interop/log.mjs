@@ -3,6 +3,8 @@ import {createHash} from 'node:crypto';
 import {RFC9162 as rfc9162} from '@transmute/rfc9162';
 
 const EVERY_SIZE_TO = 70;
+// The library looks for a browser at each hash, and catches the error; without a stack that is ten times as quick.
+Error.stackTraceLimit = 0;
 const bytes = text => Uint8Array.from(Buffer.from(text, 'hex'));
 const hex = hash => Buffer.from(hash).toString('hex');
 const entry = number => Uint8Array.from(Buffer.from(`leaf ${number}`));
