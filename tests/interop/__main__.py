@@ -62,26 +62,31 @@ def main() -> int:
     """Collect, check, and say in lines what came out."""
     began = time.monotonic()
     cut = CUT_OFF if can_be_cut_off() else ()
+    left_out = []
     if not cut:
-        print(
-            "LEFT OUT: the kernel takes no network away here (unshare). The tools' own ways out are closed all the same."
-        )
+        left_out.append("to reach nobody by the kernel's will (no unshare here); the tools' ways out are closed")
     if not UNTP.is_dir():
-        print("LEFT OUT: UNTP's schema and context are not here (SHARED_DATA names the folder above untp/).")
+        left_out.append("UNTP's schema and context (SHARED_DATA names the folder above untp/)")
+    titles: dict[str, Future[Answers]] = {}
     with ThreadPoolExecutor(2) as pool:
         # The test vectors need no market; so they are checked while it is started and filled.
         vectors = pool.submit(of_vectors, cut)
-        folder = Path(given) if (given := os.environ.get("ISSUED")) else TOOLS / "issued"
-        if given:
-            print(f"What was collected in {folder} before is checked.")
-            issued = pool.submit(asked, folder, cut)
+        if given := os.environ.get("ISSUED"):
+            print(f"What was collected in {given} before is checked.")
+            titles["What the market issued"] = pool.submit(asked, Path(given), cut)
         else:
             print("A training market is started; devices are wiped and certified there. It takes a minute.", flush=True)
-            issued = from_a_market(fresh(folder), pool, cut, began)
-        titles = {"What the market issued": issued, "The test vectors, and proofs of a log": vectors}
+            try:
+                titles["What the market issued"] = from_a_market(fresh(TOOLS / "issued"), pool, cut, began)
+            except RuntimeError as error:
+                print(error, file=sys.stderr)
+                return 2
+        titles["The test vectors, and proofs of a log"] = vectors
         for title, answers in titles.items():
             print("\n".join(lines(title, answers.result())), flush=True)
     both = [answers.result() for answers in titles.values()]
+    for what in left_out:
+        print(f"Left out: {what}.")
     print(f"{summary(*both)} ({time.monotonic() - began:.0f} s).")
     return 0 if all(answers.held for answers in both) else 1
 
@@ -100,9 +105,8 @@ def from_a_market(folder: Path, pool: ThreadPoolExecutor, cut: tuple[str, ...], 
             revoked = stranger.certificates[-REVOKED:]
             filling.revoke(stage, revoked)
             stranger.after(revoked)
-        print(
-            f"It issued {len(stranger.certificates)} certificates, and revoked {len(revoked)} {so_far()}.", flush=True
-        )
+        count = len(stranger.certificates)
+        print(f"It issued {count} certificates, and revoked {len(revoked)} of them {so_far()}.", flush=True)
         return pool.submit(asked, folder, cut)
 
 

@@ -2,7 +2,7 @@
 
 One device of each kind of case in the plan of the sample market: the same centre, media and way are there once. They
 go through the journey, the real agent wipes and certifies them, and its stations hand the certificates in over the
-market's API. The whole sample market has forty devices more, and none of them looks different to a verifier.
+market's API. The whole sample market has nineteen certificates more, of the same centres and media.
 """
 
 from __future__ import annotations
