@@ -1,104 +1,152 @@
-// Checks what a market issued with libraries that we did not write, offline: node check.mjs FOLDER [UNTP-FOLDER]
-// Prints one JSON object for each question, {name, count, problems}, and exits with 1 when there is a problem.
+// Checks what a market issued with libraries that we did not write, offline:
+//   node check.mjs FOLDER [--untp FOLDER] [--listener PORT]
+// `--listener` is a port of this machine where somebody listens: the kernel must not let us reach it.
+// Prints one JSON object for each question, {name, count, tampered, seconds, problems}, and exits with 1 when there is a problem.
 import fs from 'node:fs';
 import path from 'node:path';
-import {closeTheNetwork, loaderOf, timesAsked} from './offline.mjs';
+import {parseArgs} from 'node:util';
+import {closeTheNetwork, loaderOf, reaches, timesAsked, waysOut} from './offline.mjs';
 import {REVOKED, refusal} from './credentials.mjs';
 import {jwtRefusal, tamperedTokens} from './jwt.mjs';
-import {tamperedForms, tamperedLists} from './tampered.mjs';
+import {tamperedForms} from './tampered.mjs';
 import {logQuestions} from './log.mjs';
+import {publishedLog} from './published-log.mjs';
+import {placesSet} from './status-list.mjs';
 import {safeModeProblems, schemaProblems, untpProblems} from './forms.mjs';
 
-const [folder, untp] = process.argv.slice(2);
-const read = (...names) => JSON.parse(fs.readFileSync(path.join(folder, ...names), 'utf8'));
-const entries = name => fs.existsSync(path.join(folder, name)) ? fs.readdirSync(path.join(folder, name)).sort() : [];
+const {values: {untp, listener}, positionals: [folder]} = parseArgs({
+  allowPositionals: true, options: {untp: {type: 'string'}, listener: {type: 'string'}}});
+const bytes = (...names) => fs.readFileSync(path.join(folder, ...names));
+const read = (...names) => JSON.parse(bytes(...names));
+const entries = (...names) => fs.existsSync(path.join(folder, ...names)) ?
+  fs.readdirSync(path.join(folder, ...names)).sort() : [];
 
 let failed = false;
 
 /** Ask a question of each item; `ask` resolves to null, or to what is wrong. */
-async function question(name, items, ask) {
+async function question(name, items, ask, tampered = false) {
+  const began = performance.now();
   const problems = [];
   for(const [label, item] of Object.entries(items)) {
-    const problem = await ask(item, label).catch(error => `${error.name}: ${error.message}`);
+    const problem = await Promise.resolve().then(() => ask(item, label)).catch(error => `${error.name}: ${error.message}`);
     if(problem !== null) {
       problems.push(`${label}: ${problem}`);
     }
   }
   failed ||= problems.length > 0;
-  console.log(JSON.stringify({name, count: Object.keys(items).length, problems: problems.slice(0, 5)}));
+  const seconds = (performance.now() - began) / 1000;
+  console.log(JSON.stringify({name, count: Object.keys(items).length, tampered, seconds, problems: problems.slice(0, 5)}));
 }
 
-/** Something that must be refused is refused by `ask`, and only then. */
-const refused = ask => async (item, label) => await ask(item, label) === null ? 'it was accepted' : null;
+/** Tampered forms: `ask` must say of each what is wrong with it, or throw. */
+async function refused(name, items, ask) {
+  await question(name, items, async (item, label) => {
+    const said = await Promise.resolve().then(() => ask(item, label)).catch(error => error.message);
+    return said === null ? 'it was accepted' : null;
+  }, true);
+}
 
+if(listener !== undefined) {
+  await question('the kernel lets this process reach nobody', {[listener]: Number(listener)},
+    async port => await reaches(port) ? 'it reaches a program on this machine' : null);
+}
 closeTheNetwork();
+await question('every way to the network is closed', waysOut, out => out());
+
 const SIGNED = ['certificate.json', 'accreditation.json', 'work-order.json'];
-const bundles = Object.fromEntries(entries('bundles').map(name => [name, Object.fromEntries(
-  entries(path.join('bundles', name)).filter(file => file.endsWith('.json')).map(file => [
-    file, read('bundles', name, file)]))]));
-const of = file => Object.fromEntries(
-  Object.entries(bundles).filter(([, files]) => file in files).map(([name, files]) => [name, files[file]]));
-const [certificates, accreditations, orders] = SIGNED.map(of);
-const {now: asked, standing} = read('about.json');
+const LISTS = ['status.json', 'accreditation-status.json'];
+const inside = where => Object.fromEntries(entries(where).map(name => [name, Object.fromEntries(
+  entries(where, name).filter(file => file.endsWith('.json')).map(file => [file, read(where, name, file)]))]));
+const bundles = inside('bundles');
+const filesOf = (file, all = bundles) => Object.fromEntries(
+  Object.entries(all).filter(([, files]) => file in files).map(([name, files]) => [name, files[file]]));
+const textsOf = file => Object.fromEntries(Object.keys(bundles).filter(
+  name => fs.existsSync(path.join(folder, 'bundles', name, file))).map(name => [name, bytes('bundles', name, file).toString()]));
+const [certificates, accreditations, orders] = SIGNED.map(file => filesOf(file));
+const {now: asked, standing, published} = read('about.json');
 const now = new Date(asked);
 const dids = read('dids.json');
 const contexts = {'https://w3id.org/ewaste/wipe/v1': read('vocab', 'context.jsonld')};
 const served = entries('status').map(name => read('status', name));
-// A bundle's own lists come first, as they are of the time when it was put together.
-const loaders = Object.fromEntries(Object.entries(bundles).map(([name, files]) => [name, loaderOf({
-  dids, contexts, credentials: Object.fromEntries(
-    [...served, ...['status.json', 'accreditation-status.json'].flatMap(file => files[file] ?? [])].map(
-      list => [list.id, list]))
-})]));
 const documentLoader = loaderOf({dids, contexts});
+const withLists = lists => loaderOf({dids, contexts, credentials: Object.fromEntries(lists.map(list => [list.id, list]))});
+
+if(published !== undefined) {
+  await question('context and schemas are served, byte for byte, as they are used here', published, async (headers, name) => {
+    if(!bytes('served', name).equals(bytes('vocab', name))) {
+      return 'other bytes';
+    }
+    const kept = headers['cache-control'].split(', ');
+    return ['public', 'max-age=31536000', 'immutable'].every(word => kept.includes(word)) &&
+      headers['access-control-allow-origin'] === '*' ? null : JSON.stringify(headers);
+  });
+}
 
 // Work orders and accreditations end; what counts is the day on which the certificate was signed.
 const asOf = name => new Date(certificates[name].proof.created);
 await question('certificates verify', certificates, it => refusal(it, {documentLoader, now}));
 await question('accreditations verify', accreditations, (it, name) => refusal(it, {documentLoader, now: asOf(name)}));
 await question('work orders verify', orders, it => refusal(it, {documentLoader, now: new Date(it.proof.created)}));
-
-const [[firstName, first], [secondName, second]] = Object.entries(certificates);
-await question('tampered certificates are refused', await tamperedForms(first, second, documentLoader),
-  refused(it => refusal(it, {documentLoader, now})));
-
-const tokens = Object.fromEntries(Object.keys(bundles).flatMap(name => {
-  const file = path.join(folder, 'bundles', name, 'certificate.jwt');
-  return fs.existsSync(file) ? [[name, fs.readFileSync(file, 'utf8')]] : [];
-}));
-await question('certificates as vc+jwt verify', tokens, (it, name) => jwtRefusal(it, certificates[name], documentLoader));
-if(firstName in tokens && secondName in tokens) {
-  await question('tampered vc+jwt are refused',
-    await tamperedTokens(tokens[firstName], tokens[secondName], first, documentLoader),
-    refused(it => jwtRefusal(it, first, documentLoader)));
-}
-
-const lists = Object.assign({}, ...['status.json', 'accreditation-status.json'].map(file => Object.fromEntries(
-  Object.entries(of(file)).map(([name, list]) => [`${file} of ${name}`, list]))),
+const lists = Object.assign({}, ...LISTS.map(file => Object.fromEntries(
+  Object.entries(filesOf(file)).map(([name, list]) => [`${file} of ${name}`, list]))),
 ...served.map(list => ({[list.id]: list})));
 await question('status lists verify', lists, it => refusal(it, {documentLoader, now}));
-// A market serves every list; a bundle may have been put together without.
-const hasLists = name => served.length > 0 || 'status.json' in bundles[name];
-const listed = pick(certificates, name => certificates[name].credentialStatus && hasLists(name));
-const withStatus = name => ({documentLoader: loaders[name], now, status: true});
+for(const [kind, items, at] of [
+  ['certificate', certificates, () => now],
+  ['accreditation', accreditations, (_, name) => asOf(name)],
+  ['work order', orders, it => new Date(it.proof.created)],
+  ['status list', lists, () => now]
+]) {
+  const [[name, first], second] = two(items);
+  await refused(`tampered ${kind}s are refused`, await tamperedForms(kind, first, second, documentLoader),
+    it => refusal(it, {documentLoader, now: at(first, name)}));
+}
+
+const tokens = textsOf('certificate.jwt');
+await question('certificates as vc+jwt verify', tokens, (it, name) => jwtRefusal(it, certificates[name], documentLoader));
+// The test vectors' tokens are all the same.
+if(new Set(Object.values(tokens)).size > 1) {
+  const [[name, first], second] = two(tokens);
+  await refused('tampered vc+jwt are refused', await tamperedTokens(first, second, certificates[name], documentLoader),
+    it => jwtRefusal(it, certificates[name], documentLoader));
+}
+
+// What counts is what the market serves now, and where nobody serves anything, what the bundle brings.
+const brought = name => LISTS.flatMap(file => bundles[name][file] ?? []);
+const listsOfNow = name => withLists(served.length > 0 ? served : brought(name));
+const listed = pick(certificates, name => certificates[name].credentialStatus &&
+  (served.length > 0 || 'status.json' in bundles[name]));
+const underNow = name => ({documentLoader: listsOfNow(name), now, status: true});
+const isRevoked = async (it, options) => {
+  const said = await refusal(it, options);
+  return said === REVOKED ? null : said ?? 'it was accepted';
+};
+const revoked = pick(listed, name => standing[name] === 'revoked');
 await question('certificates that stand, stand in their status list too',
-  pick(listed, name => standing[name] !== 'revoked'), (it, name) => refusal(it, withStatus(name)));
-await question('revoked certificates are refused with their status list',
-  pick(listed, name => standing[name] === 'revoked'), async (it, name) => {
-    const said = await refusal(it, withStatus(name));
-    return said === REVOKED ? null : said ?? 'it was accepted';
-  });
+  pick(listed, name => standing[name] !== 'revoked'), (it, name) => refusal(it, underNow(name)));
+await question('revoked certificates are refused with their status list', revoked, (it, name) => isRevoked(it, underNow(name)));
 await question('accreditations stand in their status list',
-  pick(accreditations, name => accreditations[name].credentialStatus && hasLists(name) && standing[name] === 'accepted'),
-  (it, name) => refusal(it, {...withStatus(name), now: asOf(name)}));
-await question('a revoked accreditation is refused with its status list',
-  pick(accreditations, name => standing[name] === 'accreditation revoked'),
-  async (it, name) => {
-    const said = await refusal(it, {...withStatus(name), now: asOf(name)});
-    return said === REVOKED ? null : said ?? 'it was accepted';
-  });
-await question('tampered status lists are refused', tamperedLists(Object.values(lists)[0]),
-  refused(it => refusal(it, {documentLoader, now})));
+  pick(accreditations, name => accreditations[name].credentialStatus && name in listed && standing[name] !== 'accreditation revoked'),
+  (it, name) => refusal(it, {...underNow(name), now: asOf(name)}));
+if(served.length > 0) {
+  // The bundles were taken out before anything was revoked, and those in `revoked` after.
+  await question('revoked certificates stood in the list that came with them before', revoked,
+    (it, name) => refusal(it, {documentLoader: withLists(brought(name)), now, status: true}));
+  await question('revoked certificates are refused with the list that comes with them now', inside('revoked'),
+    files => isRevoked(files['certificate.json'],
+      {documentLoader: withLists(LISTS.map(file => files[file])), now, status: true}));
+  const places = Object.values(revoked).map(it => it.credentialStatus);
+  await question('status lists have exactly the places of what was revoked set (node zlib)',
+    Object.fromEntries(served.map(list => [list.id, list])), async list => {
+      const due = places.filter(each => each.statusListCredential === list.id).map(each => Number(each.statusListIndex));
+      const set = placesSet(list);
+      return JSON.stringify(set) === JSON.stringify(due.sort((one, other) => one - other)) ? null : `set: ${set}, due: ${due}`;
+    });
+} else {
+  await question('a revoked accreditation is refused with its status list',
+    pick(accreditations, name => standing[name] === 'accreditation revoked'),
+    (it, name) => isRevoked(it, {...underNow(name), now: asOf(name)}));
+}
 
 const documents = {
   certificate: certificates, accreditation: accreditations, 'work-order': orders, 'status-list': lists
@@ -116,28 +164,76 @@ if(untp !== undefined) {
   const withTerms = loaderOf({dids, contexts: {...contexts, [address]: context}});
   await question('certificates follow the UNTP 0.7.0 schema, but for the one override', certificates,
     async it => untpProblems(schema, it));
-  await question('linked data in safe mode drops nothing, of every combination of members', distinct(all),
+  await question('linked data in safe mode drops nothing of any member or code, in these documents',
+    covering(all, context, ...Object.values(contexts)),
     it => safeModeProblems(it, withTerms));
 }
 
 if(entries('.').includes('log.json')) {
-  for(const [name, [items, ask]] of Object.entries(logQuestions(read('log.json')))) {
+  for(const [name, [items, ask, tampered]] of Object.entries(logQuestions(read('log.json')))) {
+    await (tampered ? refused : question)(name, items, ask);
+  }
+}
+if(entries('log').length > 0) {
+  const files = where => Object.fromEntries(fs.readdirSync(path.join(folder, 'log', where), {recursive: true}).map(String)
+    .filter(name => fs.statSync(path.join(folder, 'log', where, name)).isFile()).sort()
+    .map(name => [name, bytes('log', where, name)]));
+  const log = Object.fromEntries(['checkpoints', 'tiles', 'proofs', 'statements'].map(where => [where, files(where)]));
+  let asks = {held: {}, tampered: {}};
+  await question('the log and its keys can be read', {log}, async () => {
+    asks = await publishedLog({
+      log: {...log, growth: read('log', 'growth.json')}, trust: read('trust.json'), dids, certificates,
+      proofs: textsOf('log-proof.txt'), revoked: Object.keys(revoked), now: now.getTime()
+    });
+    return null;
+  });
+  for(const [name, [items, ask]] of Object.entries(asks.held)) {
     await question(name, items, ask);
+  }
+  for(const [name, [items, ask]] of Object.entries(asks.tampered)) {
+    await refused(name, items, ask);
   }
 }
 
 await question('nothing asked for the network', {all: 0}, async () => timesAsked() ? `${timesAsked()} times` : null);
 process.exitCode = failed ? 1 : 0;
 
-/** One item of each combination of members: what is dropped is dropped by its name, and expanding takes long. */
-function distinct(items) {
-  const paths = (value, path) => typeof value !== 'object' || value === null ? [path] :
-    Object.entries(value).flatMap(([name, each]) => paths(each, Array.isArray(value) ? path : `${path}/${name}`));
-  const seen = new Set();
-  return pick(items, name => {
-    const shape = [...new Set(paths(items[name], ''))].sort().join(' ');
-    return !seen.has(shape) && seen.add(shape);
-  });
+/** [[name, item], another item], which are not the same document. */
+function two(items) {
+  const [first, ...rest] = Object.entries(items);
+  const [, second] = rest.find(([, item]) => JSON.stringify(item) !== JSON.stringify(first[1]));
+  return [first, second];
+}
+
+/**
+ * Few of the items, in which everything occurs that occurs in any: a member in its place under objects of these types,
+ * and what it says where these contexts take that for a name of something. What linked data drops it drops by these, and
+ * expanding takes long.
+ */
+function covering(items, ...terms) {
+  const coerced = new Set(terms.flatMap(function within(value) {
+    return typeof value !== 'object' || value === null ? [] : Object.entries(value).flatMap(([name, each]) => [
+      ...['@id', '@vocab'].includes(each?.['@type']) ? [name] : [], ...within(each)]);
+  }));
+  const traits = (value, place, name) => {
+    if(Array.isArray(value)) {
+      return value.flatMap(each => traits(each, place, name));
+    }
+    if(typeof value !== 'object' || value === null) {
+      return [coerced.has(name) && !String(value).includes(':') ? `${place}=${value}` : place];
+    }
+    const here = `${place}<${[value.type ?? []].flat()}>`;
+    return [here, ...Object.entries(value).flatMap(([member, each]) => traits(each, `${here}/${member}`, member))];
+  };
+  const open = Object.entries(items).map(([name, it]) => [name, new Set(traits(it, ''))]);
+  const chosen = new Set();
+  while(open.some(([, left]) => left.size > 0)) {
+    open.sort(([, one], [, other]) => other.size - one.size);
+    const [name, covered] = open.shift();
+    chosen.add(name);
+    open.forEach(([, left]) => covered.forEach(trait => left.delete(trait)));
+  }
+  return pick(items, name => chosen.has(name));
 }
 
 /** The items whose name passes. */
