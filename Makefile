@@ -20,13 +20,13 @@ coverage: ## all tests with the campaigns, and which lines they reach (a third s
 test-machines: ## the agent in QEMU: NVMe, SATA, SCSI, USB, SD, one boot (two to four minutes); POWER_CUTS=30 cuts its power
 	@exec bin/test-machines
 
-faults: ## kills, errors at every block and forensic samples against the wipe agent (10 to 20 minutes)
+faults: ## kills, errors at every block and forensic samples against the wipe agent (five minutes or more)
 	@exec bin/faults
 
 fuzz: ## schemathesis against the API, long and otherwise each time (N=examples for each operation)
 	@exec bin/fuzz $(N)
 
-interop: ## what a market issues, checked with other people's libraries, offline (needs node and npm)
+interop: ## what a market issues, revokes and logs, checked offline with other people's libraries (needs node and npm; a minute)
 	@exec bin/interop
 
 mutants: ## a million mutants of certificates against the gate (N=how many, SEED=which)
