@@ -79,7 +79,7 @@ def undo_accreditor(session: Session, actor: Actor, accreditor_id: UUID, *, now:
 
 
 def end_accreditor(session: Session, actor: Actor, accreditor_id: UUID, *, reason: str, now: datetime) -> Accreditor:
-    """It leaves the trust file at once, by one person, as that protects. Nothing of its centres clears any more."""
+    """The trust file says so at once. One person does it, as it protects. Nothing of its centres clears any more."""
     policy.require(actor, Action.ADMIT_ACCREDITOR)
     accreditor = accreditors.find(session, accreditor_id, to_change=True)
     accreditors.end(session, accreditor, reason, by=actor, now=now)

@@ -416,6 +416,12 @@ def _require_ours(
             f"Your centre is {STANDING_WORDS[centre.standing]}: {why}. "
             "Nothing it certifies clears a device until it is reinstated."
         )
+    accreditor = accreditors.find(session, centre.accreditor_id)
+    if accreditor.ended_at is not None:
+        raise examined.refuse(
+            f"{accreditor.name}, which accredited your centre, ended on {accreditor.ended_at:%d %B %Y}. "
+            "Nothing your centre certifies clears a device until another accreditor accredits it."
+        )
     issued = session.scalar(sa.select(Accreditation).where(Accreditation.credential_id == statement.accreditation_id))
     if issued is None or issued.centre_id != centre.organisation_id or issued.digest != statement.accreditation_digest:
         raise examined.refuse("The accreditation in the bundle is not one that we issued to your centre.")

@@ -136,6 +136,7 @@ async function makeChecks(bundle, trust, at, training, report) {
     accreditationDigest: await digestOf(accreditation.form),
     order: order.document,
     orderDigest: await digestOf(order.form),
+    accreditorUntil: trust.until(accreditation.document.issuer.id),
     trustIsTraining: trust.training,
     trainingAdmitted: training,
     at,

@@ -5,17 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ewaste.accounts.models import Actor, Membership, Person, Rank, Role
 from ewaste.centres import accreditation, accreditors
 from ewaste.centres.accrediting_models import Accreditor
 from ewaste.centres.models import Centre, Standing
+from ewaste.certificates import registry
+from ewaste.certificates.models import Certificate
 from ewaste.core.refusals import Conflict, Invalid, NotAllowed, NotFound
-from ewaste.journey import accrediting, admitting
+from ewaste.journey import accrediting, admitting, completing
+from ewaste.views import audit
+from tests.certificate.test_javascript import run
 from tests.web.stage import Elsewhere
 from tests.world import World
 from wipe_agent import certificate as wipe
@@ -66,9 +72,9 @@ def people_of(world: World, accreditor: UUID) -> list[Actor]:
     return made
 
 
-def trust(world: World, *, ever: bool = False) -> wipe.Trust:
+def trust(world: World) -> wipe.Trust:
     with world.transaction() as session:
-        return wipe.Trust.parse(accreditors.trust_bytes(session, world.issuers, ever=ever))
+        return wipe.Trust.parse(accreditors.trust_bytes(session, world.issuers))
 
 
 def own_document(key: Ed25519PrivateKey) -> str:
@@ -90,10 +96,25 @@ def test_the_trust_file_lists_an_accreditor_when_a_second_person_admitted_it(wor
     assert {each for each in trust(world).roles if each[1] != did} == before.roles
     alone = "update accreditors set confirmed_by = named_by where id = :id"
     assert world.refused_by_database(alone, id=waits).startswith("23514")
+    assert trust(world).until(did) is None
+
+
+def test_an_accreditor_that_ended_stays_in_the_trust_file_with_the_moment_until_which_it_counted(world: World) -> None:
+    did = "did:web:market.test:accreditors:verband-west"
+    made = name(world)
+    admit(world, made)
     with world.transaction() as session:
-        admitting.end_accreditor(session, world.stefan, waits, reason="It was dissolved.", now=world.now)
-    assert not trust(world).knows(did, "accreditor")
-    assert trust(world, ever=True).knows(did, "accreditor")
+        before = accreditors.trust_fingerprint(session, world.issuers)
+    world.later(days=3)
+    with world.transaction() as session:
+        admitting.end_accreditor(session, world.stefan, made, reason="It was dissolved.", now=world.now)
+        published = json.loads(accreditors.trust_bytes(session, world.issuers))
+        assert accreditors.trust_fingerprint(session, world.issuers) != before
+    found = trust(world)
+    assert found.knows(did, "accreditor")
+    assert found.until(did) == world.now.replace(microsecond=0)
+    assert published["updated"] == published["parties"][-1]["until"] == f"{world.now:%Y-%m-%dT%H:%M:%SZ}"
+    assert [party["name"] for party in published["parties"] if "until" in party] == ["Verband West"]
 
 
 def test_an_accreditor_is_taken_back_before_it_was_admitted(world: World) -> None:
@@ -294,18 +315,65 @@ def test_an_accreditor_hands_in_what_it_signed_with_a_key_that_we_do_not_hold(wo
         assert accreditors.issuer(world.issuers, session.get_one(Accreditor, made)) is None
 
 
-def test_a_certificate_under_another_accreditor_clears_until_that_one_ends(world: World) -> None:
+def ended_market(world: World) -> tuple[World, UUID, dict[str, str], dict[str, str]]:
+    """Verband West accredited a centre and ended: a device cleared before, a bundle signed before, and one after."""
     made = name(world)
     admit(world, made)
     leave_the_house(world)
     accredit_as(world, *people_of(world, made))
     there = Elsewhere(world.database, world.issuers, world.now, world.stations)
     device = there.cleared()
-    assert world.raw("select device_listable(:id)", id=device) is True
     _, order = there.ordered(serial="PF2ABCDE", serials=("DRIVE-2",))
-    files = there.bundle(order)
-    assert json.loads(files["accreditation.json"])["issuer"]["name"] == "Verband West"
+    before = there.bundle(order)
+    assert json.loads(before["accreditation.json"])["issuer"]["name"] == "Verband West"
+    there.later(hours=3)
     with world.transaction() as session:
         admitting.end_accreditor(session, world.stefan, made, reason="It was dissolved.", now=there.now)
-    assert "did:web:market.test:accreditors:verband-west" in there.refuse(files)
+    return there, device, before, there.bundle(order, started=there.now - timedelta(hours=1, minutes=54))
+
+
+def test_a_certificate_under_another_accreditor_clears_until_that_one_ends(world: World) -> None:
+    there, device, before, after = ended_market(world)
+    day, ended = f"{there.now:%d %B %Y}", f"{there.now:%Y-%m-%d %H:%M} UTC"
+    assert there.refuse(before) == (
+        f"Verband West, which accredited your centre, ended on {day}. "
+        "Nothing your centre certifies clears a device until another accreditor accredits it."
+    )
+    assert f"Verband West ended as an accreditor {ended}, before the certificate was signed" in there.refuse(after)
     assert world.raw("select device_listable(:id)", id=device) is True
+
+
+def test_the_site_and_the_browser_judge_by_one_trust_file_what_an_ended_accreditor_let_sign(
+    world: World, tmp_path: Path
+) -> None:
+    there, device, _, after = ended_market(world)
+    there.later(hours=1)
+    with world.transaction() as session:
+        certificate = session.scalars(sa.select(Certificate).where(Certificate.device_id == device)).one()
+        cleared = completing.completed(session, certificate, world.issuers, now=there.now)
+        pinned = accreditors.trust_bytes(session, world.issuers)
+        assert audit.everything(session, issuers=world.issuers, now=there.now).wrong == []
+    (tmp_path / "trust.json").write_bytes(pinned)
+    here, given = [], []
+    for number, files in enumerate((cleared, after)):
+        (tmp_path / str(number)).mkdir()
+        for file, content in files.items():
+            (tmp_path / str(number) / file).write_text(content)
+        found = registry.verify_publicly(
+            {file: content.encode() for file, content in files.items()}, pinned, at=there.now, training=True
+        )
+        here.append([(check["name"], check["level"], check["text"]) for check in found.checks])
+        given.append(
+            {
+                "path": str(tmp_path / str(number)),
+                "trust": str(tmp_path / "trust.json"),
+                "training": True,
+                "at": f"{there.now:%Y-%m-%dT%H:%M:%SZ}",
+            }
+        )
+    assert [[name for name, level, _ in checks if level == "fails"] for checks in here] == [[], ["accreditation-dates"]]
+    browser = [
+        [(check["name"], check["level"], check["text"]) for check in report["checks"]]
+        for report in run(given)["reports"]
+    ]
+    assert browser == here

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.certificate.scene import AT, Scene, trust_file
+from tests.certificate.scene import AT, Scene, trust_file, trust_with_end
 from tests.certificate.test_verify import JUNK
 from wipe_agent.certificate import CHECKS, Bundle, Trust, Unreadable, canonical, read, verify
 from wipe_agent.certificate.times import read_time, write_time
@@ -247,4 +247,16 @@ def test_both_take_the_same_trust_files() -> None:
         given.append(data)
     twice = {**document, "parties": document["parties"] + document["parties"][:1]}
     given.append(canonical(twice))
-    assert [trusted(data) for data in given] == run(trusts=given)["trusts"] == [True] + [False] * (len(given) - 1)
+    accreditor, market = document["parties"]
+    ends = {"until": "2026-03-02T16:00:00Z"}
+    given += [
+        canonical({**document, "parties": parties})
+        for parties in (
+            [accreditor | {"until": "2026-03-02"}, market],
+            [accreditor, market | ends],
+            [accreditor | {"roles": ["accreditor", "marketplace"]} | ends],
+        )
+    ]
+    given.append(canonical(trust_with_end()))
+    told = run(trusts=given)["trusts"]
+    assert [trusted(data) for data in given] == told == [True] + [False] * (len(given) - 2) + [True]

@@ -185,6 +185,7 @@ def _verify(bundle: Bundle, trust: Trust | None, at: datetime, training: bool, r
         accreditation_digest=digest_of(accreditation.form),
         order=order.document,
         order_digest=digest_of(order.form),
+        accreditor_until=trust.until(accreditation.document["issuer"]["id"]),
         trust_is_training=trust.training,
         training_admitted=training,
         at=at,
