@@ -416,8 +416,8 @@ def _require_ours(
             f"Your centre is {STANDING_WORDS[centre.standing]}: {why}. "
             "Nothing it certifies clears a device until it is reinstated."
         )
-    accreditor = accreditors.find(session, centre.accreditor_id)
-    if accreditor.ended_at is not None:
+    accreditor = accreditors.find(session, centre.accreditor_id) if centre.accreditor_id else None
+    if accreditor is not None and accreditor.ended_at is not None:
         raise examined.refuse(
             f"{accreditor.name}, which accredited your centre, ended on {accreditor.ended_at:%d %B %Y}. "
             "Nothing your centre certifies clears a device until another accreditor accredits it."
