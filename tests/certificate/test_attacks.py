@@ -25,6 +25,7 @@ GATE = "tests/certificates/test_refused.py"
 SALES = "tests/certificates/test_gate.py"
 HTTP = "tests/web/test_matrix.py"
 STANDING = "tests/certificate/test_standing.py"
+LOG = "tests/transparency/test_steps.py"
 TEXTS = "tests/certificate/test_attacks_on_texts.py"
 
 INDEX: dict[str, tuple[str, ...]] = {
@@ -98,7 +99,10 @@ INDEX: dict[str, tuple[str, ...]] = {
         f"{HTTP}::test_a_signed_request_counts_once",
     ),
     "A device said to have no storage": ("test_that_nothing_is_there_must_be_shown_by_two_people_and_a_photograph",),
-    "A chain of custody cut short": ("tests/devices/test_custody.py::test_a_missing_last_link_shows",),
+    "A chain of custody cut short": (
+        "tests/devices/test_custody.py::test_a_missing_last_link_shows",
+        f"{LOG}::test_a_chain_that_was_cut_and_made_to_fit_again_shows_by_the_head_that_the_log_has",
+    ),
     "Keys brought along in the bundle": (f"{TEXTS}::test_keys_that_come_with_a_bundle_count_for_nothing",),
     "Practice shown as real": (
         "test_practice_is_not_taken_for_real_work",
