@@ -214,8 +214,10 @@ def test_a_chain_that_was_cut_and_made_to_fit_again_shows_by_the_head_that_the_l
     # Whoever rules the database cuts the last event off and sets the device back, so that the chain fits by itself.
     cut = (
         "delete from custody_events where seq = 2",
-        "update devices set state = 'expected', custody_seq = 1,"
-        " custody_head = (select hash from custody_events where seq = 1)",
+        (
+            "update devices set state = 'expected', custody_seq = 1,"
+            " custody_head = (select hash from custody_events where seq = 1)"
+        ),
     )
     # Then what was noted of it, and at last what the log's entry is about. The entry itself was signed and witnessed.
     noted_anew = "update custody_heads set seq = 1, head = (select hash from custody_events where seq = 1)"
