@@ -143,13 +143,15 @@ def issue(session: Session, issuers: credentials.Issuers, centre: Centre, *, bec
     """Issue the accreditation as it stands now: its scope, its dates, the keys of its stations.
 
     The credential lists keys, so a centre without a station gets its first one with its first station. An accreditor
-    that signs with its own key is not signed for: it hands the credential in (`take_in`).
+    that signs with its own key is not signed for: it hands the credential in (`take_in`). Nobody signs for one that
+    ended, as nobody would believe it.
     """
     if centre.accredited_from is None or centre.accredited_until is None or centre.accreditor_id is None:
         raise Conflict("This centre was never accredited.")
     keys = station_keys(session, centre.organisation_id, now=now)
-    signer = accreditors.issuer(issuers, accreditors.find(session, centre.accreditor_id))
-    if not keys or signer is None:
+    accreditor = accreditors.find(session, centre.accreditor_id)
+    signer = accreditors.issuer(issuers, accreditor)
+    if not keys or signer is None or accreditor.ended_at is not None:
         return
     organisation = session.get_one(Organisation, centre.organisation_id)
     accreditation_id = new_id()

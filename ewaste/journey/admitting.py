@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from ewaste.accounts import firms, letters, people, policy
 from ewaste.accounts.models import Actor, Organisation, Rank
 from ewaste.accounts.policy import Action
-from ewaste.centres import accreditors, credentials
+from ewaste.centres import accreditors, credentials, decisions
 from ewaste.centres.accrediting_models import Accreditor
 from ewaste.core.refusals import Invalid
 
@@ -79,10 +79,12 @@ def undo_accreditor(session: Session, actor: Actor, accreditor_id: UUID, *, now:
 
 
 def end_accreditor(session: Session, actor: Actor, accreditor_id: UUID, *, reason: str, now: datetime) -> Accreditor:
-    """The trust file says so at once. One person does it, as it protects. Nothing of its centres clears any more."""
+    """The trust file says so at once. One person does it, as it protects. Nothing of its centres clears any more; our
+    desk withdraws them, and what waits of it is taken back."""
     policy.require(actor, Action.ADMIT_ACCREDITOR)
     accreditor = accreditors.find(session, accreditor_id, to_change=True)
     accreditors.end(session, accreditor, reason, by=actor, now=now)
+    decisions.undo_open(session, accreditor, by=actor, now=now)
     return accreditor
 
 

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ewaste.accounts.models import Actor, Membership, Person, Rank, Role
 from ewaste.centres import accreditation, accreditors
-from ewaste.centres.accrediting_models import Accreditor
+from ewaste.centres.accrediting_models import Accreditor, Decision, DecisionOutcome
 from ewaste.centres.models import Centre, Standing
 from ewaste.certificates import registry
 from ewaste.certificates.models import Certificate
@@ -341,6 +341,47 @@ def test_a_certificate_under_another_accreditor_clears_until_that_one_ends(world
     )
     assert f"Verband West ended as an accreditor {ended}, before the certificate was signed" in there.refuse(after)
     assert world.raw("select device_listable(:id)", id=device) is True
+
+
+def test_when_an_accreditor_ended_our_desk_withdraws_its_centres_and_accredits_them_itself(world: World) -> None:
+    made = name(world)
+    admit(world, made)
+    ina, iwan = people_of(world, made)
+    leave_the_house(world)
+    accredit_as(world, ina, iwan)
+    centre = world.organisation(ELBE)
+    with world.transaction() as session:
+        left = accrediting.propose(session, ina, centre, "withdraw", reason="It closes down.", now=world.now).id
+        issued = accreditation.current(session, centre).credential_id
+    with world.nothing_changes(), pytest.raises(Conflict, match="Another accreditor has accredited"):
+        world.propose("fraud", ELBE, since=world.now)
+    with world.transaction() as session:
+        admitting.end_accreditor(session, world.stefan, made, reason="It was dissolved.", now=world.later(minutes=1))
+        waited = session.get_one(Decision, left)
+        assert (waited.outcome, waited.decided_name) == (DecisionOutcome.UNDONE, "Stefan Vogel")
+    with world.nothing_changes(), pytest.raises(Conflict, match="Another accreditor has accredited"):
+        world.propose("scope", ELBE)
+    for person in (ina, iwan):
+        with (
+            world.nothing_changes(),
+            pytest.raises(Conflict, match="accredited nobody since"),
+            world.transaction() as session,
+        ):
+            accrediting.propose(session, person, centre, "withdraw", reason="It closes.", now=world.now)
+    world.later(minutes=1)
+    world.decide("withdraw", ELBE, reason="Its accreditor was dissolved.")
+    with world.transaction() as session:
+        assert session.get_one(Centre, centre).standing is Standing.WITHDRAWN
+        # Nobody signs a last credential in the name of an accreditor that ended: the trust file says its end.
+        assert accreditation.current(session, centre).credential_id == issued
+    world.later(minutes=1)
+    world.decide("grant", ELBE)
+    with world.transaction() as session:
+        anew = session.get_one(Centre, centre)
+        assert (anew.standing, anew.accreditor_id) == (Standing.ACCREDITED, accreditors.house(session).id)
+        assert json.loads(accreditation.current(session, centre).document)["issuer"]["id"] == (
+            "did:web:market.test:accreditation"
+        )
 
 
 def test_the_site_and_the_browser_judge_by_one_trust_file_what_an_ended_accreditor_let_sign(
