@@ -203,6 +203,8 @@ def take_in(
         raise _unfit("its scope is wider than what was confirmed here")
     if said.valid_until > centre.accredited_until or said.valid_from > now or said.valid_until <= now:
         raise _unfit("it does not hold now, or longer than was confirmed here")
+    if credentials.place_of(credentials.text(said.document), issuers=issuers) is not None:
+        raise _unfit("it names a status list of ours; name one that you sign and serve yourself, or none")
     enrolled = station_keys(session, centre.organisation_id, now=now)
     if any(enrolled.get(method) != key for method, key in said.keys.items()):
         raise _unfit("it lists a key that no station of this centre enrolled, or one that was revoked")
@@ -258,7 +260,9 @@ def withdraw_credential(
     list of ours and was not revoked before.
     """
     place = credentials.place_of(issued.document, issuers=issuers)
-    if place is None:
+    listed = status_lists.named(session, place.name) if place is not None else None
+    # Nobody's credential sets a place in somebody else's list: it would be another centre's that falls.
+    if place is None or listed is None or listed.issuer != credentials.issuer_of(issued.document):
         return False
     return status_lists.withdraw(session, place, reason=reason, compromised_since=since, now=now)
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -260,6 +261,34 @@ def handed_in(world: World, key: Ed25519PrivateKey, **change: object) -> str:
     ).decode()
 
 
+def status_place(document: dict[str, Any]) -> dict[str, str]:
+    said = document["credentialStatus"]
+    return wipe.status_entry(said["statusListCredential"], int(said["statusListIndex"]))
+
+
+def test_a_credential_that_names_another_centres_place_takes_nobody_else_down(world: World) -> None:
+    key = Ed25519PrivateKey.generate()
+    made = name(world, slug="", did_document=own_document(key))
+    admit(world, made)
+    ina, iwan = people_of(world, made)
+    leave_the_house(world)
+    accredit_as(world, ina, iwan)
+    centre = world.organisation(ELBE)
+    with world.transaction() as session:
+        others = json.loads(accreditation.current(session, world.station().station.centre_id).document)
+        # As it could have been stored before this was asked.
+        stored = json.loads(handed_in(world, key, status=status_place(others)))
+        kept = accreditation._keep(
+            session, session.get_one(Centre, centre), stored, uuid4(), world.now - timedelta(minutes=1),
+            world.now + timedelta(days=200), "handed in by the accreditor", world.now,
+        )  # fmt: skip
+        since = world.now
+        assert not accreditation.withdraw_credential(
+            session, world.issuers, kept, reason="No wipes.", since=since, now=world.now
+        )
+    assert world.raw("select count(*) from status_withdrawals") == 0
+
+
 def test_an_accreditor_hands_in_what_it_signed_with_a_key_that_we_do_not_hold(world: World) -> None:
     key = Ed25519PrivateKey.generate()
     made = name(world, slug="", did_document=own_document(key))
@@ -276,6 +305,8 @@ def test_an_accreditor_hands_in_what_it_signed_with_a_key_that_we_do_not_hold(wo
             accrediting.hand_in(session, by, centre, text, issuers=world.issuers, now=world.now)
 
     stranger = Ed25519PrivateKey.generate()
+    with world.transaction() as session:
+        others = json.loads(accreditation.current(session, world.station().station.centre_id).document)
     far: Callable[..., datetime] = lambda **days: world.now + timedelta(**days)  # noqa: E731
     good = handed_in(world, key)
     for text, why in (
@@ -297,6 +328,8 @@ def test_an_accreditor_hands_in_what_it_signed_with_a_key_that_we_do_not_hold(wo
             ),
             "a key that no station of this centre enrolled",
         ),
+        # The place of another centre's accreditation, which would fall with this one.
+        (handed_in(world, key, status=status_place(others)), "it names a status list of ours"),
         ("x" * 70_000, "too long"),
     ):
         with world.nothing_changes(), pytest.raises(Invalid, match=why) as refused:
