@@ -46,6 +46,12 @@ def find(session: Session, centre_id: UUID | None, *, to_change: bool = False) -
     return centre
 
 
+def of_accreditor(session: Session, accreditor_id: UUID) -> list[Centre]:
+    """The centres of an accreditor, which nobody else changes until the step ends."""
+    mine = sa.select(Centre).where(Centre.accreditor_id == accreditor_id).order_by(Centre.organisation_id)
+    return list(session.scalars(mine.with_for_update().execution_options(populate_existing=True)))
+
+
 def require_standing(centre: Centre, *, now: datetime) -> None:
     """Raises `Conflict` unless the centre is accredited at this moment."""
     if centre.standing is Standing.WITHDRAWN:
@@ -72,6 +78,8 @@ def require_scope(methods: Sequence[str], media_kinds: Sequence[str], valid_unti
 
 def grant(session: Session, issuers: credentials.Issuers, centre: Centre, decision: Decision, *, now: datetime) -> None:
     """What two people confirmed comes into force: a first scope, or another one. Its credential is signed."""
+    # Asked once more under a lock: its end, a moment ago, suspended the centres that it had then.
+    accreditors.require_in_force(accreditors.find(session, decision.accreditor_id))
     centre.standing = Standing.ACCREDITED
     centre.decision_id, centre.accreditor_id = decision.id, decision.accreditor_id
     centre.methods, centre.media_kinds = sorted(decision.methods), sorted(decision.media_kinds)

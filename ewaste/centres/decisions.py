@@ -144,11 +144,14 @@ def require_possible(centre: Centre, owner: Accreditor | None, accreditor: Accre
     """
     if centre.standing not in FROM[kind]:
         raise Conflict(_NOT_FROM[centre.standing])
+    ended = owner if owner is not None and owner.ended_at is not None else None
     if kind is DecisionKind.LIFT:
         if centre.suspended_for not in (None, accreditor.id):
             raise Conflict("Another accreditor suspended this centre, and lifts it itself.")
+        if ended is not None:
+            raise Conflict(f"{ended.name} ended, so its centres are withdrawn, audited and accredited anew.")
         return
-    if accreditor.house and owner is not None and owner.ended_at is not None and kind in ENDING:
+    if accreditor.house and ended is not None and kind in ENDING:
         return
     free = centre.accreditor_id is None or centre.standing in (Standing.APPLIED, Standing.WITHDRAWN)
     if centre.accreditor_id != accreditor.id and not (kind is DecisionKind.GRANT and free):

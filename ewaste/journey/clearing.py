@@ -413,14 +413,8 @@ def _require_ours(
     if centre.standing is not Standing.ACCREDITED:
         why = centre.suspension_reason or centre.withdrawal_reason or "not accredited yet"
         raise examined.refuse(
-            f"Your centre is {STANDING_WORDS[centre.standing]}: {why}. "
+            f"Your centre is {STANDING_WORDS[centre.standing]}: {why.rstrip('.')}. "
             "Nothing it certifies clears a device until it is reinstated."
-        )
-    accreditor = accreditors.find(session, centre.accreditor_id) if centre.accreditor_id else None
-    if accreditor is not None and accreditor.ended_at is not None:
-        raise examined.refuse(
-            f"{accreditor.name}, which accredited your centre, ended on {accreditor.ended_at:%d %B %Y}. "
-            "Nothing your centre certifies clears a device until another accreditor accredits it."
         )
     issued = session.scalar(sa.select(Accreditation).where(Accreditation.credential_id == statement.accreditation_id))
     if issued is None or issued.centre_id != centre.organisation_id or issued.digest != statement.accreditation_digest:

@@ -14,11 +14,13 @@ import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ewaste.accounts.models import Actor, Membership, Person, Rank, Role
+from ewaste.accounts.standing import StandingChange, StandingKind
 from ewaste.centres import accreditation, accreditors
 from ewaste.centres.accrediting_models import Accreditor, Decision, DecisionOutcome
 from ewaste.centres.models import Centre, Standing
 from ewaste.certificates import registry
 from ewaste.certificates.models import Certificate
+from ewaste.core.mail import Mail
 from ewaste.core.refusals import Conflict, Invalid, NotAllowed, NotFound
 from ewaste.journey import accrediting, admitting, completing
 from ewaste.views import audit
@@ -367,10 +369,10 @@ def ended_market(world: World) -> tuple[World, UUID, dict[str, str], dict[str, s
 
 def test_a_certificate_under_another_accreditor_clears_until_that_one_ends(world: World) -> None:
     there, device, before, after = ended_market(world)
-    day, ended = f"{there.now:%d %B %Y}", f"{there.now:%Y-%m-%d %H:%M} UTC"
+    ended = f"{there.now:%Y-%m-%d %H:%M} UTC"
     assert there.refuse(before) == (
-        f"Verband West, which accredited your centre, ended on {day}. "
-        "Nothing your centre certifies clears a device until another accreditor accredits it."
+        "Your centre is suspended: Verband West, which accredited it, ended as an accreditor. "
+        "Nothing it certifies clears a device until it is reinstated."
     )
     assert f"Verband West ended as an accreditor {ended}, before the certificate was signed" in there.refuse(after)
     assert world.raw("select device_listable(:id)", id=device) is True
@@ -392,8 +394,18 @@ def test_when_an_accreditor_ended_our_desk_withdraws_its_centres_and_accredits_t
         admitting.end_accreditor(session, world.stefan, made, reason="It was dissolved.", now=world.later(minutes=1))
         waited = session.get_one(Decision, left)
         assert (waited.outcome, waited.decided_name) == (DecisionOutcome.UNDONE, "Stefan Vogel")
-    with world.nothing_changes(), pytest.raises(Conflict, match="Another accreditor has accredited"):
-        world.propose("scope", ELBE)
+        centre_row = session.get_one(Centre, centre)
+        because = "Verband West, which accredited it, ended as an accreditor."
+        assert (centre_row.standing, centre_row.suspension_reason) == (Standing.SUSPENDED, because)
+        noted = session.scalars(
+            sa.select(StandingChange).where(StandingChange.organisation_id == centre).order_by(StandingChange.at.desc())
+        ).first()
+        assert noted is not None
+        assert (noted.kind, noted.reason, noted.at) == (StandingKind.SUSPENDED, because, world.now)
+        letters = session.scalars(sa.select(Mail.subject).where(Mail.written_at == world.now)).all()
+        assert set(letters) == {"Elbe Prüfstelle is suspended"}
+    with world.nothing_changes(), pytest.raises(Conflict, match="Verband West ended, so its centres are withdrawn"):
+        world.propose("lift", ELBE)
     for person in (ina, iwan):
         with (
             world.nothing_changes(),
