@@ -21,6 +21,7 @@ from wipe_agent import certificate as c
 from wipe_agent.certificate import status
 
 ROOT = Path(__file__).parents[2]
+ACCREDITORS = "tests/centres/test_other_accreditors.py"
 GATE = "tests/certificates/test_refused.py"
 SALES = "tests/certificates/test_gate.py"
 HTTP = "tests/web/test_matrix.py"
@@ -68,6 +69,14 @@ INDEX: dict[str, tuple[str, ...]] = {
     "A centre whose accreditation was revoked": (
         "test_a_certificate_of_a_centre_revoked_for_fraud_is_refused",
         f"{GATE}::test_a_suspended_centre_clears_nothing_until_it_is_reinstated",
+    ),
+    "An accreditor that goes on after its end": (
+        f"{ACCREDITORS}::test_a_certificate_under_another_accreditor_clears_until_that_one_ends",
+        f"{ACCREDITORS}::test_the_site_and_the_browser_judge_by_one_trust_file_what_an_ended_accreditor_let_sign",
+    ),
+    "An accreditation that takes another centre's place in a list": (
+        f"{ACCREDITORS}::test_an_accreditor_hands_in_what_it_signed_with_a_key_that_we_do_not_hold",
+        f"{ACCREDITORS}::test_a_credential_that_names_another_centres_place_takes_nobody_else_down",
     ),
     "Two readings of one text": (
         f"{TEXTS}::test_what_two_readers_could_read_in_two_ways_is_not_read",
