@@ -46,6 +46,12 @@ def find(session: Session, centre_id: UUID | None, *, to_change: bool = False) -
     return centre
 
 
+def of_accreditor(session: Session, accreditor_id: UUID) -> list[Centre]:
+    """The centres of an accreditor, which nobody else changes until the step ends."""
+    mine = sa.select(Centre).where(Centre.accreditor_id == accreditor_id).order_by(Centre.organisation_id)
+    return list(session.scalars(mine.with_for_update().execution_options(populate_existing=True)))
+
+
 def require_standing(centre: Centre, *, now: datetime) -> None:
     """Raises `Conflict` unless the centre is accredited at this moment."""
     if centre.standing is Standing.WITHDRAWN:
@@ -72,6 +78,8 @@ def require_scope(methods: Sequence[str], media_kinds: Sequence[str], valid_unti
 
 def grant(session: Session, issuers: credentials.Issuers, centre: Centre, decision: Decision, *, now: datetime) -> None:
     """What two people confirmed comes into force: a first scope, or another one. Its credential is signed."""
+    # Asked once more under a lock: its end, a moment ago, suspended the centres that it had then.
+    accreditors.require_in_force(accreditors.find(session, decision.accreditor_id))
     centre.standing = Standing.ACCREDITED
     centre.decision_id, centre.accreditor_id = decision.id, decision.accreditor_id
     centre.methods, centre.media_kinds = sorted(decision.methods), sorted(decision.media_kinds)
@@ -143,13 +151,15 @@ def issue(session: Session, issuers: credentials.Issuers, centre: Centre, *, bec
     """Issue the accreditation as it stands now: its scope, its dates, the keys of its stations.
 
     The credential lists keys, so a centre without a station gets its first one with its first station. An accreditor
-    that signs with its own key is not signed for: it hands the credential in (`take_in`).
+    that signs with its own key is not signed for: it hands the credential in (`take_in`). Nobody signs for one that
+    ended, as nobody would believe it.
     """
     if centre.accredited_from is None or centre.accredited_until is None or centre.accreditor_id is None:
         raise Conflict("This centre was never accredited.")
     keys = station_keys(session, centre.organisation_id, now=now)
-    signer = accreditors.issuer(issuers, accreditors.find(session, centre.accreditor_id))
-    if not keys or signer is None:
+    accreditor = accreditors.find(session, centre.accreditor_id)
+    signer = accreditors.issuer(issuers, accreditor)
+    if not keys or signer is None or accreditor.ended_at is not None:
         return
     organisation = session.get_one(Organisation, centre.organisation_id)
     accreditation_id = new_id()
@@ -201,6 +211,8 @@ def take_in(
         raise _unfit("its scope is wider than what was confirmed here")
     if said.valid_until > centre.accredited_until or said.valid_from > now or said.valid_until <= now:
         raise _unfit("it does not hold now, or longer than was confirmed here")
+    if credentials.place_of(credentials.text(said.document), issuers=issuers) is not None:
+        raise _unfit("it names a status list of ours; name one that you sign and serve yourself, or none")
     enrolled = station_keys(session, centre.organisation_id, now=now)
     if any(enrolled.get(method) != key for method, key in said.keys.items()):
         raise _unfit("it lists a key that no station of this centre enrolled, or one that was revoked")
@@ -256,7 +268,9 @@ def withdraw_credential(
     list of ours and was not revoked before.
     """
     place = credentials.place_of(issued.document, issuers=issuers)
-    if place is None:
+    listed = status_lists.named(session, place.name) if place is not None else None
+    # Nobody's credential sets a place in somebody else's list: it would be another centre's that falls.
+    if place is None or listed is None or listed.issuer != credentials.issuer_of(issued.document):
         return False
     return status_lists.withdraw(session, place, reason=reason, compromised_since=since, now=now)
 

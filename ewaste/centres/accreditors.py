@@ -1,7 +1,8 @@
 """Accreditors: who may accredit centres here. One is the house; others are organisations that two of our people admit.
 
 An accreditor has a DID and a key. Where we host both, the key lies in a file beside ours; an accreditor with a key of
-its own hands in its DID document, and we hold its public half. The trust file lists all that are in force.
+its own hands in its DID document, and we hold its public half. The trust file lists all that were ever in force, and
+until when each that ended counted: so what was certified before its end verifies everywhere, and nothing from after it.
 """
 
 from __future__ import annotations
@@ -73,10 +74,10 @@ def require_in_force(accreditor: Accreditor) -> None:
         raise Conflict(f"{accreditor.name} is not admitted yet. A second person of our desk confirms it first.")
 
 
-def others_in_force(session: Session, *, ever: bool = False) -> list[credentials.Party]:
+def others(session: Session) -> list[credentials.Party]:
     """The accreditors of the trust file beside the house, in the order in which they came, with their keys in force.
 
-    `ever` adds those that ended: what was accepted under them while they were in force is verified with them still.
+    Those that ended are among them, with their end.
     """
     rows = session.execute(
         sa.select(Accreditor, AccreditorKey)
@@ -84,7 +85,6 @@ def others_in_force(session: Session, *, ever: bool = False) -> list[credentials
         .where(
             Accreditor.house.is_(None),
             Accreditor.confirmed_at.is_not(None),
-            *(() if ever else (Accreditor.ended_at.is_(None),)),
             AccreditorKey.revoked_at.is_(None),
         )
         .order_by(Accreditor.confirmed_at, Accreditor.id, AccreditorKey.added_at, AccreditorKey.id)
@@ -93,22 +93,22 @@ def others_in_force(session: Session, *, ever: bool = False) -> list[credentials
     since: dict[UUID, datetime] = {}
     for accreditor, key in rows:
         keys.setdefault(accreditor.id, {})[key.verification_method] = key.public_key
-        newest = max(accreditor.confirmed_at or key.added_at, key.added_at)
+        newest = max(accreditor.confirmed_at or key.added_at, key.added_at, accreditor.ended_at or key.added_at)
         since[accreditor.id] = max(since.get(accreditor.id, newest), newest)
     return [
-        credentials.Party(each.did, each.name, keys[each.id], since[each.id])
+        credentials.Party(each.did, each.name, keys[each.id], since[each.id], each.ended_at)
         for each in dict.fromkeys(row[0] for row in rows)
     ]
 
 
-def trust_bytes(session: Session, issuers: credentials.Issuers, *, ever: bool = False) -> bytes:
-    """The trust file of this market as it stands now, in canonical form; `ever` as in `others_in_force`."""
-    return credentials.trust_bytes(issuers, others_in_force(session, ever=ever))
+def trust_bytes(session: Session, issuers: credentials.Issuers) -> bytes:
+    """The trust file of this market as it stands now, in canonical form."""
+    return credentials.trust_bytes(issuers, others(session))
 
 
 def trust_fingerprint(session: Session, issuers: credentials.Issuers) -> str:
     """The short name of the trust file as it stands now."""
-    return credentials.trust_fingerprint(issuers, others_in_force(session))
+    return credentials.trust_fingerprint(issuers, others(session))
 
 
 def party(session: Session, accreditor: Accreditor) -> credentials.Party:
@@ -131,15 +131,6 @@ def issuer(issuers: credentials.Issuers, accreditor: Accreditor) -> credentials.
     if accreditor.house:
         return issuers.accreditor
     return None if accreditor.own_key else issuers.hosted(accreditor.did, accreditor.name)
-
-
-def by_did(session: Session, did: str) -> Accreditor | None:
-    """The accreditor with this DID, if it is in force."""
-    return session.scalar(
-        sa.select(Accreditor).where(
-            Accreditor.did == did, Accreditor.confirmed_at.is_not(None), Accreditor.ended_at.is_(None)
-        )
-    )
 
 
 def name(
@@ -230,7 +221,7 @@ def undo(session: Session, accreditor: Accreditor, *, by: Actor, now: datetime) 
 
 
 def end(session: Session, accreditor: Accreditor, reason: str, *, by: Actor, now: datetime) -> None:
-    """It accredits nobody any more, and leaves the trust file; one person does it, as it protects. `Conflict`."""
+    """It accredits nobody any more, and the trust file says so; one person does it, as it protects. `Conflict`."""
     if accreditor.house:
         raise Conflict("The house is how this market itself accredits; it does not end.")
     require_in_force(accreditor)

@@ -114,6 +114,9 @@ class Party:
     name: str
     keys: Mapping[str, str]
     since: datetime
+    """When this was last changed."""
+    until: datetime | None = None
+    """When it ended: nothing that was signed after this counts."""
 
 
 @dataclass(frozen=True)
@@ -321,9 +324,9 @@ def status_lists_of(files: Mapping[str, str]) -> tuple[str | None, str | None]:
 def trust_file(issuers: Issuers, others: Sequence[Party] = ()) -> dict[str, Any]:
     """What a verifier pins: who may accredit centres and who may issue work orders, with their keys.
 
-    `others` are the accreditors in force beside the house. The file changes only when an accreditor or a key does, so
-    its fingerprint can be published and compared. The keys of the log and of the witnesses are among them: a station
-    that pinned an older file goes on with that one, and sees no log.
+    `others` are the accreditors beside the house, those that ended with their end. The file changes only when an
+    accreditor or a key does, so its fingerprint can be published and compared. The keys of the log and of the witnesses
+    are among them: a station that pinned an older file goes on with that one, and sees no log.
     """
     return wipe.trust_document(
         training=issuers.training,
@@ -334,7 +337,12 @@ def trust_file(issuers: Issuers, others: Sequence[Party] = ()) -> dict[str, Any]
                 for issuer, role in ((issuers.accreditor, "accreditor"), (issuers.market, "marketplace"))
             ),
             *(
-                {"name": party.name, "roles": ["accreditor"], "didDocument": keys_did_document(party.did, party.keys)}
+                {
+                    "name": party.name,
+                    "roles": ["accreditor"],
+                    "didDocument": keys_did_document(party.did, party.keys),
+                    "until": party.until,
+                }
                 for party in others
             ),
         ],

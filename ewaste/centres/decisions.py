@@ -27,6 +27,7 @@ FROM = {
     DecisionKind.WITHDRAW: frozenset({Standing.ACCREDITED, Standing.SUSPENDED}),
     DecisionKind.FRAUD: frozenset({Standing.ACCREDITED, Standing.SUSPENDED, Standing.WITHDRAWN}),
 }
+ENDING = frozenset({DecisionKind.WITHDRAW, DecisionKind.FRAUD})
 _NOT_FROM = {
     Standing.APPLIED: "This centre is not accredited yet.",
     Standing.ACCREDITED: "This centre is accredited and not suspended.",
@@ -56,7 +57,7 @@ def propose(
     """
     if by.id is None:
         raise NotAllowed("Only a person proposes.")
-    require_possible(centre, accreditor, kind)
+    require_possible(centre, _accreditor_of(session, centre), accreditor, kind)
     audit = None
     if kind in (DecisionKind.GRANT, DecisionKind.SCOPE):
         if valid_until is None:
@@ -109,7 +110,7 @@ def confirm(
     """A second person confirms; the step then brings it into force. Raises `Conflict`, above all for the same one."""
     if decision.proposed_by == by.id:
         raise Conflict("You proposed this. Somebody else has to look at it and confirm it.")
-    require_possible(centre, accreditor, decision.kind)
+    require_possible(centre, _accreditor_of(session, centre), accreditor, decision.kind)
     if decision.valid_until is not None:
         if decision.valid_until <= now:
             raise Conflict("The day until which it was to hold has passed. Take it back and propose it again.")
@@ -128,14 +129,34 @@ def undo(session: Session, decision: Decision, *, by: Actor, now: datetime) -> N
     session.flush()
 
 
-def require_possible(centre: Centre, accreditor: Accreditor, kind: DecisionKind) -> None:
-    """Raises `Conflict` unless this accreditor can decide this of the centre as it stands."""
+def undo_open(session: Session, accreditor: Accreditor, *, by: Actor, now: datetime) -> None:
+    """Whatever waits of an accreditor that ends is taken back: nobody of it could confirm it, and it would be in the
+    way of others."""
+    waiting = sa.select(Decision).where(Decision.accreditor_id == accreditor.id, Decision.outcome.is_(None))
+    for decision in session.scalars(waiting.order_by(Decision.id).with_for_update()):
+        undo(session, decision, by=by, now=now)
+
+
+def require_possible(centre: Centre, owner: Accreditor | None, accreditor: Accreditor, kind: DecisionKind) -> None:
+    """Raises `Conflict` unless this accreditor can decide this of the centre as it stands; `owner` accredited it.
+
+    Where the owner ended, the house withdraws in its place. Then the centre is free for anybody's audit.
+    """
     if centre.standing not in FROM[kind]:
         raise Conflict(_NOT_FROM[centre.standing])
+    ended = owner if owner is not None and owner.ended_at is not None else None
     if kind is DecisionKind.LIFT:
         if centre.suspended_for not in (None, accreditor.id):
             raise Conflict("Another accreditor suspended this centre, and lifts it itself.")
+        if ended is not None:
+            raise Conflict(f"{ended.name} ended, so its centres are withdrawn, audited and accredited anew.")
+        return
+    if accreditor.house and ended is not None and kind in ENDING:
         return
     free = centre.accreditor_id is None or centre.standing in (Standing.APPLIED, Standing.WITHDRAWN)
     if centre.accreditor_id != accreditor.id and not (kind is DecisionKind.GRANT and free):
         raise Conflict("Another accreditor has accredited this centre, and decides about it.")
+
+
+def _accreditor_of(session: Session, centre: Centre) -> Accreditor | None:
+    return session.get(Accreditor, centre.accreditor_id) if centre.accreditor_id else None

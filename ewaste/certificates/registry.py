@@ -315,9 +315,9 @@ class Verified:
 
     @property
     def withdrawn(self) -> str | None:
-        """The sentence of the check `status`, where nothing else fails: authentic, and it does not count any more."""
+        """The sentence that says that it was revoked, where nothing else fails: authentic, and it counts no more."""
         failed = [check for check in self.checks if check["ok"] is False]
-        return str(failed[0]["text"]) if len(failed) == 1 and failed[0]["name"] == "status" else None
+        return str(failed[0]["text"]) if len(failed) == 1 and failed[0].get("code") == "revoked" else None
 
 
 def verify_publicly(files: Mapping[str, bytes] | bytes, trust: bytes, *, at: datetime, training: bool) -> Verified:
@@ -393,7 +393,10 @@ def _place(certificate: Certificate) -> status_lists.Place | None:
 
 
 def _plain(checks: Sequence[wipe.Check]) -> list[dict[str, Any]]:
-    return [{"name": check.name, "level": check.level, "ok": check.ok, "text": check.text} for check in checks]
+    return [
+        {"name": check.name, "level": check.level, "ok": check.ok, "text": check.text, "code": check.code}
+        for check in checks
+    ]
 
 
 def _uuid(urn: str) -> UUID | None:

@@ -10,11 +10,13 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from ewaste.accounts import firms, letters, people, policy
+from ewaste.accounts import firms, letters, people, policy, standing
 from ewaste.accounts.models import Actor, Organisation, Rank
 from ewaste.accounts.policy import Action
-from ewaste.centres import accreditors, credentials
+from ewaste.accounts.standing import StandingKind
+from ewaste.centres import accreditation, accreditors, credentials, decisions
 from ewaste.centres.accrediting_models import Accreditor
+from ewaste.centres.models import Standing
 from ewaste.core.refusals import Invalid
 
 
@@ -79,10 +81,31 @@ def undo_accreditor(session: Session, actor: Actor, accreditor_id: UUID, *, now:
 
 
 def end_accreditor(session: Session, actor: Actor, accreditor_id: UUID, *, reason: str, now: datetime) -> Accreditor:
-    """It leaves the trust file at once, by one person, as that protects. Nothing of its centres clears any more."""
+    """The trust file says so at once. One person does it, as it protects.
+
+    Its centres are suspended with it, until our desk has withdrawn them and somebody accredits them anew; what waits of
+    it is taken back.
+    """
     policy.require(actor, Action.ADMIT_ACCREDITOR)
+    centres = accreditation.of_accreditor(session, accreditor_id)  # Every step locks a centre before its accreditor.
     accreditor = accreditors.find(session, accreditor_id, to_change=True)
     accreditors.end(session, accreditor, reason, by=actor, now=now)
+    decisions.undo_open(session, accreditor, by=actor, now=now)
+    house = accreditors.house(session)
+    because = f"{accreditor.name}, which accredited it, ended as an accreditor."
+    after = (
+        "Nothing that you certify from now on clears a device. What you certified before stays good. Answer this "
+        "message, so that our desk can audit and accredit you anew."
+    )
+    for centre in centres:
+        if centre.standing is Standing.ACCREDITED:
+            accreditation.suspend(session, centre, because, accreditor=house, now=now)
+            standing.note(session, centre.organisation_id, StandingKind.SUSPENDED, reason=because, by=actor, now=now)
+            firm = session.get_one(Organisation, centre.organisation_id)
+            for owner in firms.owners(session, firm.id):
+                letters.standing_changed(
+                    session, owner, firm, what="suspended", reason=because, next_step=after, now=now
+                )
     return accreditor
 
 

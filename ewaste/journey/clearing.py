@@ -413,7 +413,7 @@ def _require_ours(
     if centre.standing is not Standing.ACCREDITED:
         why = centre.suspension_reason or centre.withdrawal_reason or "not accredited yet"
         raise examined.refuse(
-            f"Your centre is {STANDING_WORDS[centre.standing]}: {why}. "
+            f"Your centre is {STANDING_WORDS[centre.standing]}: {why.rstrip('.')}. "
             "Nothing it certifies clears a device until it is reinstated."
         )
     issued = session.scalar(sa.select(Accreditation).where(Accreditation.credential_id == statement.accreditation_id))

@@ -200,7 +200,7 @@ def of_centre(session: Session, actor: Actor, centre: Centre, *, now: datetime) 
     if own is not None and own.ended_at is None and own.confirmed_at is not None and waits is None:
         for kind in DecisionKind:
             try:
-                decisions.require_possible(centre, own, kind)
+                decisions.require_possible(centre, by, own, kind)
             except Conflict:
                 continue
             possible.append({"kind": kind.value, "label": WORDS[kind], "means": MEANS[kind]})

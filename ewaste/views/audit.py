@@ -52,7 +52,7 @@ def everything(session: Session, *, issuers: Issuers, now: datetime) -> Found:
 
 
 def _certificates(session: Session, issuers: Issuers, now: datetime, found: Found) -> None:
-    trust = accreditors.trust_bytes(session, issuers, ever=True)
+    trust = accreditors.trust_bytes(session, issuers)
     rows = session.scalars(sa.select(Certificate).execution_options(yield_per=100))
     count = 0
     for certificate in rows:

@@ -268,11 +268,11 @@ def undo_accreditor(id: UUID) -> flask.typing.ResponseReturnValue:  # noqa: A002
 
 @pages.post("/staff/accreditors/<uuid:id>/end")
 def end_accreditor(id: UUID) -> flask.typing.ResponseReturnValue:  # noqa: A002 - the address says id
-    """It leaves the trust file at once."""
+    """The trust file says at once that it ended."""
 
     def step(session: Session) -> str:
         ended = admitting.end_accreditor(session, actor(), id, reason=typed("reason", FREE_TEXT), now=now())
-        return f"{ended.name} accredits nobody any more, and left the trust file."
+        return f"{ended.name} accredits nobody any more, and the trust file says so."
 
     return stepped(step, _accreditors, lambda: url_for(".accreditors"), open_form=f"end-{id}")
 

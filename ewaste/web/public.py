@@ -152,7 +152,7 @@ def verify() -> flask.Response:
             files = completing.completed(session, found, runtime().issuers, now=now())
     except NotFound as refusal:
         return _verify_page(code=code, errors={"code": refusal.message}, status=404)
-    verified = _verified({name: text.encode() for name, text in files.items()}, ours=True)
+    verified = _verified({name: text.encode() for name, text in files.items()})
     told = verdict.verdict(
         verified,
         short["status"],
@@ -208,7 +208,7 @@ def certificate(id: UUID) -> flask.Response:  # noqa: A002 - the name stands in 
     with transaction() as session:
         found, short, about = public.certificate(session, id)
         files = completing.completed(session, found, runtime().issuers, now=now())
-    verified = _verified({name: text.encode() for name, text in files.items()}, ours=True)
+    verified = _verified({name: text.encode() for name, text in files.items()})
     if verified.refusal is not None and short["status"] == "accepted":
         short |= {"status": "refused", "reason": f"It does not verify any more: {verified.refusal}"}
     url = url_for(".certificate", id=found.id)
@@ -259,10 +259,10 @@ def certificate_bundle(id: UUID) -> flask.Response:  # noqa: A002 - the name sta
     return lists.file(registry.zipped(files), name, "application/zip")
 
 
-def _verified(files: Mapping[str, bytes] | bytes, *, ours: bool = False) -> registry.Verified:
-    """`ours`: a certificate that we hold, also under an accreditor that ended since."""
+def _verified(files: Mapping[str, bytes] | bytes) -> registry.Verified:
+    """With the trust file that we publish, so that the site says what everybody's own verifier says."""
     with transaction() as session:
-        trust = accreditors.trust_bytes(session, runtime().issuers, ever=ours)
+        trust = accreditors.trust_bytes(session, runtime().issuers)
     return registry.verify_publicly(files, trust, at=now(), training=runtime().config.training)
 
 

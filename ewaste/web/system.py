@@ -100,10 +100,10 @@ def did_accreditor() -> flask.Response:
 
 @pages.get("/accreditors/<slug>/did.json")
 def did_other_accreditor(slug: str) -> flask.Response:
-    """The DID document of an accreditor that we host (did:web): its keys in force."""
+    """The DID document of an accreditor that we host (did:web): its keys, also when it ended, for what it signed."""
     did = runtime().issuers.accreditor_did(slug)
     with transaction() as session:
-        found = next((party for party in accreditors.others_in_force(session) if party.did == did), None)
+        found = next((party for party in accreditors.others(session) if party.did == did), None)
     if found is None:
         raise NotFound("There is no accreditor of this name.")
     return flask.make_response(credentials.keys_did_document(found.did, found.keys))

@@ -215,7 +215,7 @@ def verdict(
     standing = {"accepted": "live"}.get(standing, standing)
     ok = verified.refusal is None and statement is not None
     checks = with_standing(verified.checks, standing, because)
-    name = _kind(verified.checks, ok, standing, statement is not None and statement.training)
+    name = _kind(verified, ok, standing)
     # Something found later, or another document, takes the place of what would have proven something, never of worse.
     since = since if name in ("proves", "late", "training") else None
     if since and name in ("proves", "late"):
@@ -271,7 +271,7 @@ def with_standing(checks: list[dict[str, Any]], standing: str, because: str | No
     if told is None:
         return checks
     level, text = told
-    ours = {"level": level, "ok": level != "fails", "text": text}
+    ours = {"level": level, "ok": level != "fails", "text": text, "code": "revoked" if standing == "revoked" else None}
     # What the signed list says stands: our register only settles what a caution leaves open, or says worse.
     return [{**check, **ours} if check["name"] == "status" and check["ok"] is not False else check for check in checks]
 
@@ -352,28 +352,19 @@ def _what(device_class: str | None) -> str:
     return filters.class_word(device_class).lower() if device_class else "device"
 
 
-def _kind(checks: Sequence[Mapping[str, Any]], ok: bool, standing: str, training: bool) -> str:
-    levels = {str(check["name"]): check.get("level") for check in checks}
-    failed = [check for check in checks if check.get("level") == "fails"]
-    if [check["name"] for check in failed] == ["status"] and " was revoked" in failed[0]["text"]:
+def _kind(verified: Verified, ok: bool, standing: str) -> str:
+    if verified.withdrawn is not None:
         return "revoked"  # a signed list says so, whatever we know
     if not ok:
         return "fails"
     if standing in ("revoked", "refused"):
         return standing
-    if training:
+    if verified.statement is not None and verified.statement.training:
         return "training"
-    if standing != "live" and levels.get("status") != "holds":
+    known = any(check["name"] == "status" and check.get("level") == "holds" for check in verified.checks)
+    if standing != "live" and not known:
         return "unknown"
-    return "late" if seen_late(checks) else "proves"
-
-
-def seen_late(checks: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether witnesses saw the certificate in the log only long after it was signed."""
-    return any(
-        check["name"] == "log" and check.get("level") == "caution" and check["text"].startswith("Late-witnessed")
-        for check in checks
-    )
+    return "late" if any(check.get("code") == "late" for check in verified.checks) else "proves"
 
 
 def _sentence(name: str, verified: Verified, because: str | None, device_class: str | None) -> str:

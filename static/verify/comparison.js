@@ -32,7 +32,7 @@ function accreditationProblem({ statement, certificate, accreditation, accredita
   return null;
 }
 
-function accreditationDatesProblem({ statement, accreditation }) {
+function accreditationDatesProblem({ statement, accreditation, accreditorUntil }) {
   const centre = statement.issuerName;
   const first = Math.min(...statement.lines.map((line) => line.started));
   const from = seconds(accreditation.validFrom);
@@ -45,6 +45,17 @@ function accreditationDatesProblem({ statement, accreditation }) {
       `The accreditation of ${centre} ended ${when(until)}, ` +
       `before the certificate was signed (${when(statement.created)}).`
     );
+  }
+  if (accreditorUntil === null) return null;
+  const accreditor = accreditation.issuer.name;
+  const ended = when(accreditorUntil);
+  for (const [what, signed] of [
+    ["this accreditation", seconds(accreditation.proof.created)],
+    ["the certificate", statement.created],
+  ]) {
+    if (signed - CLOCK_TOLERANCE > accreditorUntil) {
+      return `${accreditor} ended as an accreditor ${ended}, before ${what} was signed (${when(signed)}).`;
+    }
   }
   return null;
 }

@@ -26,6 +26,7 @@ import { isObject, MAX_BYTES } from "./strict.js";
 import {
   ACCREDITATION_FILE,
   ACCREDITATION_TYPE,
+  ACCREDITOR,
   ADMITTED,
   CERTIFICATE_TYPE,
   CRITERIA,
@@ -338,7 +339,7 @@ const trustMembers = thing(
     version: exactly(1),
     training: flag,
     updated: moment,
-    parties: several(thing({ name, roles: several(oneOf(...ROLES), 1, ROLES.length), didDocument })),
+    parties: several(thing({ name, roles: several(oneOf(...ROLES), 1, ROLES.length), didDocument }, { until: moment })),
   },
   {
     logs: several(thing({ origin: pattern("[!-*,-~]{1,200}", "the origin of a log"), vkey, name }), 1, 16),
@@ -347,10 +348,13 @@ const trustMembers = thing(
   }
 );
 
-/** A trust file; it asks for no more witnesses than it names, and names none without a log. */
+/** A trust file; it asks for no more witnesses than it names, names none without a log, and only accreditors end. */
 export function TRUST(value) {
   const problem = trustMembers(value);
   if (problem !== null) return problem;
+  for (const { name: called, roles, until } of value.parties) {
+    if (until !== undefined && !equal(roles, [ACCREDITOR])) return ` ends ${called}, which is not an accreditor alone`;
+  }
   const present = ["logs", "witnesses", "witnessesNeeded"].filter((each) => each in value);
   if (present.length !== 0 && present.length !== 3) {
     return ` has ${present.join(" and ")} but not all of logs, witnesses and witnessesNeeded`;

@@ -2,7 +2,8 @@
 // does it still stand?
 //
 // Both are answered from what the bundle brings, never from the network. What is missing or old is a caution; what is
-// there and does not hold fails. An answer is [level, sentence].
+// there and does not hold fails. An answer is [level, sentence], and [level, sentence, code] where programs go by more
+// than the level: "late" (witnessed late) or "revoked" (withdrawn, by itself, its accreditation or its key).
 
 import { checkLogProof, LogRefused } from "./log.js";
 import { encode } from "./multibase.js";
@@ -67,7 +68,7 @@ function witnessed(times, statement, trust) {
     const text =
       `Late-witnessed: it is dated ${when(statement.validFrom)}, and was seen in the log by ${witnesses} only ` +
       `on ${when(at)}. For the time between, there is only the centre's word.`;
-    return [caution(text), at];
+    return [["caution", text, "late"], at];
   }
   return [["holds", `It is in the log, seen by ${witnesses} on ${when(at)}.`], at];
 }
@@ -95,7 +96,7 @@ export async function stillStands(certificate, accreditation, key, statement, tr
       if (reason instanceof Unreadable) return fails(`The ${listed.file} does not hold. ${reason.message}`);
       throw reason;
     }
-    if (problem !== null) return fails(problem);
+    if (problem !== null) return ["fails", problem, "revoked"];
     if (at > list.validFrom + FRESH || at > list.validUntil) {
       cautions.push(
         `Valid, but its status is not fresh: the list of the ${listed.name} is of ${when(list.validFrom)}, ` +

@@ -29,14 +29,12 @@ export function icon(icons, name, label = "") {
 
 /** Which kind of outcome a report is, without any register: one of the kinds in the words. */
 export function outcome(report) {
-  const level = (name) => report.checks.find((check) => check.name === name)?.level;
-  const failed = report.checks.filter((check) => check.level === "fails").map((check) => check.name);
-  if (failed.join() === "status" && report.failed.text.includes(" was revoked")) return "revoked";
+  const failed = report.checks.filter((check) => check.level === "fails");
+  if (failed.length === 1 && failed[0].code === "revoked") return "revoked";
   if (!report.ok) return "fails";
   if (report.statement.training) return "training";
-  if (level("status") !== "holds") return "alone";
-  const log = report.checks.find((check) => check.name === "log");
-  return log.level === "caution" && log.text.startsWith("Late-witnessed") ? "late" : "proves";
+  if (report.checks.find((check) => check.name === "status").level !== "holds") return "alone";
+  return report.checks.some((check) => check.code === "late") ? "late" : "proves";
 }
 
 /** How a check came out, for people. */

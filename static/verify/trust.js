@@ -8,6 +8,7 @@ import { publicKey, sha256 } from "./multibase.js";
 import { misshapen } from "./shape.js";
 import { TRUST } from "./shapes.js";
 import { read, Unreadable } from "./strict.js";
+import { seconds } from "./times.js";
 
 /** A short name of a trust file, to compare by voice: the first 32 hex digits of its SHA-256, in groups of four. */
 export async function fingerprint(bytes) {
@@ -23,10 +24,12 @@ export async function readTrust(bytes) {
   const names = new Map();
   const roles = new Set();
   const keys = new Map();
+  const ends = new Map();
   for (const party of document.parties) {
     const { id, verificationMethod, assertionMethod } = party.didDocument;
     if (names.has(id)) throw new Unreadable(`The trust file lists ${id} twice.`);
     names.set(id, party.name);
+    if (party.until !== undefined) ends.set(id, seconds(party.until));
     for (const method of verificationMethod.filter((each) => assertionMethod.includes(each.id))) {
       let key;
       try {
@@ -58,6 +61,8 @@ export async function readTrust(bytes) {
     name: (id) => names.get(id),
     /** Whether this party is trusted in this role. */
     knows: (id, role) => roles.has(`${role} ${id}`),
+    /** The moment at which this accreditor ended; null for one that still counts. */
+    until: (id) => ends.get(id) ?? null,
     /** The key of a verification method (DID#name), if its owner is trusted in this role. */
     key: (method, role) => keys.get(`${role} ${method}`) ?? null,
   };

@@ -51,9 +51,9 @@ export const CHECKS = [
  * Check a bundle against a trust file, as of the time `at` (seconds since 1970).
  *
  * `bundle` comes from bundle.js, `trust` from trust.js or is null; `training` admits certificates made for practice.
- * Gives {ok, checks: [{name, level, text}], failed, statement}; bad content never throws, it fails a check. A level is
- * "holds", "caution" (what could not be seen from here) or "fails". `statement` is what the certificate says: believe
- * it only when `ok`.
+ * Gives {ok, checks: [{name, level, text, code}], failed, statement}; bad content never throws, it fails a check. A
+ * level is "holds", "caution" (what could not be seen from here) or "fails"; a code is "late", "revoked" or null.
+ * `statement` is what the certificate says: believe it only when `ok`.
  */
 export async function verify(bundle, trust, at, training) {
   const report = { ok: false, checks: [], failed: null, statement: null };
@@ -61,7 +61,7 @@ export async function verify(bundle, trust, at, training) {
     await makeChecks(bundle, trust, at, training, report);
   } catch (failure) {
     if (!(failure instanceof Fails)) throw failure;
-    report.checks.push({ name: failure.check, level: "fails", text: failure.message });
+    report.checks.push({ name: failure.check, level: "fails", text: failure.message, code: null });
   }
   report.failed = report.checks.find((check) => check.level === "fails") ?? null;
   report.ok = report.checks.length === CHECKS.length && report.failed === null;
@@ -82,8 +82,8 @@ const KINDS = [
 ].map(([file, name, type, shape, proofCheck]) => ({ file, name, type, shape, proofCheck }));
 
 async function makeChecks(bundle, trust, at, training, report) {
-  const holds = (name, text) => report.checks.push({ name, level: "holds", text });
-  const answered = (name, [level, text]) => report.checks.push({ name, level, text });
+  const answered = (name, [level, text, code = null]) => report.checks.push({ name, level, text, code });
+  const holds = (name, text) => answered(name, ["holds", text]);
 
   const documents = KINDS.map((kind) => readOne(kind, bundle));
   const [certificate, accreditation, order] = documents;
@@ -136,13 +136,14 @@ async function makeChecks(bundle, trust, at, training, report) {
     accreditationDigest: await digestOf(accreditation.form),
     order: order.document,
     orderDigest: await digestOf(order.form),
+    accreditorUntil: trust.until(accreditation.document.issuer.id),
     trustIsTraining: trust.training,
     trainingAdmitted: training,
     at,
   };
   for (const [name, question, fine] of QUESTIONS) {
     const problem = question(given);
-    report.checks.push({ name, level: problem === null ? "holds" : "fails", text: problem ?? fine });
+    answered(name, problem === null ? ["holds", fine] : ["fails", problem]);
   }
   answered("envelope", await envelope(bundle, certificate, centreKey));
   const leaf = leafData("wipe-certificate", statement.issuerDid, await digestOf(certificate.form));

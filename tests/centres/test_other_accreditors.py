@@ -5,17 +5,26 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ewaste.accounts.models import Actor, Membership, Person, Rank, Role
+from ewaste.accounts.standing import StandingChange, StandingKind
 from ewaste.centres import accreditation, accreditors
-from ewaste.centres.accrediting_models import Accreditor
+from ewaste.centres.accrediting_models import Accreditor, Decision, DecisionOutcome
 from ewaste.centres.models import Centre, Standing
+from ewaste.certificates import registry
+from ewaste.certificates.models import Certificate
+from ewaste.core.mail import Mail
 from ewaste.core.refusals import Conflict, Invalid, NotAllowed, NotFound
-from ewaste.journey import accrediting, admitting
+from ewaste.journey import accrediting, admitting, completing
+from ewaste.views import audit
+from tests.certificate.test_javascript import run
 from tests.web.stage import Elsewhere
 from tests.world import World
 from wipe_agent import certificate as wipe
@@ -66,9 +75,9 @@ def people_of(world: World, accreditor: UUID) -> list[Actor]:
     return made
 
 
-def trust(world: World, *, ever: bool = False) -> wipe.Trust:
+def trust(world: World) -> wipe.Trust:
     with world.transaction() as session:
-        return wipe.Trust.parse(accreditors.trust_bytes(session, world.issuers, ever=ever))
+        return wipe.Trust.parse(accreditors.trust_bytes(session, world.issuers))
 
 
 def own_document(key: Ed25519PrivateKey) -> str:
@@ -90,10 +99,25 @@ def test_the_trust_file_lists_an_accreditor_when_a_second_person_admitted_it(wor
     assert {each for each in trust(world).roles if each[1] != did} == before.roles
     alone = "update accreditors set confirmed_by = named_by where id = :id"
     assert world.refused_by_database(alone, id=waits).startswith("23514")
+    assert trust(world).until(did) is None
+
+
+def test_an_accreditor_that_ended_stays_in_the_trust_file_with_the_moment_until_which_it_counted(world: World) -> None:
+    did = "did:web:market.test:accreditors:verband-west"
+    made = name(world)
+    admit(world, made)
     with world.transaction() as session:
-        admitting.end_accreditor(session, world.stefan, waits, reason="It was dissolved.", now=world.now)
-    assert not trust(world).knows(did, "accreditor")
-    assert trust(world, ever=True).knows(did, "accreditor")
+        before = accreditors.trust_fingerprint(session, world.issuers)
+    world.later(days=3)
+    with world.transaction() as session:
+        admitting.end_accreditor(session, world.stefan, made, reason="It was dissolved.", now=world.now)
+        published = json.loads(accreditors.trust_bytes(session, world.issuers))
+        assert accreditors.trust_fingerprint(session, world.issuers) != before
+    found = trust(world)
+    assert found.knows(did, "accreditor")
+    assert found.until(did) == world.now.replace(microsecond=0)
+    assert published["updated"] == published["parties"][-1]["until"] == f"{world.now:%Y-%m-%dT%H:%M:%SZ}"
+    assert [party["name"] for party in published["parties"] if "until" in party] == ["Verband West"]
 
 
 def test_an_accreditor_is_taken_back_before_it_was_admitted(world: World) -> None:
@@ -239,6 +263,34 @@ def handed_in(world: World, key: Ed25519PrivateKey, **change: object) -> str:
     ).decode()
 
 
+def status_place(document: dict[str, Any]) -> dict[str, str]:
+    said = document["credentialStatus"]
+    return wipe.status_entry(said["statusListCredential"], int(said["statusListIndex"]))
+
+
+def test_a_credential_that_names_another_centres_place_takes_nobody_else_down(world: World) -> None:
+    key = Ed25519PrivateKey.generate()
+    made = name(world, slug="", did_document=own_document(key))
+    admit(world, made)
+    ina, iwan = people_of(world, made)
+    leave_the_house(world)
+    accredit_as(world, ina, iwan)
+    centre = world.organisation(ELBE)
+    with world.transaction() as session:
+        others = json.loads(accreditation.current(session, world.station().station.centre_id).document)
+        # As it could have been stored before this was asked.
+        stored = json.loads(handed_in(world, key, status=status_place(others)))
+        kept = accreditation._keep(
+            session, session.get_one(Centre, centre), stored, uuid4(), world.now - timedelta(minutes=1),
+            world.now + timedelta(days=200), "handed in by the accreditor", world.now,
+        )  # fmt: skip
+        since = world.now
+        assert not accreditation.withdraw_credential(
+            session, world.issuers, kept, reason="No wipes.", since=since, now=world.now
+        )
+    assert world.raw("select count(*) from status_withdrawals") == 0
+
+
 def test_an_accreditor_hands_in_what_it_signed_with_a_key_that_we_do_not_hold(world: World) -> None:
     key = Ed25519PrivateKey.generate()
     made = name(world, slug="", did_document=own_document(key))
@@ -255,6 +307,8 @@ def test_an_accreditor_hands_in_what_it_signed_with_a_key_that_we_do_not_hold(wo
             accrediting.hand_in(session, by, centre, text, issuers=world.issuers, now=world.now)
 
     stranger = Ed25519PrivateKey.generate()
+    with world.transaction() as session:
+        others = json.loads(accreditation.current(session, world.station().station.centre_id).document)
     far: Callable[..., datetime] = lambda **days: world.now + timedelta(**days)  # noqa: E731
     good = handed_in(world, key)
     for text, why in (
@@ -276,6 +330,8 @@ def test_an_accreditor_hands_in_what_it_signed_with_a_key_that_we_do_not_hold(wo
             ),
             "a key that no station of this centre enrolled",
         ),
+        # The place of another centre's accreditation, which would fall with this one.
+        (handed_in(world, key, status=status_place(others)), "it names a status list of ours"),
         ("x" * 70_000, "too long"),
     ):
         with world.nothing_changes(), pytest.raises(Invalid, match=why) as refused:
@@ -294,18 +350,116 @@ def test_an_accreditor_hands_in_what_it_signed_with_a_key_that_we_do_not_hold(wo
         assert accreditors.issuer(world.issuers, session.get_one(Accreditor, made)) is None
 
 
-def test_a_certificate_under_another_accreditor_clears_until_that_one_ends(world: World) -> None:
+def ended_market(world: World) -> tuple[World, UUID, dict[str, str], dict[str, str]]:
+    """Verband West accredited a centre and ended: a device cleared before, a bundle signed before, and one after."""
     made = name(world)
     admit(world, made)
     leave_the_house(world)
     accredit_as(world, *people_of(world, made))
     there = Elsewhere(world.database, world.issuers, world.now, world.stations)
     device = there.cleared()
-    assert world.raw("select device_listable(:id)", id=device) is True
     _, order = there.ordered(serial="PF2ABCDE", serials=("DRIVE-2",))
-    files = there.bundle(order)
-    assert json.loads(files["accreditation.json"])["issuer"]["name"] == "Verband West"
+    before = there.bundle(order)
+    assert json.loads(before["accreditation.json"])["issuer"]["name"] == "Verband West"
+    there.later(hours=3)
     with world.transaction() as session:
         admitting.end_accreditor(session, world.stefan, made, reason="It was dissolved.", now=there.now)
-    assert "did:web:market.test:accreditors:verband-west" in there.refuse(files)
+    return there, device, before, there.bundle(order, started=there.now - timedelta(hours=1, minutes=54))
+
+
+def test_a_certificate_under_another_accreditor_clears_until_that_one_ends(world: World) -> None:
+    there, device, before, after = ended_market(world)
+    ended = f"{there.now:%Y-%m-%d %H:%M} UTC"
+    assert there.refuse(before) == (
+        "Your centre is suspended: Verband West, which accredited it, ended as an accreditor. "
+        "Nothing it certifies clears a device until it is reinstated."
+    )
+    assert f"Verband West ended as an accreditor {ended}, before the certificate was signed" in there.refuse(after)
     assert world.raw("select device_listable(:id)", id=device) is True
+
+
+def test_when_an_accreditor_ended_our_desk_withdraws_its_centres_and_accredits_them_itself(world: World) -> None:
+    made = name(world)
+    admit(world, made)
+    ina, iwan = people_of(world, made)
+    leave_the_house(world)
+    accredit_as(world, ina, iwan)
+    centre = world.organisation(ELBE)
+    with world.transaction() as session:
+        left = accrediting.propose(session, ina, centre, "withdraw", reason="It closes down.", now=world.now).id
+        issued = accreditation.current(session, centre).credential_id
+    with world.nothing_changes(), pytest.raises(Conflict, match="Another accreditor has accredited"):
+        world.propose("fraud", ELBE, since=world.now)
+    with world.transaction() as session:
+        admitting.end_accreditor(session, world.stefan, made, reason="It was dissolved.", now=world.later(minutes=1))
+        waited = session.get_one(Decision, left)
+        assert (waited.outcome, waited.decided_name) == (DecisionOutcome.UNDONE, "Stefan Vogel")
+        centre_row = session.get_one(Centre, centre)
+        because = "Verband West, which accredited it, ended as an accreditor."
+        assert (centre_row.standing, centre_row.suspension_reason) == (Standing.SUSPENDED, because)
+        noted = session.scalars(
+            sa.select(StandingChange).where(StandingChange.organisation_id == centre).order_by(StandingChange.at.desc())
+        ).first()
+        assert noted is not None
+        assert (noted.kind, noted.reason, noted.at) == (StandingKind.SUSPENDED, because, world.now)
+        letters = session.scalars(sa.select(Mail.subject).where(Mail.written_at == world.now)).all()
+        assert set(letters) == {"Elbe Prüfstelle is suspended"}
+    with world.nothing_changes(), pytest.raises(Conflict, match="Verband West ended, so its centres are withdrawn"):
+        world.propose("lift", ELBE)
+    for person in (ina, iwan):
+        with (
+            world.nothing_changes(),
+            pytest.raises(Conflict, match="accredited nobody since"),
+            world.transaction() as session,
+        ):
+            accrediting.propose(session, person, centre, "withdraw", reason="It closes.", now=world.now)
+    world.later(minutes=1)
+    world.decide("withdraw", ELBE, reason="Its accreditor was dissolved.")
+    with world.transaction() as session:
+        assert session.get_one(Centre, centre).standing is Standing.WITHDRAWN
+        # Nobody signs a last credential in the name of an accreditor that ended: the trust file says its end.
+        assert accreditation.current(session, centre).credential_id == issued
+    world.later(minutes=1)
+    world.decide("grant", ELBE)
+    with world.transaction() as session:
+        anew = session.get_one(Centre, centre)
+        assert (anew.standing, anew.accreditor_id) == (Standing.ACCREDITED, accreditors.house(session).id)
+        assert json.loads(accreditation.current(session, centre).document)["issuer"]["id"] == (
+            "did:web:market.test:accreditation"
+        )
+
+
+def test_the_site_and_the_browser_judge_by_one_trust_file_what_an_ended_accreditor_let_sign(
+    world: World, tmp_path: Path
+) -> None:
+    there, device, _, after = ended_market(world)
+    there.later(hours=1)
+    with world.transaction() as session:
+        certificate = session.scalars(sa.select(Certificate).where(Certificate.device_id == device)).one()
+        cleared = completing.completed(session, certificate, world.issuers, now=there.now)
+        pinned = accreditors.trust_bytes(session, world.issuers)
+        assert audit.everything(session, issuers=world.issuers, now=there.now).wrong == []
+    (tmp_path / "trust.json").write_bytes(pinned)
+    here, given = [], []
+    for number, files in enumerate((cleared, after)):
+        (tmp_path / str(number)).mkdir()
+        for file, content in files.items():
+            (tmp_path / str(number) / file).write_text(content)
+        found = registry.verify_publicly(
+            {file: content.encode() for file, content in files.items()}, pinned, at=there.now, training=True
+        )
+        here.append([(check["name"], check["level"], check["text"]) for check in found.checks])
+        given.append(
+            {
+                "path": str(tmp_path / str(number)),
+                "trust": str(tmp_path / "trust.json"),
+                "training": True,
+                "at": f"{there.now:%Y-%m-%dT%H:%M:%SZ}",
+            }
+        )
+    assert [[name for name, level, _ in checks if level == "fails"] for checks in here] == [[], ["accreditation-dates"]]
+    browser = [
+        [(check["name"], check["level"], check["text"]) for check in report["checks"]]
+        for report in run(given)["reports"]
+    ]
+    assert browser == here

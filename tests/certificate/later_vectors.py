@@ -18,6 +18,7 @@ from wipe_agent.certificate import status
 from wipe_agent.certificate.status import Withdrawn
 
 TRUST = "trust-log.json"
+ENDED = "trust-ended.json"
 _SCENE = Scene(listed=True, lines=s.lines()[:1], change_order=lambda order: order["credentialSubject"]["media"].pop())
 _STOLEN = "The station was stolen from the hall."
 
@@ -29,6 +30,7 @@ def later() -> Iterator[Vector]:
     yield from _withdrawn()
     yield from _lists()
     yield from _second_forms()
+    yield from _ended()
 
 
 def _vector(
@@ -264,6 +266,27 @@ def _second_forms() -> Iterator[Vector]:
         ("jwt-too-large", "certificate.jwt", 131_072),
     ):
         yield _vector(name, f"{file} has more than {most} bytes.", "bundle", more={file: b"a" * (most + 1)})
+
+
+def _ended() -> Iterator[Vector]:
+    second = timedelta(seconds=1)
+    for name, reason, fails, scene in (
+        ("valid-accreditor-ended", "Signed as the accreditor ended; two clocks may differ.", None, Scene()),
+        (
+            "accreditor-ended-before",
+            "Signed a second later than two clocks may differ after the accreditor ended.",
+            "accreditation-dates",
+            Scene(created=s.SIGNED + second),
+        ),
+        (
+            "accredited-after-the-end",
+            "The accreditation was signed after the accreditor had ended.",
+            "accreditation-dates",
+            Scene(accredited=s.SIGNED + second),
+        ),
+    ):
+        files = {file: c.canonical(document) for file, document in scene.documents().items()}
+        yield Vector(name, reason, fails, files, trust=ENDED)
 
 
 # ---------------------------------------------------------------------------- how things are spoilt

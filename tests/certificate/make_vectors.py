@@ -46,6 +46,8 @@ def main() -> int:
             (FOLDER / name).write_bytes(_indented(s.trust_document(training=training)))
     if not (FOLDER / later_vectors.TRUST).exists():
         (FOLDER / later_vectors.TRUST).write_bytes(later_vectors.trust_bytes())
+    if not (FOLDER / later_vectors.ENDED).exists():
+        (FOLDER / later_vectors.ENDED).write_bytes(_indented(s.trust_with_end()))
     manifest_path = FOLDER / "manifest.json"
     manifest = json.loads(manifest_path.read_bytes()) if manifest_path.exists() else []
     known = {entry["name"] for entry in manifest}

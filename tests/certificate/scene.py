@@ -178,6 +178,8 @@ class Scene:
     change_certificate: Change | None = None
     change_signed_certificate: Change | None = None
     accreditation_key: tuple[str, str] = ("accreditor", ACCREDITOR + "#key-1")
+    accredited: datetime = DAY - timedelta(days=60)
+    """When the accreditor signed."""
     order_key: tuple[str, str] = ("market", MARKET + "#key-1")
     certificate_key: tuple[str, str] = ("station", STATION)
     listed: bool = False
@@ -189,7 +191,7 @@ class Scene:
         if self.listed:
             accreditation["credentialStatus"] = status.entry(ACCREDITATION_LIST, 8)
         accreditation = _changed(accreditation, self.change_accreditation)
-        accreditation = sign(accreditation, *self.accreditation_key, DAY - timedelta(days=60))
+        accreditation = sign(accreditation, *self.accreditation_key, self.accredited)
         order = work_order_statement(training=self.training)
         if self.listed:
             order["wipe"]["credentialStatus"] = status.entry(STATUS_LIST, 94_567)
@@ -347,6 +349,12 @@ def trust_document(*, training: bool = False) -> dict[str, Any]:
             {"name": "Marketplace", "roles": ["marketplace"], "didDocument": market},
         ],
     )
+
+
+def trust_with_end() -> dict[str, Any]:
+    """The trust file after its accreditor ended, five minutes before `SIGNED`."""
+    accreditor, market = trust_document()["parties"]
+    return c.trust_document(training=False, updated=at(16), parties=[accreditor | {"until": at(16)}, market])
 
 
 def trust_file(*, training: bool = False) -> bytes:

@@ -21,10 +21,12 @@ from wipe_agent import certificate as c
 from wipe_agent.certificate import status
 
 ROOT = Path(__file__).parents[2]
+ACCREDITORS = "tests/centres/test_other_accreditors.py"
 GATE = "tests/certificates/test_refused.py"
 SALES = "tests/certificates/test_gate.py"
 HTTP = "tests/web/test_matrix.py"
 STANDING = "tests/certificate/test_standing.py"
+LOG = "tests/transparency/test_steps.py"
 TEXTS = "tests/certificate/test_attacks_on_texts.py"
 
 INDEX: dict[str, tuple[str, ...]] = {
@@ -68,6 +70,14 @@ INDEX: dict[str, tuple[str, ...]] = {
         "test_a_certificate_of_a_centre_revoked_for_fraud_is_refused",
         f"{GATE}::test_a_suspended_centre_clears_nothing_until_it_is_reinstated",
     ),
+    "An accreditor that goes on after its end": (
+        f"{ACCREDITORS}::test_a_certificate_under_another_accreditor_clears_until_that_one_ends",
+        f"{ACCREDITORS}::test_the_site_and_the_browser_judge_by_one_trust_file_what_an_ended_accreditor_let_sign",
+    ),
+    "An accreditation that takes another centre's place in a list": (
+        f"{ACCREDITORS}::test_an_accreditor_hands_in_what_it_signed_with_a_key_that_we_do_not_hold",
+        f"{ACCREDITORS}::test_a_credential_that_names_another_centres_place_takes_nobody_else_down",
+    ),
     "Two readings of one text": (
         f"{TEXTS}::test_what_two_readers_could_read_in_two_ways_is_not_read",
         f"{TEXTS}::test_a_letter_that_only_looks_the_same_is_another_letter",
@@ -98,7 +108,10 @@ INDEX: dict[str, tuple[str, ...]] = {
         f"{HTTP}::test_a_signed_request_counts_once",
     ),
     "A device said to have no storage": ("test_that_nothing_is_there_must_be_shown_by_two_people_and_a_photograph",),
-    "A chain of custody cut short": ("tests/devices/test_custody.py::test_a_missing_last_link_shows",),
+    "A chain of custody cut short": (
+        "tests/devices/test_custody.py::test_a_missing_last_link_shows",
+        f"{LOG}::test_a_chain_that_was_cut_and_made_to_fit_again_shows_by_the_head_that_the_log_has",
+    ),
     "Keys brought along in the bundle": (f"{TEXTS}::test_keys_that_come_with_a_bundle_count_for_nothing",),
     "Practice shown as real": (
         "test_practice_is_not_taken_for_real_work",

@@ -16,7 +16,9 @@ from typing import Any
 
 import pytest
 
-from tests.certificate.scene import AT, Scene, trust_file
+from ewaste.certificates import registry
+from ewaste.web import verdict
+from tests.certificate.scene import AT, Scene, trust_file, trust_with_end
 from tests.certificate.test_verify import JUNK
 from wipe_agent.certificate import CHECKS, Bundle, Trust, Unreadable, canonical, read, verify
 from wipe_agent.certificate.times import read_time, write_time
@@ -86,8 +88,13 @@ def test_the_browser_gives_the_verdict_and_the_first_failing_check_that_python_g
     )
     assert told["ok"] is report.ok is (vector["fails"] is None)
     assert (told["failed"]["name"] if told["failed"] else None) == vector["fails"], told["failed"]
-    said = [(check["name"], check["level"], DECODERS_WORDS.sub("", check["text"])) for check in told["checks"]]
-    assert said == [(check.name, check.level, DECODERS_WORDS.sub("", check.text)) for check in report.checks]
+    said = [
+        (check["name"], check["level"], DECODERS_WORDS.sub("", check["text"]), check["code"])
+        for check in told["checks"]
+    ]
+    assert said == [
+        (check.name, check.level, DECODERS_WORDS.sub("", check.text), check.code) for check in report.checks
+    ]
 
 
 SPOILED = 60
@@ -135,13 +142,43 @@ def test_what_the_right_keys_sign_is_judged_alike_by_both(tmp_path: Path) -> Non
             {"path": str(folder), "trust": str(tmp_path / "trust.json"), "training": False, "at": write_time(AT)}
         )
         report = verify(Bundle.load(folder), Trust.parse(trust_file()), at=AT, training=False)
-        python.append([[check.name, check.level, check.text] for check in report.checks])
+        python.append([list(check) for check in report.checks])
     browser = [
-        [[check["name"], check["level"], check["text"]] for check in report["checks"]]
+        [[check["name"], check["level"], check["text"], check["code"]] for check in report["checks"]]
         for report in run(given)["reports"]
     ]
     assert [pair for pair in zip(python, browser, strict=True) if pair[0] != pair[1]] == []
     assert {checks[-1][0] for checks in python} > {"shape", "status"}
+
+
+def test_the_browser_comes_to_the_outcome_that_the_site_comes_to_without_its_register() -> None:
+    site, browser = {}, {}
+    for vector in MANIFEST:
+        if vector["fails"] == "bundle":
+            continue
+        files = Bundle.load(VECTORS / vector["path"]).files
+        found = registry.verify_publicly(
+            files,
+            (VECTORS / vector["trust"]).read_bytes(),
+            at=read_time(vector["at"]),
+            training=vector["training"],
+        )
+        kind = verdict.verdict(found, "unknown", None, None, None)["kind"]
+        site[vector["name"]] = "alone" if kind == "unknown" else kind
+        browser[vector["name"]] = of_every_vector()[vector["name"]]["outcome"]
+    assert browser == site
+    assert [name for name, kind in site.items() if kind == "late"] == ["valid-late-witnessed"]
+    assert [name for name, kind in site.items() if kind == "revoked"] == [
+        "revoked",
+        "revoked-without-a-word",
+        "accreditation-revoked",
+        "accreditation-revoked-since-before",
+        "key-stolen-before",
+        "key-retired-before",
+        "key-stolen-and-not-witnessed",
+        "backdated-with-a-stolen-key",
+        "revoked-in-an-old-list",
+    ]
 
 
 def test_the_browser_makes_every_check_in_the_order_of_the_specification() -> None:
@@ -247,4 +284,16 @@ def test_both_take_the_same_trust_files() -> None:
         given.append(data)
     twice = {**document, "parties": document["parties"] + document["parties"][:1]}
     given.append(canonical(twice))
-    assert [trusted(data) for data in given] == run(trusts=given)["trusts"] == [True] + [False] * (len(given) - 1)
+    accreditor, market = document["parties"]
+    ends = {"until": "2026-03-02T16:00:00Z"}
+    given += [
+        canonical({**document, "parties": parties})
+        for parties in (
+            [accreditor | {"until": "2026-03-02"}, market],
+            [accreditor, market | ends],
+            [accreditor | {"roles": ["accreditor", "marketplace"]} | ends],
+        )
+    ]
+    given.append(canonical(trust_with_end()))
+    told = run(trusts=given)["trusts"]
+    assert [trusted(data) for data in given] == told == [True] + [False] * (len(given) - 2) + [True]

@@ -360,7 +360,7 @@ def enveloped(data: bytes) -> c.Check:
 
 def test_the_second_form_says_the_same_under_the_same_key() -> None:
     check = enveloped(s.envelope(LISTED.documents()["certificate.json"]))
-    assert check == ("envelope", "holds", check.text)
+    assert check == ("envelope", "holds", check.text, None)
     assert "says the same and is signed with the same key" in check.text
 
 

@@ -35,6 +35,7 @@ def test_every_vector_stands_in_the_manifest_and_every_check_has_a_failing_one()
         "trust.json",
         "trust-training.json",
         "trust-log.json",
+        "trust-ended.json",
         "w3c-eddsa-jcs-2022.json",
     }
     listed = {vector["path"] for vector in MANIFEST} | beside

@@ -2,7 +2,7 @@
 //
 // In, on standard input: {"modules": folder, "bundles": [{"path", "trust" or null, "training", "at"}],
 // "documents": [base64], "trusts": [base64], "proofs": [{"proof", "leaf": base64, "logs", "witnesses": [vkey]}]}. Out: for
-// each bundle its report; for each document its canonical form or null; for each trust file whether it is taken; for
+// each bundle its report and what it comes to for people; for each document its canonical form or null; for each trust file whether it is taken; for
 // each proof of the log [index, size, times] or the sentence that refuses it.
 
 import { readdirSync, readFileSync, statSync } from "node:fs";
@@ -16,6 +16,7 @@ const { readTrust } = await module("trust.js");
 const { canonical, read, Unreadable } = await module("strict.js");
 const { checkLogProof, LogRefused, readVkey } = await module("log.js");
 const { verify } = await module("verify.js");
+const { outcome } = await module("telling.js");
 
 const bytes = (path) => new Uint8Array(readFileSync(path));
 const decoded = (text) => new Uint8Array(Buffer.from(text, "base64"));
@@ -36,7 +37,8 @@ const reports = [];
 for (const { path, trust, training, at } of given.bundles) {
   try {
     const pinned = trust === null ? null : await readTrust(bytes(trust));
-    reports.push(await verify(await load(path), pinned, Date.parse(at) / 1000, training));
+    const report = await verify(await load(path), pinned, Date.parse(at) / 1000, training);
+    reports.push({ ...report, outcome: outcome(report) });
   } catch (error) {
     if (!(error instanceof Unreadable)) throw error;
     reports.push({ ok: false, unreadable: error.message });

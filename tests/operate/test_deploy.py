@@ -268,7 +268,7 @@ def test_the_composition_names_settings_that_there_are_and_keeps_the_owner_from_
     whole = yaml.safe_load((DEPLOY / "compose.example.yaml").read_text())
     known = {setting.name for setting in SETTINGS}
     services = whole["services"]
-    assert set(services) == {"database", "migrate", "web", "worker"}
+    assert set(services) == {"database", "migrate", "web", "worker", "signer"}
     for name in ("migrate", "web", "worker"):
         assert set(services[name]["environment"]) <= known
         assert ("EWASTE_OWNER_DATABASE_URL" in services[name]["environment"]) is (name == "migrate")
@@ -281,8 +281,45 @@ def test_the_composition_names_settings_that_there_are_and_keeps_the_owner_from_
         "STRIPE_WEBHOOK_SECRET": "whsec_a",
         "EWASTE_SMTP_URL": "smtp://mail.example",
         "DATABASE_URL": "postgresql://a@b/c",
+        "EWASTE_LOG_KEYS": "",  # before the signer told its key
     }
     assert Config.from_env(filled).training
+
+
+def test_the_signer_in_containers_is_as_far_from_the_others_as_under_systemd() -> None:
+    whole = yaml.safe_load((DEPLOY / "compose.example.yaml").read_text())
+    services: dict[str, dict[str, Any]] = whole["services"]
+    signer, worker = services["signer"], services["worker"]
+    # The command is the unit's, but for the interpreter and the name of the log.
+    unit_says = unit(DEPLOY / "systemd" / "clearhand-signer.service")["Service"]["ExecStart"][0].split()
+    assert signer["command"][1:-1] == unit_says[1:-1]
+    assert (signer["command"][-1], unit_says[-1]) == ("${LOG_ORIGIN:-localhost/log}", "${LOG_ORIGIN}")
+    # No network, no settings, nothing of the market's; its key store is nobody else's, its socket the worker's only.
+    assert (signer["network_mode"], signer["user"], signer["read_only"]) == ("none", "10002:10002", True)
+    assert (signer["cap_drop"], signer["security_opt"]) == (["ALL"], ["no-new-privileges:true"])
+    assert not {"environment", "env_file", "ports"} & set(signer)
+    holders = {
+        volume: {name for name, service in services.items() if f"{volume}:" in str(service.get("volumes"))}
+        for volume in ("data", "signer", "signer-socket")
+    }
+    assert holders["data"] == {"migrate", "web", "worker"}
+    assert (holders["signer"], holders["signer-socket"]) == ({"signer"}, {"signer", "worker"})
+    assert set(whole["volumes"]) == {"data", "postgres", "signer", "signer-socket"}
+    told = {name for name, service in services.items() if "EWASTE_LOG_SIGNER" in service.get("environment", {})}
+    assert told == {"worker"}
+    assert worker["environment"]["EWASTE_LOG_SIGNER"] == "/run/clearhand-signer/socket"
+    assert worker["group_add"] == ["10002"]
+    assert worker["depends_on"]["signer"] == {"condition": "service_healthy"}
+    assert {name for name, service in services.items() if "group_add" in service} == {"worker"}
+
+
+def test_the_image_keeps_the_signers_folders_for_its_user() -> None:
+    text = (DEPLOY / "Containerfile").read_text()
+    assert "useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin clearhand " in text
+    assert "useradd --uid 10002 --no-create-home --shell /usr/sbin/nologin clearhand-signer " in text
+    owned = "-o clearhand-signer -g clearhand-signer"
+    assert f"install -d -m 0700 {owned} /var/lib/clearhand-signer" in text
+    assert f"install -d -m 0710 {owned} /run/clearhand-signer" in text
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from ewaste.accounts.models import WORKER, Actor
 from ewaste.certificates.models import Certificate
 from ewaste.core.log_trust import LogTrust
 from ewaste.core.refusals import Conflict, Invalid, NotAllowed, NotFound
+from ewaste.devices import custody
 from ewaste.devices.models import Device
 from ewaste.journey import bench, clearing, witnessing
 from ewaste.transparency import log
@@ -197,6 +198,53 @@ def test_the_audit_finds_what_the_log_and_the_market_do_not_say_alike(
         assert any(sentence in one for one in wrong), (sentence, wrong)
     owner.dispose()
     assert found(world, trust).wrong == [stranger]
+
+
+def test_a_chain_that_was_cut_and_made_to_fit_again_shows_by_the_head_that_the_log_has(
+    world: World, tmp_path: Path, owner_url: str
+) -> None:
+    held = store(tmp_path)
+    device = world.received()
+    with world.transaction() as session:
+        assert witnessing.note_custody_heads(session, WORKER, now=world.now) == 1
+    ((_, noted),) = entries(world, "custody-head")
+    publisher(world, NearSigner(Path(), held)).once()
+    trust = dataclasses.replace(world.issuers, log=LogTrust((str(held.vkey),)))
+    owner = sa.create_engine(owner_url)
+    # Whoever rules the database cuts the last event off and sets the device back, so that the chain fits by itself.
+    cut = (
+        "delete from custody_events where seq = 2",
+        (
+            "update devices set state = 'expected', custody_seq = 1,"
+            " custody_head = (select hash from custody_events where seq = 1)"
+        ),
+    )
+    # Then what was noted of it, and at last what the log's entry is about. The entry itself was signed and witnessed.
+    noted_anew = "update custody_heads set seq = 1, head = (select hash from custody_events where seq = 1)"
+    said_anew = (
+        "update log_statements set document = jsonb_set(document::jsonb, '{root}', '\"00\"')::text, digest = 'zOther'",
+        "update custody_batches set digest = 'zOther'",
+    )
+    batch = f"The chains that were noted on {world.now:%Y-%m-%d} are not those that the log says."
+    stranger = f"The log has an entry (custody-head) of {noted}, which is nothing that we hold."
+    with owner.connect() as connection:
+        whole = connection.begin()
+        for table in ("custody_events", "devices", "custody_heads", "custody_batches", "log_statements"):
+            connection.execute(sa.text(f"alter table {table} disable trigger user"))
+        with Session(connection, join_transaction_mode="create_savepoint") as session:
+            code = session.get_one(Device, device).code
+            for spoils, sentence in (
+                (cut, f"Device {code}: its chain lost event 2, which the log knows."),
+                ((noted_anew,), batch),
+                (said_anew, stranger),
+            ):
+                for spoil in spoils:
+                    assert connection.exec_driver_sql(spoil).rowcount == 1
+                assert custody.check_chain(session, device) == []
+                assert sentence in audit.everything(session, issuers=trust, now=world.now).wrong
+        whole.rollback()
+    owner.dispose()
+    assert found(world, trust.log).wrong == []
 
 
 def test_a_station_hands_in_what_it_cosigned_and_nobody_else_can(world: World, tmp_path: Path) -> None:

@@ -57,6 +57,18 @@ def test_only_a_real_certificate_that_stands_is_green(given: Verified, standing:
     assert (told["kind"], told["tone"]) == (kind, tone)
 
 
+def test_no_wording_makes_a_certificate_revoked_or_late() -> None:
+    log = {"name": "log", "ok": True, "level": "caution", "text": "Late-witnessed: it is dated 2 March."}
+    status = {"name": "status", "ok": False, "level": "fails", "text": "The certificate was revoked on 3 March."}
+
+    def kind(*checks: dict[str, Any]) -> str:
+        refusal = next((str(check["text"]) for check in checks if not check["ok"]), None)
+        return str(verdict.verdict(verified(refusal=refusal, checks=list(checks)), "live", None, None, None)["kind"])
+
+    assert (kind(log), kind(status)) == ("proves", "fails")
+    assert (kind(log | {"code": "late"}), kind(status | {"code": "revoked"})) == ("late", "revoked")
+
+
 def test_what_is_proven_is_said_first_and_then_by_whom() -> None:
     told = verdict.verdict(verified(), "live", None, "laptop", None)
     assert told["headline"] == "The data on this laptop is gone."

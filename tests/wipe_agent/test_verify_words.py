@@ -47,12 +47,20 @@ def test_what_was_revoked_fails_with_the_day_and_the_reason(capsys: pytest.Captu
     )
 
 
+def test_a_program_is_told_by_a_code_what_was_revoked_or_seen_late(capsys: pytest.CaptureFixture[str]) -> None:
+    for name, code in (("valid-late-witnessed", ("log", "late")), ("key-retired-before", ("status", "revoked"))):
+        _, printed = verify(capsys, name, "--json")
+        found = json.loads(printed)["checks"]
+        assert [(check["name"], check["code"]) for check in found if check["code"]] == [code], name
+
+
 def test_a_program_reads_the_level_of_each_check(capsys: pytest.CaptureFixture[str]) -> None:
     code, printed = verify(capsys, "valid-without-lists", "--json")
     found = json.loads(printed)
     assert (code, found["ok"], found["refusal"], found["cautions"]) == (0, True, None, 1)
     levels = {check["name"]: check["level"] for check in found["checks"]}
     assert (levels["log"], levels["status"]) == ("holds", "caution")
+    assert {check["code"] for check in found["checks"]} == {None}
     code, printed = verify(capsys, "valid-without-lists", "--json", "--strict")
     found = json.loads(printed)
     assert (code, found["ok"]) == (1, False)

@@ -26,6 +26,8 @@ class Case:
     accreditation_digest: str
     order: Mapping[str, Any]
     order_digest: str
+    accreditor_until: datetime | None
+    """When the accreditor ended, if the trust file says so."""
     trust_is_training: bool
     training_admitted: bool
     at: datetime
@@ -69,6 +71,12 @@ def _accreditation_dates_problem(case: Case) -> str | None:
             f"The accreditation of {centre} ended {_when(valid_until)}, "
             f"before the certificate was signed ({_when(statement.created)})."
         )
+    if (ended := case.accreditor_until) is None:
+        return None
+    accreditor, granted = accreditation["issuer"]["name"], read_time(accreditation["proof"]["created"])
+    for what, signed in (("this accreditation", granted), ("the certificate", statement.created)):
+        if signed - CLOCK_TOLERANCE > ended:
+            return f"{accreditor} ended as an accreditor {_when(ended)}, before {what} was signed ({_when(signed)})."
     return None
 
 

@@ -395,7 +395,8 @@ _trust_members = thing(
                     "name": _name,
                     "roles": several(one_of(*v.ROLES), least=1, most=len(v.ROLES)),
                     "didDocument": DID_DOCUMENT,
-                }
+                },
+                {"until": moment},
             )
         ),
     },
@@ -408,9 +409,12 @@ _trust_members = thing(
 
 
 def TRUST(value: Any) -> str | None:  # noqa: N802
-    """A trust file; it asks for no more witnesses than it names, and names none without a log."""
+    """A trust file; it asks for no more witnesses than it names, names none without a log, and only accreditors end."""
     if (problem := _trust_members(value)) is not None:
         return problem
+    for party in value["parties"]:
+        if "until" in party and party["roles"] != [v.ACCREDITOR]:
+            return f" ends {party['name']}, which is not an accreditor alone"
     named = [name for name in ("logs", "witnesses", "witnessesNeeded") if name in value]
     if named and len(named) != 3:
         return f" has {' and '.join(named)} but not all of logs, witnesses and witnessesNeeded"

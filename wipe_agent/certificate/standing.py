@@ -21,6 +21,9 @@ from wipe_agent.certificate.trust import Trust
 Level = Literal["holds", "caution", "fails"]
 """How a check came out. A caution does not refute the certificate; it says what could not be seen from here."""
 
+Code = Literal["late", "revoked"]
+"""What a program is told beside the sentence: witnessed late; withdrawn, by itself, its accreditation or its key."""
+
 WITNESSED_WITHIN: Final = timedelta(hours=24)
 """How long after its `validFrom` a certificate may be witnessed without being called late."""
 FRESH: Final = timedelta(days=7)
@@ -28,10 +31,11 @@ FRESH: Final = timedelta(days=7)
 
 
 class Answer(NamedTuple):
-    """How a question came out, and the sentence."""
+    """How a question came out, the sentence, and a code where programs go by more than the level."""
 
     level: Level
     text: str
+    code: Code | None = None
 
 
 def in_log(data: bytes | None, leaf: log.Leaf, statement: Statement, trust: Trust) -> tuple[Answer, datetime | None]:
@@ -80,9 +84,11 @@ def _witnessed(proven: log.Proven, statement: Statement, trust: Trust) -> tuple[
             f"({_when(statement.created)}). One of the clocks is wrong."
         ), at
     if at > statement.valid_from + WITNESSED_WITHIN:
-        return _caution(
+        return Answer(
+            "caution",
             f"Late-witnessed: it is dated {_when(statement.valid_from)}, and was seen in the log by {witnesses} only "
-            f"on {_when(at)}. For the time between, there is only the centre's word."
+            f"on {_when(at)}. For the time between, there is only the centre's word.",
+            "late",
         ), at
     return Answer("holds", f"It is in the log, seen by {witnesses} on {_when(at)}."), at
 
@@ -130,7 +136,7 @@ def still_stands(
         except Unreadable as reason:
             return _fails(f"The {listed.file} does not hold. {reason}")
         if problem is not None:
-            return _fails(problem)
+            return Answer("fails", problem, "revoked")
         if at > found.valid_from + FRESH or at > found.valid_until:
             cautions.append(
                 f"Valid, but its status is not fresh: the list of the {listed.name} is of {_when(found.valid_from)}, "

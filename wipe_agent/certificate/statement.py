@@ -341,6 +341,7 @@ def trust_document(
 ) -> dict[str, Any]:
     """A trust file. Each of `parties` has name, roles (accreditor, marketplace) and didDocument.
 
+    An accreditor that ended has `until` as well: what it let centres sign up to then still counts.
     A trust file is for training or for the real thing, never for both: practice keys are worth nothing. Each of `logs`
     has origin, vkey and name, each of `witnesses` vkey and name (C2SP signed-note verifier keys). `witnesses_needed` is
     how many of these witnesses must have seen a certificate in the log; without `logs` all three are left out.
@@ -357,6 +358,7 @@ def trust_document(
         "updated": write_time(updated),
         "parties": [
             {"name": party["name"], "roles": list(party["roles"]), "didDocument": party["didDocument"]}
+            | ({"until": write_time(party["until"])} if party.get("until") is not None else {})
             for party in parties
         ],
         **later,

@@ -7,6 +7,7 @@ signed. Documents inside a bundle are never a source of trust.
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -16,6 +17,7 @@ from wipe_agent.certificate.log.note import COSIGNATURE, ED25519, VerifierKey
 from wipe_agent.certificate.multibase import public_key_from_multibase
 from wipe_agent.certificate.shape import misshapen
 from wipe_agent.certificate.strict import Unreadable, read
+from wipe_agent.certificate.times import read_time
 
 
 def fingerprint(data: bytes) -> str:
@@ -50,6 +52,8 @@ class Trust:
     """(role, DID)."""
     keys: Mapping[tuple[str, str], Ed25519PublicKey]
     """(role, verification method) to key."""
+    ends: Mapping[str, datetime]
+    """DID of an accreditor that ended to the moment until which it counted."""
     logs: tuple[Log, ...] = ()
     """The logs that count; none in a trust file from before there was a log."""
     witnesses: tuple[Witness, ...] = ()
@@ -69,11 +73,14 @@ class Trust:
         names: dict[str, str] = {}
         roles: set[tuple[str, str]] = set()
         keys: dict[tuple[str, str], Ed25519PublicKey] = {}
+        ends: dict[str, datetime] = {}
         for party in document["parties"]:
             did = party["didDocument"]["id"]
             if did in names:
                 raise Unreadable(f"The trust file lists {did} twice.")
             names[did] = party["name"]
+            if "until" in party:
+                ends[did] = read_time(party["until"])
             for method in party["didDocument"]["verificationMethod"]:
                 if method["id"] not in party["didDocument"]["assertionMethod"]:
                     continue
@@ -104,6 +111,7 @@ class Trust:
             names,
             frozenset(roles),
             keys,
+            ends,
             logs,
             witnesses,
             document.get("witnessesNeeded", 0),
@@ -112,6 +120,10 @@ class Trust:
     def knows(self, did: str, role: str) -> bool:
         """Whether this party is trusted in this role."""
         return (role, did) in self.roles
+
+    def until(self, did: str) -> datetime | None:
+        """The moment at which this accreditor ended; None for one that still counts."""
+        return self.ends.get(did)
 
     def key(self, method: str, role: str) -> Ed25519PublicKey | None:
         """The key of a verification method (DID#name), if its owner is trusted in this role."""

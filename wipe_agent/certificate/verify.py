@@ -18,7 +18,7 @@ from wipe_agent.certificate.comparison import QUESTIONS, Case, scope_of
 from wipe_agent.certificate.log import Leaf
 from wipe_agent.certificate.multibase import digest_of, public_key_from_multibase
 from wipe_agent.certificate.shape import Test, misshapen
-from wipe_agent.certificate.standing import Answer, Level, Listed, in_log, still_stands
+from wipe_agent.certificate.standing import Answer, Code, Level, Listed, in_log, still_stands
 from wipe_agent.certificate.statement import Statement, read_statement
 from wipe_agent.certificate.strict import Unreadable, read_signed
 from wipe_agent.certificate.trust import Trust
@@ -42,11 +42,13 @@ CHECKS: Final = (
 
 
 class Check(NamedTuple):
-    """One line of a report: what was checked, how it came out, and a sentence for people."""
+    """One line of a report: what was checked, how it came out, a sentence for people, and a code for programs."""
 
     name: str
     level: Level
     text: str
+    code: Code | None = None
+    """Where the level alone does not tell enough: `late` or `revoked`."""
 
     @property
     def ok(self) -> bool:
@@ -185,6 +187,7 @@ def _verify(bundle: Bundle, trust: Trust | None, at: datetime, training: bool, r
         accreditation_digest=digest_of(accreditation.form),
         order=order.document,
         order_digest=digest_of(order.form),
+        accreditor_until=trust.until(accreditation.document["issuer"]["id"]),
         trust_is_training=trust.training,
         training_admitted=training,
         at=at,

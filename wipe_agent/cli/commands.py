@@ -260,7 +260,8 @@ def verify_bundle(chosen: Namespace, _: Screen) -> Answer:
         "cautions": len(report.cautions),
         "certificate_id": report.statement.certificate_id if report.statement else None,
         "checks": [
-            {"name": check.name, "level": check.level, "ok": check.ok, "text": check.text} for check in report.checks
+            {"name": check.name, "level": check.level, "ok": check.ok, "text": check.text, "code": check.code}
+            for check in report.checks
         ],
     }
     if found["ok"]:

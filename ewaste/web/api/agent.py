@@ -77,7 +77,7 @@ def enrol() -> flask.Response:
         )
         centre = session.get_one(Centre, station.centre_id)
         centre_name = session.get_one(Organisation, station.centre_id).name
-        trust = credentials.trust_file(issuers, accreditors.others_in_force(session))
+        trust = credentials.trust_file(issuers, accreditors.others(session))
     return _json(
         {
             "station_id": str(station.id),
@@ -99,9 +99,7 @@ def orders() -> flask.Response:
         open_orders, accreditation = clearing.fetch_orders(session, actor(), now=now())
         centre = clearing.centre_did_document(session, g.station.centre_id, now=now())
         parties = [credentials.did_document(issuer) for issuer in (issuers.accreditor, issuers.market)]
-        parties += [
-            credentials.keys_did_document(party.did, party.keys) for party in accreditors.others_in_force(session)
-        ]
+        parties += [credentials.keys_did_document(party.did, party.keys) for party in accreditors.others(session)]
     return _json(
         {
             "orders": [

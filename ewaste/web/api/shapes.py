@@ -665,6 +665,9 @@ class Check(Told):
     )
     ok: bool | None = Field(description="False where the check fails; a caution is true.")
     text: str
+    code: Literal["late", "revoked"] | None = Field(
+        default=None, description="late: witnesses saw it more than a day after its date. revoked: it was withdrawn."
+    )
 
 
 class Line(Told):
