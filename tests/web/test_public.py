@@ -349,7 +349,7 @@ def test_a_bundle_as_we_offer_it_says_itself_that_it_was_revoked(world: World, s
     answer = stranger.post("/verify", {"bundle": (io.BytesIO(archive), "b.zip")}, content_type="multipart/form-data")
     page = words(answer.text)
     assert "This certificate has been revoked." in page
-    assert "because: The station was broken." in page
+    assert "The reason given: The station was broken." in page
     assert "This certificate does not verify." not in page
 
 
