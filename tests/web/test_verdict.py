@@ -49,7 +49,7 @@ def verified(*, training: bool = False, refusal: str | None = None, **changes: A
         (verified(training=True), "revoked", "revoked", "bad"),
         (verified(), "refused", "refused", "bad"),
         (verified(refusal="The seal is broken."), "live", "fails", "bad"),
-        (Verified([], None, "It cannot be read."), "unknown", "fails", "bad"),
+        (Verified([], None, "It cannot be read."), "unknown", "unread", "quiet"),
     ],
 )
 def test_only_a_real_certificate_that_stands_is_green(given: Verified, standing: str, kind: str, tone: str) -> None:
