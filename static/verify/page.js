@@ -13,6 +13,7 @@ const load = () =>
   ).then((all) => Object.assign({}, ...all)));
 
 let ownTrust = null; // the reader's own trust file: {bytes}, or {problem} where it cannot be used
+const undo = []; // what takes back how the browser's answer changed the look of the questions
 let last = null; // what was checked last, to check it anew under another trust file
 
 const fetched = async (address) => {
@@ -124,10 +125,21 @@ async function beside(box, makeBundle) {
   // A question that holds for the site alone is not shown as held.
   for (const group of document.querySelectorAll(".check-group")) {
     const checks = Array.from(group.querySelectorAll("[data-check]"), (place) => ({ level: levelOf(place.dataset.check) }));
-    const own = `, your browser: ${groupCount(checks)}`;
-    group.querySelector(".check-count").append(element("span", { class: "own-mark" }, own));
-    if (checks.some((check) => check.level === "fails")) group.open = true;
-    if (checks.some((check) => check.level === "fails" || check.level === "unreached")) group.classList.remove("good");
+    const failed = checks.some((check) => check.level === "fails");
+    if (!failed && !checks.some((check) => check.level === "unreached")) continue;
+    const own = element("span", { class: "own-mark" }, `Your browser: ${groupCount(checks)}`);
+    group.querySelector(".check-count").append(own);
+    const [, symbol, label] = LEVELS[failed ? "fails" : "unreached"];
+    const before = { className: group.className, icon: group.querySelector("summary > .icon") };
+    const instead = icon(icons, symbol, label);
+    before.icon.replaceWith(instead);
+    group.classList.remove("good", "wait", "bad");
+    if (failed) group.classList.add("bad");
+    group.open = group.open || failed;
+    undo.push(() => {
+      instead.replaceWith(before.icon);
+      group.className = before.className;
+    });
   }
 }
 
@@ -135,6 +147,7 @@ const whoseTrust = () => (ownTrust ? "the trust file that you chose" : "the trus
 
 // What the browser said before, of this or another trust file.
 function clearMarks() {
+  for (const step of undo.splice(0)) step();
   for (const mark of document.querySelectorAll(".own-mark, [data-own-verdict]")) mark.remove();
 }
 

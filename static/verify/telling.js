@@ -66,7 +66,7 @@ export function told(report, words, icons) {
   const means = [list("What this means", kind.means), list("What it does not mean", kind.not_means)];
   const meaning = kind.means.length ? [element("section", { class: "meaning" }, ...means)] : [];
   const made = [band, ...meaning, element("section", { class: "card" }, ...checkList(report, words, icons))];
-  if (statement) made.push(said(statement, report.ok, words));
+  if (statement) made.push(said(statement, report.ok, name === "revoked", words));
   return made;
 }
 
@@ -184,7 +184,7 @@ function checkLine(check, icons) {
   );
 }
 
-function said(statement, ok, words) {
+function said(statement, ok, revoked, words) {
   const facts = (pairs) =>
     element(
       "dl",
@@ -197,7 +197,7 @@ function said(statement, ok, words) {
     "section",
     { class: "stack" },
     element("h2", {}, ok ? "What the certificate says" : "What the certificate claims"),
-    ok ? null : element("p", { class: "lead" }, "It did not verify, so none of this can be relied on."),
+    ok ? null : element("p", { class: "lead" }, `It ${revoked ? "was revoked" : "did not verify"}, so none of this can be relied on.`),
     facts([
       ["Device", statement.deviceCode],
       ["Signed by", statement.issuerName],

@@ -170,9 +170,9 @@ def test_the_browser_stands_beside_the_site_and_says_when_it_differs(stage: Stag
         )
         page.click("[data-trust-said] a")
         group = page.locator(".check-group", has_text="Who signed it")
-        assert "your browser: 1 failed, 7 not looked at" in group.locator(".check-count").inner_text()
+        assert "Your browser: 1 failed, 7 not looked at" in group.locator(".check-count").inner_text()
         assert group.get_attribute("open") is not None
-        assert "good" not in str(group.get_attribute("class"))
+        assert group.get_attribute("class") == "check-group bad"
         assert complaints_about(look) == []
         # One that cannot be read is not passed over in silence: nothing is checked by another.
         page.set_input_files("#trust-file", {"name": "t.json", "mimeType": "x", "buffer": b'{"hello":1}'})
@@ -181,6 +181,7 @@ def test_the_browser_stands_beside_the_site_and_says_when_it_differs(stage: Stag
         assert page.inner_text("[data-own-verdict]").startswith(
             "Your trust file cannot be used, so nothing was checked."
         )
+        assert "bad" not in page.locator(".check-group").nth(2).get_attribute("class")
         page.click("[data-trust-remove]")
         page.wait_for_selector(".by-browser .notice-title:has-text('agrees')")
         assert page.locator("[data-own-verdict]").count() == 0
