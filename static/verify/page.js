@@ -155,7 +155,11 @@ function clearMarks() {
 function inVerdict(element, text, label) {
   const link = element("a", { href: "#browser-check" }, label);
   const line = element("p", { class: "strong", "data-own-verdict": "" }, `${text} `, link);
-  document.querySelector(".verdict")?.append(line);
+  const verdict = document.querySelector(".verdict");
+  verdict?.append(line);
+  // Nothing stays green that the reader's own browser does not find.
+  if (!verdict?.classList.replace("tone-safe", "tone-wait")) return;
+  undo.push(() => verdict.classList.replace("tone-wait", "tone-safe"));
 }
 
 // ---- by file
