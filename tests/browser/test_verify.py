@@ -246,6 +246,29 @@ def test_a_trust_file_that_cannot_be_read_ends_the_check_also_alone(shown: Windo
         assert complaints_about(look) == []
 
 
+def test_what_is_dropped_beside_the_box_is_chosen_and_sent_only_when_the_button_is_pressed(shown: Window) -> None:
+    sight = next(sight for sight in sights() if sight.path == "/verify" and sight.column.who is None)
+    with shown.look(sight) as look:
+        page = look.page
+        sent: list[str] = []
+        page.on("request", lambda asked: sent.append(asked.method) if asked.method != "GET" else None)
+        taken = page.evaluate(
+            """() => {
+              const dataTransfer = new DataTransfer();
+              dataTransfer.items.add(new File(["x"], "bundle.zip"));
+              return !document.querySelector("h1").dispatchEvent(
+                new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true })
+              );
+            }"""
+        )
+        assert taken, "else the browser would open the file, and the page would be gone"
+        page.wait_for_selector("[data-file-said]:not([hidden])")
+        assert page.inner_text("[data-file-said]") == "bundle.zip is chosen."
+        assert page.evaluate("document.getElementById('f-bundle').files.length") == 1
+        assert page.evaluate("document.activeElement.textContent.trim()") == "Check it"
+        assert sent == []
+
+
 def test_the_square_code_leads_to_the_certificate_that_it_names(stage: Stage, shown: Window) -> None:
     number = stage.things["own"]["certificate"]
     sight = next(sight for sight in sights() if sight.path == "/verify" and sight.column.who is None)
