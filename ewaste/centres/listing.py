@@ -19,11 +19,14 @@ from ewaste.core import status_lists
 from ewaste.core.refusals import NotFound
 
 
-def served(session: Session, issuers: credentials.Issuers, name: str, *, now: datetime) -> str:
+def served(
+    session: Session, issuers: credentials.Issuers, name: str, *, after: datetime | None = None, now: datetime
+) -> str:
     """The status list of this name, signed, as a text in canonical form. Raises `NotFound`.
 
-    It is dated the beginning of the day (UTC), or when something was said in it last on that day. It counts as fresh
-    for seven days, so whoever keeps a copy can work offline for six.
+    It is dated the beginning of the day (UTC), or when something was said in it last on that day, or `after`: a list
+    says nothing of what was signed when it was dated. It counts as fresh for seven days, so whoever keeps a copy can
+    work offline for six.
     """
     found = status_lists.named(session, name)
     if found is None:
@@ -40,7 +43,7 @@ def served(session: Session, issuers: credentials.Issuers, name: str, *, now: da
         about=f"Status of {found.kind}" + (f" of {found.about}" if found.about else ""),
         withdrawals=said.withdrawals,
         keys=said.keys,
-        now=min(now, max(begun, said.latest)),
+        now=min(now, max(begun, said.latest, after or begun)),
     )
     return credentials.text(document)
 
@@ -56,11 +59,13 @@ def _signer(session: Session, issuers: credentials.Issuers, did: str) -> credent
 
 
 def for_bundle(
-    session: Session, issuers: credentials.Issuers, files: Mapping[str, str], *, now: datetime
+    session: Session, issuers: credentials.Issuers, files: Mapping[str, str], *, after: datetime, now: datetime
 ) -> dict[str, str]:
     """The status lists that belong into a bundle that we keep: `status.json` and `accreditation-status.json`.
 
-    One that the bundle does not name, or that somebody else serves, is left out.
+    None is dated before `after`, when we took the bundle in. So on its first day a bundle has lists of its own, and
+    from the next day on those that everybody gets. One that the bundle does not name, or that somebody else serves,
+    is left out.
     """
     found: dict[str, str] = {}
     for file, address in zip(
@@ -69,5 +74,5 @@ def for_bundle(
         name = (address or "").rpartition("/")[2]
         if address is not None and issuers.status_address(name) == address:
             with contextlib.suppress(NotFound):
-                found[file] = served(session, issuers, name, now=now)
+                found[file] = served(session, issuers, name, after=after, now=now)
     return found

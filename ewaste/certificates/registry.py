@@ -33,8 +33,11 @@ from ewaste.core.refusals import Conflict, Invalid, NotFound, Refusal
 from ewaste.devices.models import Device, Medium
 from wipe_agent import certificate as wipe
 
+Statement = wipe.Statement
+
 # How every zip begins, so that a damaged one is told from what never was one.
 ZIP = b"PK"
+DAMAGED = "This file is damaged; download it again."
 
 
 class CertificateRefused(Refusal):
@@ -312,6 +315,10 @@ class Verified:
     checks: list[dict[str, Any]]
     statement: wipe.Statement | None
     refusal: str | None
+    missing: tuple[str, ...] = ()
+    """The files without which nothing can be checked, and which the bundle lacks."""
+    known_at: datetime | None = None
+    """As of when its status lists tell how it stands; None without lists."""
 
     @property
     def withdrawn(self) -> str | None:
@@ -327,13 +334,13 @@ def verify_publicly(files: Mapping[str, bytes] | bytes, trust: bytes, *, at: dat
     except wipe.Unreadable as error:
         return Verified([], None, _unreadable(files, error))
     report = wipe.verify(bundle, wipe.Trust.parse(trust), at=at, training=training)
-    return Verified(_plain(report.checks), report.statement, report.refusal)
+    return Verified(_plain(report.checks), report.statement, report.refusal, report.missing, report.known_at)
 
 
 def _unreadable(files: Mapping[str, bytes] | bytes, error: wipe.Unreadable) -> str:
     """Why a bundle cannot be read. A zip that does not open was damaged on its way, and all that helps is another."""
     if isinstance(files, bytes) and files.startswith(ZIP) and "readable .zip" in str(error):
-        return "This file is damaged; download it again."
+        return DAMAGED
     return f"The bundle cannot be read: {error}"
 
 
@@ -376,6 +383,11 @@ def operators(certificate: Certificate) -> set[str]:
     said = document["credentialSubject"]["conformityAssessment"]
     names = (line["sanitisation"].get("operator", "") for line in said)
     return {" ".join(str(name).split()).casefold() for name in names}
+
+
+def number(credential_id: str) -> UUID | None:
+    """The number in the id that a certificate gives itself; None where it is no number."""
+    return _uuid(credential_id)
 
 
 def zipped(files: Mapping[str, str]) -> bytes:

@@ -20,6 +20,6 @@ def completed(
     that was accepted a moment ago has no proof yet.
     """
     files = {name: str(text) for name, text in certificate.bundle.items()}
-    files |= listing.for_bundle(session, issuers, files, now=now)
+    files |= listing.for_bundle(session, issuers, files, after=certificate.accepted_at, now=now)
     proof = log.proof_for(session, certificate.digest, kind="wipe-certificate", trusted=issuers.log)
     return files | ({log.PROOF_FILE: proof.text.decode()} if proof is not None and issuers.log.logs else {})

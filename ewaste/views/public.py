@@ -16,12 +16,13 @@ from sqlalchemy.orm import Session
 from ewaste.accounts import postal
 from ewaste.accounts.models import Actor, Organisation, Role
 from ewaste.centres.models import Centre, Standing
+from ewaste.certificates import registry
 from ewaste.certificates.models import Certificate, CertificateRefusal, CertificateRevocation
-from ewaste.core.ids import DEVICE, QUOTE, read_code
+from ewaste.core.ids import DEVICE, LISTING, QUOTE, read_code
 from ewaste.core.money import Money
 from ewaste.core.refusals import NotFound
 from ewaste.devices.models import Device, DeviceClass
-from ewaste.market.models import Lot, LotState
+from ewaste.market.models import Listing, Lot, LotState
 from ewaste.tradein import price_tables, pricing, questions, quotes
 from ewaste.tradein.models import Quote
 from ewaste.views import market, price_words, shapes
@@ -332,7 +333,8 @@ def certificate(session: Session, certificate_id: UUID) -> tuple[Certificate, di
     ).one()
     revocation, issuer, device = row
     short = {
-        "id": found.id,
+        # The number that it calls itself: one number for whoever reads it here, in its file or offline.
+        "id": registry.number(found.credential_id) or found.id,
         "credential_id": found.credential_id,
         "status": "revoked" if revocation is not None else "accepted",
         "issuer_name": issuer,
@@ -358,30 +360,36 @@ def certificate(session: Session, certificate_id: UUID) -> tuple[Certificate, di
 
 
 def certificate_for(session: Session, text: str) -> UUID:
-    """Which certificate is meant: by its number, or the newest of the device with this code. Raises `NotFound`."""
+    """Which certificate is meant. Raises `NotFound`.
+
+    By its number, or the newest of a device: by the device's code, or that under which it stands in the shop.
+    """
     bare = text.strip().removeprefix("urn:uuid:")
     found: UUID | None = None
-    code = read_code(bare, DEVICE)
-    if code is not None:
+    of_device = sa.select(Certificate.id).order_by(Certificate.accepted_at.desc()).limit(1)
+    device, listing, number = read_code(bare, DEVICE), read_code(bare, LISTING), _uuid(bare)
+    if device is not None:
+        found = session.scalar(of_device.join(Device, Device.id == Certificate.device_id).where(Device.code == device))
+    elif listing is not None:
+        found = session.scalar(
+            of_device.join(Listing, Listing.device_id == Certificate.device_id).where(Listing.code == listing)
+        )
+    elif number is not None:
         found = session.scalar(
             sa.select(Certificate.id)
-            .join(Device, Device.id == Certificate.device_id)
-            .where(Device.code == code)
-            .order_by(Certificate.accepted_at.desc())
+            .where(sa.or_(Certificate.id == number, Certificate.credential_id == f"urn:uuid:{number}"))
             .limit(1)
         )
-    else:
-        number = _uuid(bare)
-        if number is not None:
-            found = session.scalar(
-                sa.select(Certificate.id)
-                .where(sa.or_(Certificate.id == number, Certificate.credential_id == f"urn:uuid:{number}"))
-                .limit(1)
-            )
+    if found is None and (device is not None or listing is not None):
+        raise NotFound(
+            "We hold no certificate for this device yet, or there is a typing mistake. A device has one when its test "
+            "centre has wiped it. If you have the file, check that instead."
+        )
     if found is None:
         raise NotFound(
-            "We hold no certificate under this code. Device codes look like D-7K3M-9QXA; a certificate's number has 32 "
-            "letters and digits in five groups. If you have the file, check that instead."
+            "There is a typing mistake in this, or it is not one of our codes. They look like D-7K3M-9QXA, or "
+            "S-7K3M-9QXA in the shop; a certificate's number has 32 letters and digits in five groups. The serial "
+            "number of a device is none of them. If you have the file, check that instead."
         )
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
 import flask
@@ -24,6 +25,8 @@ from ewaste.web.limits import VERIFY, WRITE_UNKNOWN, limiter
 pages = Blueprint("public", __name__)
 
 LARGEST_BUNDLE = 1_048_576
+LONGEST_CODE = 300
+_NAMED = re.compile(r"/(?:certificates|devices|shop)/([A-Za-z0-9-]{4,60})(?:/|$)")
 
 
 # ---- the front page and quotes ----
@@ -142,23 +145,27 @@ def verify() -> flask.Response:
 
     Paper names the digest of the certificate that it was made from; then it is told when that is another one than ours.
     """
-    code = request.args.get("code", "").strip()[:120]
+    code = request.args.get("code", "").strip()[:LONGEST_CODE]
     digest = request.args.get("digest", "").strip()[:120]
     if not code:
         return _verify_page()
     try:
+        meant, of_address = _in_address(code)
+        digest = digest or of_address
         with transaction() as session:
-            found, short, about = public.certificate(session, public.certificate_for(session, code))
+            found, short, about = public.certificate(session, public.certificate_for(session, meant))
             files = completing.completed(session, found, runtime().issuers, now=now())
     except NotFound as refusal:
         return _verify_page(code=code, errors={"code": refusal.message}, status=404)
+    except Invalid as refusal:
+        return _verify_page(code=code, errors=errors_of(refusal), status=keep(refusal))
     verified = _verified({name: text.encode() for name, text in files.items()})
     told = verdict.verdict(
         verified,
         short["status"],
         short["revoked_reason"],
         about["device_class"],
-        url_for(".certificate", id=found.id),
+        url_for(".certificate", id=short["id"]),
         since=short["found_since"],
         other_digest=bool(digest) and digest != found.digest,
     )
@@ -180,7 +187,9 @@ def verify_upload() -> flask.Response:
                 session, verified.statement.certificate_id, verified.statement.issuer_did
             )
             since = found_since(session, known) if known is not None else None
-    url = url_for(".certificate", id=known) if known is not None else None
+    url = None
+    if known is not None and verified.statement is not None:
+        url = url_for(".certificate", id=registry.number(verified.statement.certificate_id) or known)
     return _verify_page(form=request.form, result=verdict.verdict(verified, standing, reason, None, url, since=since))
 
 
@@ -192,7 +201,7 @@ def verify_offline() -> flask.Response:
         trust = accreditors.trust_bytes(session, runtime().issuers)
     text, policy = offline.document(
         trust=trust,
-        words=verdict.for_scripts(),
+        words=_words(),
         market=runtime().config.public_url,
     )
     answer = flask.Response(text, mimetype="text/html")
@@ -211,7 +220,7 @@ def certificate(id: UUID) -> flask.Response:  # noqa: A002 - the name stands in 
     verified = _verified({name: text.encode() for name, text in files.items()})
     if verified.refusal is not None and short["status"] == "accepted":
         short |= {"status": "refused", "reason": f"It does not verify any more: {verified.refusal}"}
-    url = url_for(".certificate", id=found.id)
+    url = url_for(".certificate", id=short["id"])
     told = verdict.verdict(
         verified,
         short["status"],
@@ -236,7 +245,7 @@ def certificate(id: UUID) -> flask.Response:  # noqa: A002 - the name stands in 
         device=about,
         verdict=told,
         share_url=share,
-        words=verdict.for_scripts(),
+        words=_words(),
     )
 
 
@@ -257,6 +266,34 @@ def certificate_bundle(id: UUID) -> flask.Response:  # noqa: A002 - the name sta
         files = completing.completed(session, found, runtime().issuers, now=now())
     name = f"certificate-{short['device_code']}-{str(found.id)[:8]}.zip"
     return lists.file(registry.zipped(files), name, "application/zip")
+
+
+def _words() -> dict[str, Any]:
+    return verdict.for_scripts(runtime().config.public_url + url_for("about.imprint"))
+
+
+def _in_address(text: str) -> tuple[str, str]:
+    """The code or number that is meant, and the digest beside it: both may stand in an address of ours.
+
+    Raises `Invalid` for an address of somebody else's: whoever stuck it on a device meant another site than this.
+    """
+    if "://" not in text:
+        return text, ""
+    try:
+        address = urlsplit(text)
+        host, homes = address.hostname, (urlsplit(runtime().config.public_url).hostname, urlsplit(request.url).hostname)
+    except ValueError:
+        return text, ""
+    if host not in homes:
+        raise Invalid(
+            f"This address leads to {(host or 'another place')[:100]}, not to us. Do not rely on it, and type the code "
+            "of the device instead.",
+            field="code",
+        )
+    asked = parse_qs(address.query)
+    named = _NAMED.search(address.path)
+    code = asked.get("code", [named[1] if named else text])[0]
+    return code.strip(), asked.get("digest", [""])[0][:120]
 
 
 def _verified(files: Mapping[str, bytes] | bytes) -> registry.Verified:
@@ -284,7 +321,8 @@ def _verify_page(
         form=form or {},
         errors=errors or {},
         fingerprint=fingerprint,
-        words=verdict.for_scripts(),
+        home=runtime().config.public_url,
+        words=_words(),
     )
     # The one page that may ask for the camera: to read the square code of a certificate.
     shown.headers["Permissions-Policy"] = "camera=(self), geolocation=(), microphone=()"

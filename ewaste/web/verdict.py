@@ -6,9 +6,11 @@ The same words are handed to the check that runs in the browser (`for_scripts`),
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
-from ewaste.certificates.registry import Verified
+from ewaste.certificates.registry import DAMAGED, Statement, Verified
+from ewaste.devices.media import KIND_WORDS
 from ewaste.web import filters
 
 
@@ -104,6 +106,30 @@ KINDS: Mapping[str, Kind] = {
         ("We hold a certificate under this number, but the paper was made from another document.",),
         ("What follows is about the certificate that we hold, not about the paper.",),
     ),
+    "unread": Kind(
+        "quiet",
+        "file-x-2",
+        "Nothing checked",
+        "We could not find a certificate in this file.",
+        (),
+        (),
+    ),
+    "missing": Kind(
+        "quiet",
+        "package-open",
+        "Not complete",
+        "Some files of the certificate are missing.",
+        (),
+        (),
+    ),
+    "untrusting": Kind(
+        "quiet",
+        "lock-open",
+        "Not checked",
+        "Your trust file cannot be used, so nothing was checked.",
+        (),
+        (),
+    ),
     "fails": Kind(
         "bad",
         "octagon-alert",
@@ -155,29 +181,56 @@ REASONS: Mapping[str, str] = {
     "clock": "It is dated in the future.",
     "envelope": "It comes in two forms that do not say the same.",
     "log": "What came with it from the public log does not hold.",
-    "status": "What came with it about its standing does not hold, or it was withdrawn.",
+    "status": "The list that came with it, and should tell whether it was revoked, was changed or is another one.",
 }
 _NO_REASON = "One of the checks below does not hold."
 
-DO_NOT_RELY = (
-    "Do not rely on it. Ask whoever gave it to you for the bundle as the test centre sent it, or look the certificate "
-    "up by its number or its device's code. If somebody offers it as proof, tell us."
+_ONCE_YOURS = (
+    "Do not rely on it. The device must be wiped and certified again. Was it yours, or did you buy it? Write to us."
 )
+ADVICE: Mapping[str, str] = {
+    "fails": (
+        "Do not rely on it. Ask whoever gave it to you for the .zip as the test centre made it, or look the "
+        "certificate up by its number or its device's code. If somebody offers it as proof, write to us."
+    ),
+    "revoked": _ONCE_YOURS,
+    "refused": _ONCE_YOURS,
+    "another": (
+        "Do not rely on the paper. What counts is the certificate that we hold. If somebody offers you the paper as "
+        "proof, write to us."
+    ),
+}
+"""What to do, by kind; where there is nothing to do, none."""
+CHOOSE_ZIP = "Choose the .zip as you downloaded it."
+ANOTHER_TRUST = "Choose another, or remove it to go by ours."
+WRITE_TO = "Whom to write to"
+COMPARE = "Compare it with the device in your hand."
+LOOK_AGAIN = "Whether it was revoked since, only a new look-up can say."
 
 NOT_REACHED = "Not looked at, because an earlier check failed."
 
 ALL_CHECKS = sum(len(names) for _, names in GROUPS)
 
 
-def for_scripts() -> dict[str, Any]:
-    """The words for the check that runs in the browser: kinds, groups, reasons."""
+def for_scripts(contact: str) -> dict[str, Any]:
+    """The words for the check that runs in the browser: kinds, groups, reasons. `contact`: where it is told whom to
+    write to, as a whole address."""
     return {
         "kinds": {name: kind._asdict() for name, kind in KINDS.items()},
         "groups": [{"title": title, "checks": names} for title, names in GROUPS],
         "reasons": dict(REASONS),
         "noReason": _NO_REASON,
-        "doNotRely": DO_NOT_RELY,
+        "advice": dict(ADVICE),
+        "contact": contact,
+        "writeTo": WRITE_TO,
+        "chooseZip": CHOOSE_ZIP,
+        "anotherTrust": ANOTHER_TRUST,
+        "compare": COMPARE,
+        "lookAgain": LOOK_AGAIN,
         "notReached": NOT_REACHED,
+        "evidence": {name: word for name, (word, _) in filters.EVIDENCE.items()},
+        "media": dict(KIND_WORDS),
+        "levels": dict(filters.LEVELS),
     }
 
 
@@ -233,7 +286,11 @@ def verdict(
         "since": since,
         "headline": kind.headline.format(what=_what(device_class)),
         "sentence": _sentence(name, verified, because, device_class),
-        "advice": DO_NOT_RELY if name in ("fails", "refused", "revoked", "another") else None,
+        "advice": ADVICE.get(name),
+        "device": device(statement) if statement is not None and name not in ("fails", "missing", "another") else None,
+        "as_of": as_of(verified.known_at) if ok and standing == "unknown" else None,
+        # What our register alone knows: no other verifier can see it.
+        "register": name if name == standing and verified.withdrawn is None else "",
         "means": kind.means,
         "not_means": kind.not_means,
         "failed": failed["text"] if failed and name == "fails" else None,
@@ -246,6 +303,22 @@ def verdict(
         "status": standing,
         "url": url,
     }
+
+
+def device(statement: Statement) -> str:
+    """Which device a certificate is about, to be held against the one in the reader's hand."""
+    host = statement.host_claimed
+    maker, model = host.get("manufacturer", ""), host.get("model", "")
+    name = model if model.casefold().startswith(maker.casefold()) else f"{maker} {model}"
+    serial = host.get("serial", "")
+    return f"{name.strip() or 'Device'}, {f'serial {serial}' if serial else 'without a serial'}. {COMPARE}"
+
+
+def as_of(known_at: datetime | None) -> str | None:
+    """As of when a verifier without our register knows how a certificate stands; None where it knows nothing."""
+    if known_at is None:
+        return None
+    return f"As known on {filters.date(known_at)}, {known_at:%H:%M} UTC. {LOOK_AGAIN}".replace(filters.NO_BREAK, " ")
 
 
 def gone(verified: Verified, device_class: str | None) -> str:
@@ -302,6 +375,7 @@ def grouped(
                     "held": sum(check["ok"] is True for check in own),
                     "failed": any(check["ok"] is False for check in own),
                     "cautions": sum(check.get("level") == "caution" for check in own),
+                    "count": _group_count(own),
                 }
             )
     return found
@@ -345,6 +419,20 @@ def evidence(verified: Verified) -> dict[str, list[tuple[str, str]]]:
     }  # fmt: skip
 
 
+def _group_count(checks: Sequence[Mapping[str, Any]]) -> str:
+    """How the checks of one question came out, in a few words. What was not looked at is not said to have failed."""
+    failed = sum(check["ok"] is False for check in checks)
+    unreached = sum(check["ok"] is None for check in checks)
+    notes = sum(check.get("level") == "caution" for check in checks)
+    if unreached == len(checks):
+        return "not looked at"
+    if not failed and not unreached:
+        return f"{len(checks)} of {len(checks)} held" + (f", {notes} with a note" if notes else "")
+    held = len(checks) - failed - unreached
+    parts = ((failed, "failed"), (held, "held"), (unreached, "not looked at"))
+    return ", ".join(f"{number} {word}" for number, word in parts if number)
+
+
 HOST = ("manufacturer", "model", "serial")
 
 
@@ -355,6 +443,10 @@ def _what(device_class: str | None) -> str:
 def _kind(verified: Verified, ok: bool, standing: str) -> str:
     if verified.withdrawn is not None:
         return "revoked"  # a signed list says so, whatever we know
+    if not verified.checks and verified.statement is None:
+        return "unread"  # nothing is said of a certificate: there was none to be seen
+    if verified.missing:
+        return "missing"
     if not ok:
         return "fails"
     if standing in ("revoked", "refused"):
@@ -368,6 +460,10 @@ def _kind(verified: Verified, ok: bool, standing: str) -> str:
 
 
 def _sentence(name: str, verified: Verified, because: str | None, device_class: str | None) -> str:
+    if name == "unread":
+        return verified.refusal if verified.refusal == DAMAGED else CHOOSE_ZIP
+    if name == "missing":
+        return f"Missing: {', '.join(verified.missing)}. {CHOOSE_ZIP}"
     if name == "fails":
         return reason(verified.checks) or verified.refusal or "It could not be read."
     if name == "revoked":

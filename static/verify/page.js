@@ -9,10 +9,11 @@ const words = JSON.parse(script.dataset.words);
 let modules = null;
 const load = () =>
   (modules ??= Promise.all(
-    ["verify", "trust", "picking", "telling", "proof", "strict", "bundle"].map((name) => import(`./${name}.js`))
+    ["verify", "trust", "picking", "telling", "proof", "strict", "bundle", "times"].map((name) => import(`./${name}.js`))
   ).then((all) => Object.assign({}, ...all)));
 
-let ownTrust = null; // the bytes of a trust file of the reader's own
+let ownTrust = null; // the reader's own trust file: {bytes}, or {problem} where it cannot be used
+const undo = []; // what takes back how the browser's answer changed the look of the questions
 let last = null; // what was checked last, to check it anew under another trust file
 
 const fetched = async (address) => {
@@ -25,12 +26,16 @@ const trustChoice = document.querySelector("[data-trust-choice]");
 
 // ---- the check
 
-/** Check a bundle, given as a function that makes it. Gives {report} or {problem: sentence}, with the trust file's name. */
+/**
+ * Check a bundle, given as a function that makes it. Gives {report} or {unreadable: sentence}, with the trust file's name;
+ * {untrusting: sentence} where the reader's own trust file cannot be used: then nothing is checked by another one.
+ */
 async function check(makeBundle) {
   const { missingCryptography, readTrust, fingerprint, verify, Unreadable } = await load();
   const missing = await missingCryptography();
   if (missing !== null) return { missing };
-  const bytes = ownTrust ?? (await fetched(trustAddress));
+  if (ownTrust?.problem) return { untrusting: ownTrust.problem };
+  const bytes = ownTrust?.bytes ?? (await fetched(trustAddress));
   const name = await fingerprint(bytes);
   try {
     const trust = await readTrust(bytes);
@@ -46,12 +51,13 @@ async function check(makeBundle) {
 /** Put the browser's answer beside the site's: one band above the checks, one mark beside each. */
 async function beside(box, makeBundle) {
   last = () => beside(box, makeBundle);
-  const { element, icon, LEVELS } = await load();
+  const { element, icon, groupCount, LEVELS, when } = await load();
   const band = (tone, symbol, title, ...lines) => {
     const text = element("div", {}, element("p", { class: "notice-title" }, title), ...lines);
     box.replaceChildren(element("div", { class: `notice tone-${tone}`, role: "status" }, icon(icons, symbol), text));
   };
   const line = (text) => element("p", {}, text);
+  clearMarks();
   band("work", "hourglass", "Your browser is checking too");
   let found;
   try {
@@ -65,6 +71,11 @@ async function beside(box, makeBundle) {
     band("wait", "circle-alert", "Your browser could not check it", line(found.missing));
     return;
   }
+  if (found.untrusting) {
+    band("wait", "circle-alert", words.kinds.untrusting.headline, line(words.anotherTrust), line(found.untrusting));
+    inVerdict(element, words.kinds.untrusting.headline, "What your browser says");
+    return;
+  }
   const under = line(
     ownTrust
       ? `It went by the trust file that you chose, with the fingerprint ${found.name}.`
@@ -74,8 +85,15 @@ async function beside(box, makeBundle) {
   const siteOk = box.dataset.ok === "yes";
   const siteFailed = box.dataset.failed;
   const failed = found.report?.failed?.name ?? (found.unreadable ? "readable" : "");
+  const register = box.dataset.register; // "revoked" or "refused", where our register alone knows
+  const unseen = register !== "" && Boolean(found.report?.ok);
   const agrees = found.unreadable ? !siteOk : found.report.ok === siteOk && failed === siteFailed;
-  if (agrees) {
+  if (unseen) {
+    const { knownAt } = found.report;
+    const list = knownAt === null ? "Your file has no list that tells. " : `The list in your file is of ${when(knownAt)}. `;
+    const since = register === "revoked" ? `${list}Our register says that it was revoked since.` : "Only our register tells that we refused it.";
+    band("work", "info", "Your browser cannot see this", line(since), line("All that it can check by itself holds."), under);
+  } else if (agrees) {
     // Green stands beside what proves something, and beside nothing else.
     const tone = document.querySelector(".verdict.tone-safe") ? "safe" : "work";
     const text = siteOk
@@ -85,19 +103,63 @@ async function beside(box, makeBundle) {
   } else if (failed === "trust") {
     // Somebody may be listed no more, or not by the reader: that is for the reader's trust file to say, and no forgery.
     const advice = "Believe your trust file rather than us. Those who are listed change with time.";
-    band("wait", "circle-alert", "Your browser does not know who signed this", line(found.report.failed.text), line(advice), under);
+    const title = "Your browser does not know who signed this";
+    band("wait", "circle-alert", title, line(found.report.failed.text), line(advice), under);
+    inVerdict(element, `${title}, by ${whoseTrust()}.`, "See what changed");
   } else {
     const why = found.unreadable ?? found.report.failed?.text ?? "Every check holds there.";
-    const advice = "Believe your browser rather than us, and tell us.";
-    band("bad", "triangle-alert", "Your browser does not agree with this site", line(`Its answer: ${why}`), line(advice), under);
+    const advice = element("p", {}, "Believe your browser rather than us. ", element("a", { href: words.contact }, words.writeTo));
+    const title = "Your browser does not agree with this site";
+    band("bad", "triangle-alert", title, line(`Its answer: ${why}`), advice, under);
+    inVerdict(element, `${title}, by ${whoseTrust()}.`, "See what changed");
   }
+  const levelOf = (name) => found.report?.checks.find((each) => each.name === name)?.level ?? "unreached";
   for (const place of document.querySelectorAll("[data-check]")) {
-    place.querySelector(".own-mark")?.remove();
-    const level = found.report?.checks.find((each) => each.name === place.dataset.check)?.level ?? "unreached";
-    const [look, symbol, label] = LEVELS[level];
-    const text = element("span", {}, `Your browser: ${label.toLowerCase()}`);
+    const level = levelOf(place.dataset.check);
+    const [look, symbol, label] = unseen && place.dataset.check === "status" ? LEVELS.unreached : LEVELS[level];
+    const word = unseen && place.dataset.check === "status" ? "cannot see this" : label.toLowerCase();
+    const text = element("span", {}, `Your browser: ${word}`);
     place.querySelector(".check-said").append(element("p", { class: `own-mark ${look}` }, icon(icons, symbol), text));
   }
+  if (agrees || unseen) return;
+  // A question that holds for the site alone is not shown as held.
+  for (const group of document.querySelectorAll(".check-group")) {
+    const checks = Array.from(group.querySelectorAll("[data-check]"), (place) => ({ level: levelOf(place.dataset.check) }));
+    const failed = checks.some((check) => check.level === "fails");
+    if (!failed && !checks.some((check) => check.level === "unreached")) continue;
+    const own = element("span", { class: "own-mark" }, `Your browser: ${groupCount(checks)}`);
+    group.querySelector(".check-count").append(own);
+    const [, symbol, label] = LEVELS[failed ? "fails" : "unreached"];
+    const before = { className: group.className, icon: group.querySelector("summary > .icon") };
+    const instead = icon(icons, symbol, label);
+    before.icon.replaceWith(instead);
+    group.classList.remove("good", "wait", "bad");
+    if (failed) group.classList.add("bad");
+    group.open = group.open || failed;
+    undo.push(() => {
+      instead.replaceWith(before.icon);
+      group.className = before.className;
+    });
+  }
+}
+
+const whoseTrust = () => (ownTrust ? "the trust file that you chose" : "the trust file of this site");
+
+// What the browser said before, of this or another trust file.
+function clearMarks() {
+  for (const step of undo.splice(0)) step();
+  for (const mark of document.querySelectorAll(".own-mark, [data-own-verdict]")) mark.remove();
+}
+
+// What the browser finds otherwise stands on top, where the site's answer stands.
+function inVerdict(element, text, label) {
+  const link = element("a", { href: "#browser-check" }, label);
+  const line = element("p", { class: "strong", "data-own-verdict": "" }, `${text} `, link);
+  const verdict = document.querySelector(".verdict");
+  verdict?.append(line);
+  // Nothing stays green that the reader's own browser does not find.
+  if (!verdict?.classList.replace("tone-safe", "tone-wait")) return;
+  undo.push(() => verdict.classList.replace("tone-wait", "tone-safe"));
 }
 
 // ---- by file
@@ -115,16 +177,22 @@ function show(nodes) {
     heading.textContent = "Check another";
     document.querySelector(".page-head > div").replaceChildren(heading);
   }
-  result.focus({ preventScroll: true });
+  const title = result.querySelector("h1");
+  if (title) document.title = document.title.replace(/^.*( - )/, `${title.textContent}$1`);
+  title?.focus({ preventScroll: true });
   result.scrollIntoView({ block: "start" });
 }
 
 async function checkHereAlone(makeBundle, note) {
   last = () => checkHereAlone(makeBundle, note);
-  const { element, told, toldUnreadable } = await load();
+  const { element, told, toldUnreadable, toldUntrusting } = await load();
   const found = await check(makeBundle);
   if (found.missing) {
     say(found.missing);
+    return;
+  }
+  if (found.untrusting) {
+    show(toldUntrusting(found.untrusting, words, icons));
     return;
   }
   const nodes = found.report ? told(found.report, words, icons) : toldUnreadable(found.unreadable, words, icons);
@@ -132,8 +200,13 @@ async function checkHereAlone(makeBundle, note) {
 }
 
 async function checkHereAndThere(files) {
-  const { bundleOf } = await load();
+  const { bundleOf, toldUntrusting } = await load();
   const makeBundle = () => bundleOf(files);
+  if (ownTrust?.problem) {
+    last = () => checkHereAndThere(files);
+    show(toldUntrusting(ownTrust.problem, words, icons));
+    return;
+  }
   let answer;
   try {
     answer = await fetch(form.action, { method: "POST", body: new FormData(form), credentials: "same-origin" });
@@ -161,7 +234,9 @@ function say(text) {
 
 if (form) {
   const input = form.querySelector('input[type="file"]');
-  for (const hidden of form.querySelectorAll("[data-drop-hint], [data-alone]")) hidden.hidden = false;
+  form.querySelector("[data-alone]").hidden = false;
+  // With fingers nothing is dropped.
+  form.querySelector("[data-drop-hint]").hidden = !matchMedia("(hover: hover) and (pointer: fine)").matches;
   form.addEventListener("submit", async (event) => {
     const files = Array.from(input.files);
     if (!files.length) return; // pasted text: the site reads it
@@ -179,21 +254,29 @@ if (form) {
       say("These files could not be read. Choose them again.");
     }
   });
+  // What is dropped beside the box counts too: else the browser would open the file, and this page would be gone.
   for (const name of ["dragenter", "dragover"]) {
-    form.addEventListener(name, (event) => {
+    document.addEventListener(name, (event) => {
+      if (!event.dataTransfer?.types.includes("Files")) return;
       event.preventDefault();
       form.classList.add("dropping");
     });
   }
-  for (const name of ["dragleave", "drop"]) form.addEventListener(name, () => form.classList.remove("dropping"));
-  form.addEventListener("drop", async (event) => {
+  document.addEventListener("dragleave", (event) => {
+    if (!event.relatedTarget) form.classList.remove("dropping");
+  });
+  document.addEventListener("drop", async (event) => {
+    form.classList.remove("dropping");
+    if (!event.dataTransfer?.types.includes("Files")) return;
     event.preventDefault();
     const { droppedFiles } = await load();
     const dropped = new DataTransfer();
     for (const file of await droppedFiles(event.dataTransfer)) dropped.items.add(file);
     if (!dropped.files.length) return;
+    // As with files that are chosen: nothing is sent before the button is pressed.
     input.files = dropped.files;
-    form.requestSubmit();
+    say(dropped.files.length === 1 ? `${dropped.files[0].name} is chosen.` : `${dropped.files.length} files are chosen.`);
+    form.querySelector("button[type=submit]").focus();
   });
 }
 
@@ -202,22 +285,35 @@ if (form) {
 if (trustChoice) {
   trustChoice.hidden = false;
   const said = trustChoice.querySelector("[data-trust-said]");
-  trustChoice.querySelector("input").addEventListener("change", async (event) => {
-    const [file] = event.target.files;
-    const { bytesOf, fingerprint, readTrust, Unreadable } = await load();
+  const input = trustChoice.querySelector("input");
+  const remove = trustChoice.querySelector("[data-trust-remove]");
+  const chosen = async () => {
+    const [file] = input.files;
+    const { bytesOf, element, fingerprint, readTrust, Unreadable } = await load();
     ownTrust = null;
-    said.textContent = "";
+    let text = "";
     if (file) {
       try {
         const bytes = await bytesOf(file);
         await readTrust(bytes);
-        ownTrust = bytes;
-        said.textContent = `Your browser now goes by this file. Its fingerprint: ${await fingerprint(bytes)}`;
+        ownTrust = { bytes };
+        text = `Your browser now goes by this file. Its fingerprint: ${await fingerprint(bytes)}`;
       } catch (error) {
-        said.textContent = error instanceof Unreadable ? error.message : "This file cannot be read.";
+        ownTrust = { problem: error instanceof Unreadable ? error.message : "This file cannot be read." };
+        text = `${words.kinds.untrusting.headline.replace("was checked", "is checked")} ${words.anotherTrust}`;
       }
     }
+    remove.hidden = !file;
     if (last) await last();
+    said.textContent = text;
+    // The answer stands far above, where one does not see it change.
+    if (last) said.append(" ", element("a", { href: "#result" }, "See the answer"));
+  };
+  input.addEventListener("change", chosen);
+  remove.addEventListener("click", async () => {
+    input.value = "";
+    await chosen();
+    input.focus();
   });
 }
 
@@ -240,7 +336,11 @@ async function offerScanning() {
   };
   const found = (text) => {
     dialog.close();
-    const { code, digest } = meantBy(text);
+    const { code, digest, host } = meantBy(text);
+    if (host) {
+      tell(`This code leads to ${host}, not to us. Do not rely on it, and type the code of the device instead.`);
+      return;
+    }
     if (!code) {
       tell("This code is not one of ours. It reads: " + text.slice(0, 200));
       return;
@@ -279,9 +379,15 @@ async function offerScanning() {
     }
     dialog.addEventListener("close", () => stream.getTracks().forEach((track) => track.stop()), { once: true });
     video.srcObject = stream;
+    const patience = dialog.querySelector("[data-scan-patience]");
+    patience.textContent = "";
     dialog.showModal();
     await video.play().catch(() => {});
+    const begun = Date.now();
     while (dialog.open) {
+      if (!patience.textContent && Date.now() - begun > 8000) {
+        patience.textContent = "Nothing found yet. Hold it nearer and with more light, or stop and type the code.";
+      }
       const codes = await detector.detect(video).catch(() => []);
       if (codes.length && dialog.open) found(codes[0].rawValue);
       else await new Promise((go) => setTimeout(go, 200));
@@ -289,18 +395,21 @@ async function offerScanning() {
   });
 }
 
-/** The certificate that a square code means: a number or device code, or an address of this or another market. */
+/** What a square code means: a number or code, maybe in an address of ours; {host} for an address of somebody else. */
 function meantBy(text) {
   const plain = text.trim();
   if (/^[A-Za-z0-9-]{4,60}$/.test(plain)) return { code: plain };
+  let address;
   try {
-    const address = new URL(plain);
-    const number = /\/(?:certificates|devices)\/([A-Za-z0-9-]{4,60})/.exec(address.pathname);
-    const code = address.searchParams.get("code") ?? number?.[1] ?? null;
-    return { code: code && /^[A-Za-z0-9-]{4,60}$/.test(code) ? code : null, digest: address.searchParams.get("digest") };
+    address = new URL(plain);
   } catch {
     return { code: null };
   }
+  const home = new URL(document.getElementById("by-code").dataset.home);
+  if (![home.hostname, location.hostname].includes(address.hostname)) return { host: address.hostname || plain.slice(0, 60) };
+  const number = /\/(?:certificates|devices|shop)\/([A-Za-z0-9-]{4,60})/.exec(address.pathname);
+  const code = address.searchParams.get("code") ?? number?.[1] ?? null;
+  return { code: code && /^[A-Za-z0-9-]{4,60}$/.test(code) ? code : null, digest: address.searchParams.get("digest") };
 }
 
 // ---- what lies on this page already

@@ -47,8 +47,10 @@ export async function inLog(proof, leaf, statement, trust) {
 function witnessed(times, statement, trust) {
   const needed = trust.witnessesNeeded;
   if (!needed) {
-    const text = "It is in the log, but your trust file asks for no witness: when it came there, only the log says.";
-    return [caution(text), null];
+    // Who wrote the trust file chose that the log's own word is enough: then there is nothing more to be had.
+    const text =
+      "It is in the public log. Your trust file asks for no outside witness, so when it came there, only the log says.";
+    return [["holds", text], null];
   }
   const witnesses = times.length === 1 ? "1 witness" : `${times.length || "no"} witnesses`;
   if (times.length < needed) {
@@ -74,7 +76,8 @@ function witnessed(times, statement, trust) {
 }
 
 /**
- * Whether the certificate, its accreditation and the station's key were withdrawn, as far as the lists tell: an answer.
+ * Whether the certificate, its accreditation and the station's key were withdrawn, as far as the lists tell, and the
+ * time of the older list, as of when this is known: [answer, time or null].
  *
  * `certificate` and `accreditation` are {name, entry, issuer, role, file, bytes}: as people call the document, what it
  * says of its list, who may sign that list and in which role, and the list that the bundle brings (or undefined).
@@ -93,11 +96,17 @@ export async function stillStands(certificate, accreditation, key, statement, tr
       }
       problem = withdrawn(listed, list, seen) ?? (listed === accreditation ? keyProblem(list, key, statement, seen) : null);
     } catch (reason) {
-      if (reason instanceof Unreadable) return fails(`The ${listed.file} does not hold. ${reason.message}`);
+      if (reason instanceof Unreadable) return [fails(`The ${listed.file} does not hold. ${reason.message}`), null];
       throw reason;
     }
-    if (problem !== null) return ["fails", problem, "revoked"];
-    if (at > list.validFrom + FRESH || at > list.validUntil) {
+    oldest = oldest === null ? list.validFrom : Math.min(oldest, list.validFrom);
+    if (problem !== null) return [["fails", problem, "revoked"], oldest];
+    if (list.validFrom < statement.created - CLOCK_TOLERANCE) {
+      cautions.push(
+        `The status list of the ${listed.name} is of ${when(list.validFrom)}, and the certificate was signed ` +
+          `only on ${when(statement.created)}: the list cannot know of it. Ask the marketplace for the bundle again.`
+      );
+    } else if (at > list.validFrom + FRESH || at > list.validUntil) {
       cautions.push(
         `Valid, but its status is not fresh: the list of the ${listed.name} is of ${when(list.validFrom)}, ` +
           "older than 7 days. Ask the marketplace for the bundle again."
@@ -108,10 +117,9 @@ export async function stillStands(certificate, accreditation, key, statement, tr
           "clocks is wrong, so whether it is fresh cannot be told."
       );
     }
-    oldest = oldest === null ? list.validFrom : Math.min(oldest, list.validFrom);
   }
-  if (cautions.length) return caution(cautions.join(" "));
-  return ["holds", `Not revoked as of ${when(oldest)}: not it, nor its accreditation, nor the station's key.`];
+  if (cautions.length) return [caution(cautions.join(" ")), oldest];
+  return [["holds", `Not revoked as of ${when(oldest)}: not it, nor its accreditation, nor the station's key.`], oldest];
 }
 
 // The list that a document's entry names, with its signature checked; or why there is none, for a caution.
@@ -164,11 +172,11 @@ function withdrawn(listed, list, seen) {
   if (told.compromisedSince !== null && listed.role === ACCREDITOR) {
     if (seen !== null && seen <= told.compromisedSince) return null;
     return (
-      `The accreditation was revoked on ${when(told.at)} because: ${ended(told.reason)} Only what was seen in ` +
+      `The accreditation was revoked on ${when(told.at)}. The reason given: ${ended(told.reason)} Only what was seen in ` +
       `the log before ${when(told.compromisedSince)} still stands, and this was not.`
     );
   }
-  return `The ${listed.name} was revoked on ${when(told.at)} because: ${ended(told.reason)}`;
+  return `The ${listed.name} was revoked on ${when(told.at)}. The reason given: ${ended(told.reason)}`;
 }
 
 function keyProblem(list, key, statement, seen) {
@@ -178,11 +186,11 @@ function keyProblem(list, key, statement, seen) {
   if (said.compromisedSince === null) {
     // Nobody else had the key, so the time that the station wrote is believed.
     if (statement.created <= said.at + CLOCK_TOLERANCE) return null;
-    return `${what} because: ${ended(said.reason)} This certificate was signed with it after that.`;
+    return `${what}. The reason given: ${ended(said.reason)} This certificate was signed with it after that.`;
   }
   if (seen !== null && seen <= said.compromisedSince) return null;
   return (
-    `${what} because: ${ended(said.reason)} Others may have had it since ${when(said.compromisedSince)}; only ` +
+    `${what}. The reason given: ${ended(said.reason)} Others may have had it since ${when(said.compromisedSince)}; only ` +
     "what was seen in the log before that still stands, and this was not."
   );
 }

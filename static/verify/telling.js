@@ -30,6 +30,7 @@ export function icon(icons, name, label = "") {
 /** Which kind of outcome a report is, without any register: one of the kinds in the words. */
 export function outcome(report) {
   const failed = report.checks.filter((check) => check.level === "fails");
+  if (report.missing.length) return "missing";
   if (failed.length === 1 && failed[0].code === "revoked") return "revoked";
   if (!report.ok) return "fails";
   if (report.statement.training) return "training";
@@ -50,43 +51,76 @@ export function told(report, words, icons) {
   const name = outcome(report);
   const kind = words.kinds[name];
   const statement = report.statement;
-  const band = element(
-    "section",
-    { class: `verdict verdict-${name} tone-${kind.tone}` },
-    element("p", { class: "verdict-label" }, icon(icons, kind.symbol), kind.label),
-    element("h1", {}, kind.headline.replace("{what}", "device")),
+  const heading = kind.headline.replace("{what}", "device");
+  const about = statement && name !== "fails" && name !== "missing" ? device(statement, words) : null;
+  const asOf = report.ok && report.knownAt !== null ? `As known on ${moment(report.knownAt)}. ${words.lookAgain}` : null;
+  const paragraphs = [
     element("p", {}, sentence(name, report, words)),
-    name === "fails" || name === "revoked" ? element("p", { class: "strong" }, words.doNotRely) : null
-  );
+    about && element("p", { class: "strong" }, about),
+    asOf && element("p", {}, asOf),
+    advice(name, words),
+  ];
+  const band = verdictBand(name, heading, paragraphs, words, icons);
   const list = (title, lines) =>
     element("div", {}, element("h2", {}, title), element("ul", {}, ...lines.map((line) => element("li", {}, line))));
-  const meaning = element(
-    "section",
-    { class: "meaning" },
-    list("What this means", kind.means),
-    list("What it does not mean", kind.not_means)
-  );
-  const made = [band, meaning, element("section", { class: "card" }, ...checkList(report, words, icons))];
-  if (statement) made.push(said(statement, report.ok));
+  const means = [list("What this means", kind.means), list("What it does not mean", kind.not_means)];
+  const meaning = kind.means.length ? [element("section", { class: "meaning" }, ...means)] : [];
+  const made = [band, ...meaning, element("section", { class: "card" }, ...checkList(report, words, icons))];
+  if (statement) made.push(said(statement, report.ok, name === "revoked", words));
   return made;
 }
 
-/** What cannot even be read, as elements. */
-export function toldUnreadable(sentenceOfRefusal, words, icons) {
-  const kind = words.kinds.fails;
-  return [
-    element(
-      "section",
-      { class: `verdict verdict-fails tone-${kind.tone}` },
-      element("p", { class: "verdict-label" }, icon(icons, kind.symbol), kind.label),
-      element("h1", {}, kind.headline),
-      element("p", {}, sentenceOfRefusal),
-      element("p", { class: "strong" }, words.doNotRely)
-    ),
-  ];
+/** That there was no certificate to be seen, as elements; `reason` is why, in the words of the reader of bundles. */
+export function toldUnreadable(reason, words, icons) {
+  // These two say no more than the headline does.
+  const known = /readable \.zip|^There is no /.test(reason);
+  const lines = [element("p", {}, words.chooseZip), known ? null : element("p", { class: "fine" }, reason)];
+  return [verdictBand("unread", words.kinds.unread.headline, lines, words, icons)];
+}
+
+/** That nothing was checked, because the reader's own trust file cannot be used, as elements. */
+export function toldUntrusting(reason, words, icons) {
+  const lines = [element("p", {}, words.anotherTrust), element("p", { class: "fine" }, reason)];
+  return [verdictBand("untrusting", words.kinds.untrusting.headline, lines, words, icons)];
+}
+
+/** How the checks of one question came out, in a few words. What was not looked at is not said to have failed. */
+export function groupCount(checks) {
+  const of = (...levels) => checks.filter((check) => levels.includes(check.level)).length;
+  const [failed, unreached, notes] = [of("fails"), of("unreached"), of("caution")];
+  if (unreached === checks.length) return "not looked at";
+  if (!failed && !unreached) return `${checks.length} of ${checks.length} held${notes ? `, ${notes} with a note` : ""}`;
+  return [[failed, "failed"], [of("holds", "caution"), "held"], [unreached, "not looked at"]]
+    .filter(([number]) => number)
+    .map(([number, word]) => `${number} ${word}`)
+    .join(", ");
+}
+
+// The script moves the focus to the heading, so that a screen reader begins with the verdict.
+function verdictBand(name, heading, paragraphs, words, icons) {
+  const kind = words.kinds[name];
+  return element(
+    "section",
+    { class: `verdict verdict-${name} tone-${kind.tone}`, "aria-labelledby": "verdict" },
+    element("p", { class: "verdict-label" }, icon(icons, kind.symbol), kind.label),
+    element("h1", { id: "verdict", tabindex: "-1" }, heading),
+    ...paragraphs.filter(Boolean)
+  );
+}
+
+function advice(name, words) {
+  const text = words.advice[name];
+  if (!text) return null;
+  return element("p", { class: "strong" }, `${text} `, element("a", { href: words.contact }, words.writeTo));
+}
+
+function device({ hostClaimed: { manufacturer = "", model = "", serial = "" } }, words) {
+  const name = model.toLowerCase().startsWith(manufacturer.toLowerCase()) ? model : `${manufacturer} ${model}`;
+  return `${name.trim() || "Device"}, ${serial ? `serial ${serial}` : "without a serial"}. ${words.compare}`;
 }
 
 function sentence(name, report, words) {
+  if (name === "missing") return `Missing: ${report.missing.join(", ")}. ${words.chooseZip}`;
   if (name === "fails") return words.reasons[report.failed.name] ?? words.noReason;
   if (name === "revoked") return report.failed.text;
   const { lines, created, issuerName, deviceCode } = report.statement;
@@ -108,7 +142,6 @@ function checkList(report, words, icons) {
     const cautions = checks.filter((check) => check.level === "caution").length;
     const held = checks.filter((check) => check.level === "holds" || check.level === "caution").length;
     const look = bad ? "fails" : cautions ? "caution" : held === checks.length ? "holds" : "unreached";
-    const count = `${held} of ${checks.length} held${cautions ? `, ${cautions} to know` : ""}`;
     return element(
       "details",
       { class: `check-group${{ fails: " bad", caution: " wait", holds: " good" }[look] ?? ""}`, ...(bad ? { open: "" } : {}) },
@@ -117,7 +150,7 @@ function checkList(report, words, icons) {
         {},
         icon(icons, LEVELS[look][1], LEVELS[look][2]),
         element("span", { class: "check-title" }, group.title),
-        element("span", { class: "check-count" }, count),
+        element("span", { class: "check-count" }, groupCount(checks)),
         icon(icons, "chevron-right")
       ),
       element("ul", { class: "checks" }, ...checks.map((check) => checkLine(check, icons)))
@@ -151,7 +184,7 @@ function checkLine(check, icons) {
   );
 }
 
-function said(statement, ok) {
+function said(statement, ok, revoked, words) {
   const facts = (pairs) =>
     element(
       "dl",
@@ -164,25 +197,25 @@ function said(statement, ok) {
     "section",
     { class: "stack" },
     element("h2", {}, ok ? "What the certificate says" : "What the certificate claims"),
-    ok ? null : element("p", { class: "lead" }, "It did not verify, so none of this can be relied on."),
+    ok ? null : element("p", { class: "lead" }, `It ${revoked ? "was revoked" : "did not verify"}, so none of this can be relied on.`),
     facts([
       ["Device", statement.deviceCode],
-      ["Wiped by", statement.issuerName],
+      ["Signed by", statement.issuerName],
       ["Signed", moment(statement.created)],
-      ["Certificate", statement.certificateId],
-      ["Supersedes", statement.supersedes],
+      ["Certificate", number(statement.certificateId)],
+      ["Takes the place of", statement.supersedes && number(statement.supersedes)],
     ]),
     ...statement.lines.map((line) =>
       element(
         "section",
         { class: "card" },
-        element("h3", {}, [line.manufacturer, line.model].filter(Boolean).join(" ") || line.kind),
+        element("h3", {}, [line.manufacturer, line.model].filter(Boolean).join(" ") || words.media[line.kind] || line.kind),
         facts([
           ["Serial number", line.serial],
-          ["Size", `${line.sizeBytes.toLocaleString("en-GB")} bytes`],
-          ["Method", [line.level, line.technique].filter(Boolean).join(", ")],
-          ["Evidence", line.evidenceClass],
-          ["Carried out", `${moment(line.started)} to ${moment(line.ended)}`],
+          ["Size", line.sizeBytes ? size(line.sizeBytes) : ""],
+          ["Method", [words.levels[line.level] ?? line.level, line.technique].filter(Boolean).join(", ")],
+          ["Evidence", words.evidence[line.evidenceClass] ?? line.evidenceClass],
+          ["Carried out", period(line.started, line.ended)],
           ["Operator", line.operator],
           ["Validated by", line.validator],
           ["Left out", line.exclusions.join(", ") || "nothing"],
@@ -190,6 +223,15 @@ function said(statement, ok) {
       )
     )
   );
+}
+
+const number = (urn) => urn.replace(/^urn:uuid:/, "");
+const period = (from, to) => (moment(from) === moment(to) ? moment(from) : `${moment(from)} to ${moment(to)}`);
+
+// As makers print it, in powers of ten.
+function size(bytes) {
+  const [unit, step] = [["TB", 1e12], ["GB", 1e9], ["MB", 1e6], ["KB", 1e3], ["bytes", 1]].find(([, least]) => bytes >= least);
+  return `${(bytes / step).toLocaleString("en-GB", { maximumFractionDigits: 2 })} ${unit}`;
 }
 
 const day = (time) =>

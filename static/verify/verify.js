@@ -22,6 +22,7 @@ import {
   CERTIFICATE_FILE,
   CERTIFICATE_TYPE,
   CONTEXT,
+  DIDS_FILE,
   JWT_FILE,
   LOG_PROOF_FILE,
   MARKETPLACE,
@@ -53,10 +54,11 @@ export const CHECKS = [
  * `bundle` comes from bundle.js, `trust` from trust.js or is null; `training` admits certificates made for practice.
  * Gives {ok, checks: [{name, level, text, code}], failed, statement}; bad content never throws, it fails a check. A
  * level is "holds", "caution" (what could not be seen from here) or "fails"; a code is "late", "revoked" or null.
- * `statement` is what the certificate says: believe it only when `ok`.
+ * `statement` is what the certificate says: believe it only when `ok`. `missing` are the files without which nothing
+ * can be checked; `knownAt` is the time of the older status list, or null.
  */
 export async function verify(bundle, trust, at, training) {
-  const report = { ok: false, checks: [], failed: null, statement: null };
+  const report = { ok: false, checks: [], failed: null, statement: null, missing: [], knownAt: null };
   try {
     await makeChecks(bundle, trust, at, training, report);
   } catch (failure) {
@@ -85,6 +87,7 @@ async function makeChecks(bundle, trust, at, training, report) {
   const answered = (name, [level, text, code = null]) => report.checks.push({ name, level, text, code });
   const holds = (name, text) => answered(name, ["holds", text]);
 
+  report.missing = KINDS.map((kind) => kind.file).filter((file) => !bundle.files.has(file));
   const documents = KINDS.map((kind) => readOne(kind, bundle));
   const [certificate, accreditation, order] = documents;
   holds("readable", whatWasRead(bundle));
@@ -96,7 +99,7 @@ async function makeChecks(bundle, trust, at, training, report) {
       );
     }
   }
-  holds("context", "All three carry exactly this format's @context.");
+  holds("context", "All three are written in the words of this format, and in no others.");
   for (const { kind, document } of documents) {
     if (!equal(document.type, kind.type)) {
       throw new Fails("type", `The ${kind.name} is not of the type ${kind.type.at(-1)}. Is it in the wrong file?`);
@@ -157,7 +160,7 @@ async function makeChecks(bundle, trust, at, training, report) {
     file,
     bytes: bundle.files.get(file),
   });
-  const stands = await stillStands(
+  const [stands, knownAt] = await stillStands(
     listed(certificate, order, MARKETPLACE, STATUS_FILE),
     listed(accreditation, accreditation, ACCREDITOR, ACCREDITATION_STATUS_FILE),
     centreKey,
@@ -165,6 +168,7 @@ async function makeChecks(bundle, trust, at, training, report) {
     trust,
     { seen, training: statement.training, at }
   );
+  report.knownAt = knownAt;
   answered("status", stands);
 }
 
@@ -197,7 +201,9 @@ function readOne(kind, bundle) {
 function whatWasRead(bundle) {
   // Quoted, because anybody can choose the names of files.
   const left = bundle.ignored.map((name) => named(cut(name, 60)));
-  const text = "The certificate, the accreditation and the work order can be read.";
+  let text = "The certificate, the accreditation and the work order can be read.";
+  // Whoever made the bundle wrote it: keys come from the trust file alone.
+  if (bundle.files.has(DIDS_FILE)) text += ` ${DIDS_FILE} is not used in this check.`;
   if (left.length === 0) return text;
   return `${text} Not examined: ${left.slice(0, 5).join(", ")}${left.length > 5 ? " and more" : ""}.`;
 }

@@ -8,10 +8,14 @@ import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import UUID
 
 import pytest
+import sqlalchemy as sa
 from playwright.sync_api import Browser, FilePayload, Page
 
+from ewaste.certificates.models import Certificate
+from ewaste.journey import clearing
 from tests.browser.sweep import AXE, HOST, SCHEMES, SIZES, Look, Window, sights, window
 from tests.web.stage import Stage
 
@@ -159,7 +163,110 @@ def test_the_browser_stands_beside_the_site_and_says_when_it_differs(stage: Stag
         page.set_input_files("#trust-file", VECTORS / "trust.json")
         page.wait_for_selector(".by-browser .notice-title:has-text('does not know who signed this')")
         assert "whom the trust file does not list" in page.inner_text("#result .by-browser")
+        # It is said where the answer stands that it changes, and no question is green that fails there.
+        said = page.inner_text("#result .verdict [data-own-verdict]")
+        assert said == (
+            "Your browser does not know who signed this, by the trust file that you chose. See what changed"
+        )
+        page.click("[data-trust-said] a")
+        group = page.locator(".check-group", has_text="Who signed it")
+        assert "Your browser: 1 failed, 7 not looked at" in group.locator(".check-count").inner_text()
+        assert group.get_attribute("open") is not None
+        assert group.get_attribute("class") == "check-group bad"
+        assert complaints_about(look) == []
+        # One that cannot be read is not passed over in silence: nothing is checked by another.
+        page.set_input_files("#trust-file", {"name": "t.json", "mimeType": "x", "buffer": b'{"hello":1}'})
+        page.wait_for_selector(".by-browser .notice-title:has-text('nothing was checked')")
+        assert page.locator(".own-mark").count() == 0
+        assert page.inner_text("[data-own-verdict]").startswith(
+            "Your trust file cannot be used, so nothing was checked."
+        )
+        assert "bad" not in page.locator(".check-group").nth(2).get_attribute("class")
+        page.click("[data-trust-remove]")
+        page.wait_for_selector(".by-browser .notice-title:has-text('agrees')")
+        assert page.locator("[data-own-verdict]").count() == 0
         assert look.complaints == []
+
+
+def test_the_browser_says_that_it_cannot_see_what_the_register_alone_knows(stage: Stage, shown: Window) -> None:
+    number = stage.things["own"]["certificate"]
+    sight = next(sight for sight in sights() if sight.path == "/verify" and sight.column.who is None)
+    with shown.look(sight) as look:
+        page = look.page
+        page.clock.set_fixed_time(stage.world.now)
+        archive = stage.visit(None, "GET", f"/certificates/{number}/bundle.zip").get_data()
+        with stage.rehearse.transaction() as session:
+            certificate = session.scalars(sa.select(Certificate).where(Certificate.id == UUID(str(number)))).one()
+            clearing.revoke_certificate(
+                session, stage.world.stefan, certificate.id, reason="The station was broken.", now=stage.world.now
+            )
+        headers = {"Referer": f"{HOST}/verify"}
+
+        def carry(body: str, kind: str) -> str:
+            data = base64.b64decode(body)
+            return stage.visit(None, "POST", "/verify", data=data, content_type=kind, headers=headers).text
+
+        page.expose_function("carry_revoked", carry)
+        page.evaluate(CARRY.replace("carry(", "carry_revoked("))
+        choose(page, [zipped(archive)])
+        page.wait_for_selector(".by-browser .notice-title:has-text('Your browser cannot see this')")
+        assert page.inner_text("#result .verdict-label") == "Revoked"
+        said = page.inner_text("#result .by-browser")
+        assert "Our register says that it was revoked since." in said
+        assert f"The list in your file is of {stage.world.now:%Y-%m-%d} 00:00 UTC." in said
+        assert page.inner_text("[data-check=status] .own-mark") == "Your browser: cannot see this"
+        assert page.locator("[data-own-verdict]").count() == 0
+        assert page.evaluate("document.activeElement.id") == "verdict"
+        assert complaints_about(look) == []
+
+
+def test_a_trust_file_that_cannot_be_read_ends_the_check_also_alone(shown: Window) -> None:
+    sight = next(sight for sight in sights() if sight.path == "/verify" and sight.column.who is None)
+    with shown.look(sight) as look:
+        page = look.page
+        page.clock.set_fixed_time(AT)
+        page.set_input_files("#trust-file", {"name": "t.json", "mimeType": "x", "buffer": b'{"hello":1}'})
+        page.wait_for_selector("[data-trust-said]:not(:empty)")
+        page.check("[data-alone-box]")
+        choose(page, files_of("valid-witnessed"))
+        assert page.inner_text("#result h1") == "Your trust file cannot be used, so nothing was checked."
+        assert page.title().startswith("Your trust file cannot be used")
+        assert page.evaluate("document.activeElement.id") == "verdict"
+        assert page.locator(".check-group").count() == 0
+        assert complaints_about(look) == []
+        page.set_input_files("#trust-file", VECTORS / "trust-log.json")
+        page.wait_for_selector("#result .verdict-label:has-text('Genuine certificate')")
+        assert "As known on 3 March 2026, 12:00 UTC." in page.inner_text("#result .verdict")
+        # A photograph is no false certificate, and half a bundle is none either.
+        choose(page, [zipped(PIXEL)])
+        assert page.inner_text("#result h1") == "We could not find a certificate in this file."
+        choose(page, files_of("no-accreditation"))
+        assert "Missing: accreditation.json." in page.inner_text("#result .verdict")
+        assert "tone-quiet" in str(page.locator("#result .verdict").get_attribute("class"))
+        assert complaints_about(look) == []
+
+
+def test_what_is_dropped_beside_the_box_is_chosen_and_sent_only_when_the_button_is_pressed(shown: Window) -> None:
+    sight = next(sight for sight in sights() if sight.path == "/verify" and sight.column.who is None)
+    with shown.look(sight) as look:
+        page = look.page
+        sent: list[str] = []
+        page.on("request", lambda asked: sent.append(asked.method) if asked.method != "GET" else None)
+        taken = page.evaluate(
+            """() => {
+              const dataTransfer = new DataTransfer();
+              dataTransfer.items.add(new File(["x"], "bundle.zip"));
+              return !document.querySelector("h1").dispatchEvent(
+                new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true })
+              );
+            }"""
+        )
+        assert taken, "else the browser would open the file, and the page would be gone"
+        page.wait_for_selector("[data-file-said]:not([hidden])")
+        assert page.inner_text("[data-file-said]") == "bundle.zip is chosen."
+        assert page.evaluate("document.getElementById('f-bundle').files.length") == 1
+        assert page.evaluate("document.activeElement.textContent.trim()") == "Check it"
+        assert sent == []
 
 
 def test_the_square_code_leads_to_the_certificate_that_it_names(stage: Stage, shown: Window) -> None:
@@ -174,7 +281,8 @@ def test_the_square_code_leads_to_the_certificate_that_it_names(stage: Stage, sh
         page.evaluate("globalThis.codeToRead = 'https://elsewhere.test/a/page'")
         page.set_input_files("#code-photo", picture)
         page.wait_for_selector("[data-scan-said]:not([hidden])")
-        assert "This code is not one of ours." in page.inner_text("[data-scan-said]")
+        assert "This code leads to elsewhere.test, not to us." in page.inner_text("[data-scan-said]")
+        assert page.url == f"{HOST}/verify"
         page.evaluate(f"globalThis.codeToRead = '{HOST}/verify?code={number}&digest=zAnother'")
         page.set_input_files("#code-photo", picture)
         page.wait_for_selector("#result .verdict")
@@ -198,8 +306,12 @@ def test_the_kept_file_checks_without_a_network(stage: Stage, browser: Browser, 
     assert page.inner_text("#result .verdict-label") == "Not valid"  # the market's own trust file does not know them
     page.set_input_files("#trust-file", VECTORS / "trust-log.json")
     page.wait_for_selector("#result .verdict-label:has-text('Genuine certificate')")
-    page.set_input_files("#bundle", VECTORS / "zip-bomb.zip")
+    page.set_input_files("#trust-file", {"name": "t.json", "mimeType": "x", "buffer": b'{"hello":1}'})
+    page.wait_for_selector("#result h1:has-text('Your trust file cannot be used, so nothing was checked.')")
+    page.click("#trust-remove")
     page.wait_for_selector("#result .verdict-label:has-text('Not valid')")
+    page.set_input_files("#bundle", VECTORS / "zip-bomb.zip")
+    page.wait_for_selector("#result .verdict-label:has-text('Nothing checked')")
     # Its policy lets nothing out, even if something in it tried.
     assert page.evaluate("fetch('https://elsewhere.test/').then(() => 'out', () => 'held')") == "held"
     page.evaluate("window.stop()")

@@ -93,6 +93,19 @@ def _valid() -> Iterator[Vector]:
         cautions=("status",),
     )
     yield _vector(
+        "valid-lists-from-before-it",
+        "The lists are more than 300 seconds older than its signature, so they cannot know of it.",
+        None,
+        After(listed_from=s.at(15, 59, 59)),
+        cautions=("status",),
+    )
+    yield _vector(
+        "valid-list-within-the-tolerance",
+        "The lists are 300 seconds older than its signature, as much as clocks may differ.",
+        None,
+        After(listed_from=s.at(16, 0)),
+    )
+    yield _vector(
         "valid-witnessed-before-the-key-was-stolen",
         "The station's key was stolen after witnesses had seen the certificate.",
         None,

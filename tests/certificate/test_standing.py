@@ -86,7 +86,7 @@ def test_a_certificate_from_before_there_were_lists_still_verifies_with_the_caut
         ({"north.example": s.at(17)}, 1, "holds", "seen by 1 witness on 2026-03-02 17:00"),
         ({"north.example": s.at(17)}, 2, "caution", "seen there by 1 witness; your trust file asks for 2"),
         ({}, 2, "caution", "seen there by no witnesses; your trust file asks for 2"),
-        ({}, 0, "caution", "only the log says"),
+        ({}, 0, "holds", "asks for no outside witness, so when it came there, only the log says"),
         ({"stranger.example": s.at(17), "north.example": s.at(17)}, 2, "caution", "by 1 witness;"),
         # The second earliest counts: one witness that is early or late moves nothing.
         ({"north.example": s.at(17), "south.example": NEXT_DAY}, 2, "holds", "2026-03-03 16:05 UTC"),
@@ -178,7 +178,7 @@ def test_a_revoked_certificate_fails_with_the_day_and_the_reason() -> None:
     found = report(After(withdrawn=[Withdrawn(94_567, s.AT, "The drive was found unwiped.")]))
     assert not found.ok
     assert found.refusal == (
-        "The certificate was revoked on 2026-03-03 12:00 UTC because: The drive was found unwiped."
+        "The certificate was revoked on 2026-03-03 12:00 UTC. The reason given: The drive was found unwiped."
     )
 
 
@@ -207,7 +207,7 @@ def test_an_accreditation_revoked_for_fraud_takes_along_what_was_not_witnessed_b
     after = After(accreditation_withdrawn=[Withdrawn(8, s.AT, "Fraud.", since)])
     assert told(report(after), "status")[0] == level
     assert (
-        "The accreditation was revoked on 2026-03-03 12:00 UTC because: Fraud."
+        "The accreditation was revoked on 2026-03-03 12:00 UTC. The reason given: Fraud."
         in told(report(After(accreditation_withdrawn=[Withdrawn(8, s.AT, "Fraud.")])), "status")[1]
     )
 
@@ -234,7 +234,8 @@ def test_a_stolen_key_spares_only_what_was_witnessed_before(since: datetime, lev
     if level == "fails":
         assert found.refusal is not None
         assert (
-            f"The key {s.STATION} was revoked on 2026-03-02 21:00 UTC because: The station was stolen." in found.refusal
+            f"The key {s.STATION} was revoked on 2026-03-02 21:00 UTC. The reason given: The station was stolen."
+            in found.refusal
         )
 
 
@@ -269,6 +270,29 @@ def test_a_list_older_than_seven_days_says_valid_and_not_fresh(age: timedelta, l
         assert told(found, "status")[1].startswith(
             "Valid, but its status is not fresh: the list of the certificate is of 2026-03-03 12:00 UTC"
         )
+
+
+@pytest.mark.parametrize(("listed_from", "level"), [(s.at(16, 0), "holds"), (s.at(15, 59, 59), "caution")])
+def test_a_list_from_before_the_signature_cannot_know_of_the_certificate(listed_from: datetime, level: str) -> None:
+    found = report(After(listed_from=listed_from))
+    assert found.ok
+    assert told(found, "status")[0] == level
+    assert found.known_at == listed_from
+    if level == "caution":
+        assert told(found, "status")[1] == " ".join(
+            f"The status list of the {name} is of 2026-03-02 15:59 UTC, and the certificate was signed only on "
+            "2026-03-02 16:05 UTC: the list cannot know of it. Ask the marketplace for the bundle again."
+            for name in ("certificate", "accreditation")
+        )
+
+
+def test_as_of_when_it_is_known_is_the_date_of_the_older_list() -> None:
+    def earlier(document: dict[str, Any]) -> None:
+        document["validFrom"], document["validUntil"] = "2026-03-03T11:00:00Z", "2026-03-10T11:00:00Z"
+
+    assert report(After(change_accreditation_list=earlier)).known_at == s.AT - timedelta(hours=1)
+    assert report(status=None, accreditation=None).known_at is None
+    assert report(After(withdrawn=[Withdrawn(94_567, s.AT, "Unwiped.")])).known_at == s.AT
 
 
 def test_a_revocation_in_an_old_list_still_counts() -> None:

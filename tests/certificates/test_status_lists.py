@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import time, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,28 @@ def test_a_bundle_that_we_offer_tells_offline_that_its_certificate_stands(world:
     assert check(world, dict(certificate.bundle)).level == "caution"
 
 
+def test_the_lists_in_a_bundle_are_not_from_before_its_certificate(world: World) -> None:
+    certificate = accepted(world)
+    name = list_of(certificate)
+    lists = [read(text) for file, text in completed(world, certificate).items() if file.endswith("status.json")]
+    assert [listed.valid_from >= certificate.accepted_at for listed in lists] == [True, True]
+    world.later(days=1, hours=3)
+    after = world.now - timedelta(hours=1)
+
+    def brought() -> dict[str, str]:
+        files = dict(certificate.bundle)
+        with world.transaction() as session:
+            return listing.for_bundle(session, world.issuers, files, after=after, now=world.now)
+
+    first = brought()
+    assert [read(text).valid_from for text in first.values()] == [after, after]
+    assert read(served(world, name)).valid_from.time() == time(), "the list that everybody gets is the same all day"
+    world.later(minutes=30)
+    assert brought() == first
+    world.later(days=1)
+    assert brought()["status.json"] == served(world, name)
+
+
 def test_a_bundle_that_we_offer_tells_offline_when_witnesses_saw_its_certificate(world: World, tmp_path: Path) -> None:
     held = store(tmp_path)
     witness = Ed25519PrivateKey.generate()
@@ -120,7 +142,7 @@ def test_a_revoked_certificate_is_refused_offline_with_the_day_and_the_reason(wo
     said = check(world, completed(world, certificate))
     assert said.level == "fails"
     assert said.text == (
-        f"The certificate was revoked on {world.now:%Y-%m-%d %H:%M} UTC because: The read-back was faulty."
+        f"The certificate was revoked on {world.now:%Y-%m-%d %H:%M} UTC. The reason given: The read-back was faulty."
     )
 
 
@@ -143,8 +165,8 @@ def test_an_accreditation_withdrawn_for_fraud_takes_its_certificates_along(world
     said = check(world, completed(world, certificate))
     assert said.level == "fails"
     assert said.text == (
-        f"The accreditation was revoked on {world.now:%Y-%m-%d %H:%M} UTC because: Certificates without wipes. "
-        f"Only what was seen in the log before {since:%Y-%m-%d %H:%M} UTC still stands, and this was not."
+        f"The accreditation was revoked on {world.now:%Y-%m-%d %H:%M} UTC. The reason given: Certificates without "
+        f"wipes. Only what was seen in the log before {since:%Y-%m-%d %H:%M} UTC still stands, and this was not."
     )
 
 

@@ -19,6 +19,8 @@ from flask import Flask
 
 from ewaste.centres.models import Centre, Standing
 from ewaste.certificates.models import Certificate
+from ewaste.core.ids import new_code
+from ewaste.devices.models import Device
 from ewaste.journey import clearing, sale
 from ewaste.tradein.questions import QUESTIONS
 from ewaste.views import search
@@ -214,8 +216,48 @@ def test_modules_that_need_each_other_are_refused(tmp_path: Path) -> None:
 
 def test_a_code_without_a_certificate_is_told_kindly(world: World, stranger: Visitor) -> None:
     code = world.device(world.expected()).code
-    assert "We hold no certificate under this code" in stranger.text(f"/verify?code={code}", 404)
-    assert "We hold no certificate under this code" in stranger.text("/verify?code=%00%27", 404)
+    for asked in (code, f"http://127.0.0.1/devices/{code}", new_code("S")):
+        text = stranger.text(f"/verify?code={asked}", 404)
+        assert text.count("We hold no certificate for this device yet, or there is a typing mistake.") == 1
+        assert "Please look at this again" not in text
+    for asked in ("%00%27", "C06USSP69F", f"{code[:-1]}%3F"):
+        assert "There is a typing mistake in this, or it is not one of our codes." in stranger.text(
+            f"/verify?code={asked}", 404
+        )
+    page = stranger.get(f"/verify?code={code}").text
+    assert "<title>Error: Verify a certificate" in page
+    assert re.search(r'<input[^>]+id="f-code"[^>]+ autofocus', page)
+
+
+def test_a_certificate_is_found_by_its_address_and_by_the_code_in_the_shop(world: World, stranger: Visitor) -> None:
+    cleared = world.cleared()
+    with world.transaction() as session:
+        code = sale.list_device(session, world.stefan, cleared, price_minor=19_900, now=world.now).code
+        found = session.scalars(sa.select(Certificate)).one()
+        number, own = found.id, found.credential_id.removeprefix("urn:uuid:")
+        device = session.scalars(sa.select(Device.code)).one()
+    for asked in (
+        code, number, own, f"urn:uuid:{own}", f"http://127.0.0.1/certificates/{number}",
+        f"http://127.0.0.1/devices/{device}", f"http://127.0.0.1/shop/{code}?page=2",
+        f"http://127.0.0.1/verify?code={device}",
+    ):  # fmt: skip
+        text = stranger.get("/verify", query_string={"code": asked})
+        assert text.status_code == 200, asked
+        assert f'href="/certificates/{own}"' in text.text, "one number, whichever was asked for"
+        assert f"Certificate {own}" in words(text.text)
+    assert own in stranger.text(f"/certificates/{number}")
+    assert str(number) not in stranger.text(f"/certificates/{number}")
+
+
+@pytest.mark.parametrize(
+    "address", ["https://evil.example/certificates/x", "http://127.0.0.1.evil.example/verify?code=x", "ftp://x/"]
+)
+def test_an_address_of_somebody_else_is_not_looked_up_here(address: str, stranger: Visitor) -> None:
+    answer = stranger.get("/verify", query_string={"code": address})
+    assert answer.status_code == 422
+    host = address.split("/")[2]
+    assert f"This address leads to {host}, not to us. Do not rely on it" in words(answer.text)
+    assert stranger.get("/verify", query_string={"code": "http://[x"}).status_code == 404
 
 
 def test_the_bundle_can_be_taken_home_and_checked_as_a_file(world: World, stranger: Visitor) -> None:
@@ -300,15 +342,31 @@ def test_a_changed_bundle_does_not_verify_and_the_reason_is_named(world: World, 
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"no zip", "The bundle cannot be read"),
+        (b"no zip", "Choose the .zip as you downloaded it."),
         (b"PK\x03\x04broken", "This file is damaged; download it again."),
-        (b"\x00" * 2000, "The bundle cannot be read"),
+        (b"\x00" * 2000, "Choose the .zip as you downloaded it."),
+        (b"PK\x05\x06" + b"\x00" * 18, "Choose the .zip as you downloaded it."),
     ],
 )
 def test_rubbish_is_refused_in_words(content: bytes, says: str, stranger: Visitor) -> None:
     answer = stranger.post("/verify", {"bundle": (io.BytesIO(content), "b.zip")}, content_type="multipart/form-data")
     assert answer.status_code == 200
-    assert says in words(answer.text)
+    page = words(answer.text)
+    assert says in page
+    assert "We could not find a certificate in this file." in page
+    assert "not valid" not in page
+    assert "verdict-unread tone-quiet" in answer.text
+
+
+def test_a_certificate_without_what_it_stands_on_is_not_called_false(world: World, stranger: Visitor) -> None:
+    certificate = bundle_of(world, stranger)["certificate.json"].encode()
+    answer = stranger.post(
+        "/verify", {"bundle": (io.BytesIO(certificate), "certificate.json")}, content_type="multipart/form-data"
+    )
+    page = words(answer.text)
+    assert "Some files of the certificate are missing. Missing: accreditation.json, work-order.json. Choose" in page
+    assert "not valid" not in page
+    assert "tone-bad" not in answer.text.split("<hr>")[0]
 
 
 def test_a_file_that_is_too_large_is_not_read(stranger: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -349,7 +407,7 @@ def test_a_bundle_as_we_offer_it_says_itself_that_it_was_revoked(world: World, s
     answer = stranger.post("/verify", {"bundle": (io.BytesIO(archive), "b.zip")}, content_type="multipart/form-data")
     page = words(answer.text)
     assert "This certificate has been revoked." in page
-    assert "because: The station was broken." in page
+    assert "The reason given: The station was broken." in page
     assert "This certificate does not verify." not in page
 
 
@@ -363,7 +421,10 @@ def test_a_status_list_is_served_signed_with_a_tag_and_to_everybody(world: World
     served = stranger.get(path)
     assert served.status_code == 200
     assert served.mimetype == "application/vc"
-    assert served.data == in_bundle
+    # That in the bundle is dated after its certificate; from the next day on it is the one that everybody gets.
+    told, brought = json.loads(served.data), json.loads(in_bundle)
+    assert told["credentialSubject"] == brought["credentialSubject"]
+    assert told["validFrom"] <= brought["validFrom"] >= certificate["validFrom"]
     assert served.headers["Access-Control-Allow-Origin"] == "*"
     again = stranger.get(path, headers={"If-None-Match": served.headers["ETag"]})
     assert (again.status_code, again.data) == (304, b"")

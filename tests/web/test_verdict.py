@@ -49,7 +49,7 @@ def verified(*, training: bool = False, refusal: str | None = None, **changes: A
         (verified(training=True), "revoked", "revoked", "bad"),
         (verified(), "refused", "refused", "bad"),
         (verified(refusal="The seal is broken."), "live", "fails", "bad"),
-        (Verified([], None, "It cannot be read."), "unknown", "fails", "bad"),
+        (Verified([], None, "It cannot be read."), "unknown", "unread", "quiet"),
     ],
 )
 def test_only_a_real_certificate_that_stands_is_green(given: Verified, standing: str, kind: str, tone: str) -> None:
@@ -156,3 +156,63 @@ def test_what_a_bundle_brings_decides_without_our_register(vector: str, kind: st
     told = verdict.verdict(registry.verify_publicly(files, trust, at=AT, training=False), "unknown", None, None, None)
     assert told["kind"] == kind
     assert (told["tone"] == "safe") is (kind == "proves")
+
+
+def of_vector(vector: str, standing: str = "unknown", trust: str = "trust-log.json") -> dict[str, Any]:
+    """What the page says of a bundle of the vectors."""
+    files = {path.name: path.read_bytes() for path in (VECTORS / vector).iterdir()}
+    found = registry.verify_publicly(files, (VECTORS / trust).read_bytes(), at=AT, training=False)
+    return verdict.verdict(
+        found, standing, "The drive was found unwiped." if standing == "revoked" else None, None, None
+    )
+
+
+def test_the_device_is_named_to_be_held_against_the_one_in_the_hand() -> None:
+    told = of_vector("valid-witnessed")
+    assert told["device"] == "Dell Latitude 5400, serial 8XK2Q13. Compare it with the device in your hand."
+    assert of_vector("revoked")["device"] == told["device"]
+    assert of_vector("changed-after-signing")["device"] is None, "what was changed names no device"
+
+
+def test_as_of_when_it_is_known_is_said_where_only_the_file_tells() -> None:
+    said = "As known on 3 March 2026, 12:00 UTC. Whether it was revoked since, only a new look-up can say."
+    assert of_vector("valid-witnessed")["as_of"] == said
+    assert of_vector("valid-witnessed", "live")["as_of"] is None, "our register was asked just now"
+    assert of_vector("valid-without-lists")["as_of"] is None
+    old = of_vector("valid-lists-from-before-it")
+    assert (old["kind"], old["as_of"]) == ("unknown", said.replace("3 March", "2 March").replace("12:00", "15:59"))
+
+
+def test_what_our_register_alone_knows_is_told_apart_from_what_the_file_says() -> None:
+    ours = of_vector("valid-witnessed", "revoked")
+    assert (ours["kind"], ours["register"], ours["alone"]) == ("revoked", "revoked", {"ok": True, "failed": ""})
+    listed = of_vector("revoked", "revoked")
+    assert (listed["kind"], listed["register"], listed["alone"]["failed"]) == ("revoked", "", "status")
+    assert of_vector("valid-witnessed", "live")["register"] == ""
+
+
+def test_each_verdict_that_is_red_says_its_own_next_step() -> None:
+    assert of_vector("valid-witnessed", "revoked")["advice"] == (
+        "Do not rely on it. The device must be wiped and certified again. Was it yours, or did you buy it? Write to us."
+    )
+    assert "Ask whoever gave it to you" in of_vector("changed-after-signing")["advice"]
+    red = {name for name, kind in verdict.KINDS.items() if kind.tone == "bad"}
+    assert set(verdict.ADVICE) == red
+
+
+def test_what_was_not_looked_at_is_not_counted_as_failed() -> None:
+    told = of_vector("changed-after-signing")
+    assert [group["count"] for group in told["groups"]] == [
+        "4 of 4 held",
+        "1 failed, 3 held, 4 not looked at",
+        "not looked at",
+        "not looked at",
+        "not looked at",
+    ]
+    assert [group["count"] for group in of_vector("valid-late-witnessed")["groups"]][-1] == "5 of 5 held, 1 with a note"
+
+
+def test_files_that_are_missing_are_named_and_nothing_is_called_false() -> None:
+    told = of_vector("no-accreditation", trust="trust.json")
+    assert (told["kind"], told["tone"], told["advice"], told["device"]) == ("missing", "quiet", None, None)
+    assert told["sentence"] == "Missing: accreditation.json. Choose the .zip as you downloaded it."

@@ -42,7 +42,7 @@ def test_what_was_revoked_fails_with_the_day_and_the_reason(capsys: pytest.Captu
     code, printed = verify(capsys, "revoked")
     assert code == 1
     assert (
-        "FAIL  status: The certificate was revoked on 2026-03-03 12:00 UTC because: The drive was found unwiped."
+        "FAIL  status: The certificate was revoked on 2026-03-03 12:00 UTC. The reason given: The drive was found unwiped."
         in printed
     )
 

@@ -68,8 +68,11 @@ def in_log(data: bytes | None, leaf: log.Leaf, statement: Statement, trust: Trus
 def _witnessed(proven: log.Proven, statement: Statement, trust: Trust) -> tuple[Answer, datetime | None]:
     needed, seen = trust.witnesses_needed, len(proven.seen.witnesses)
     if not needed:
-        return _caution(
-            "It is in the log, but your trust file asks for no witness: when it came there, only the log says."
+        # Who wrote the trust file chose that the log's own word is enough: then there is nothing more to be had.
+        return Answer(
+            "holds",
+            "It is in the public log. Your trust file asks for no outside witness, so when it came there, only the log "
+            "says.",
         ), None
     at = proven.witnessed(needed)
     if at is None:
@@ -117,10 +120,11 @@ def still_stands(
     witnessed: datetime | None,
     training: bool,
     at: datetime,
-) -> Answer:
+) -> tuple[Answer, datetime | None]:
     """Whether the certificate, its accreditation and the station's `key` were withdrawn, as far as the lists tell.
 
-    What fell with a `compromisedSince` spares a certificate that was witnessed before that.
+    What fell with a `compromisedSince` spares a certificate that was witnessed before that. The time is that of the
+    older list: as of when this is known. None where no list could be opened.
     """
     cautions: list[str] = []
     oldest: datetime | None = None
@@ -134,10 +138,17 @@ def still_stands(
                 _key_problem(found, key, statement, witnessed) if listed is accreditation else None
             )
         except Unreadable as reason:
-            return _fails(f"The {listed.file} does not hold. {reason}")
+            return _fails(f"The {listed.file} does not hold. {reason}"), None
+        oldest = found.valid_from if oldest is None else min(oldest, found.valid_from)
         if problem is not None:
-            return Answer("fails", problem, "revoked")
-        if at > found.valid_from + FRESH or at > found.valid_until:
+            return Answer("fails", problem, "revoked"), oldest
+        if found.valid_from < statement.created - CLOCK_TOLERANCE:
+            cautions.append(
+                f"The status list of the {listed.name} is of {_when(found.valid_from)}, and the certificate was signed "
+                f"only on {_when(statement.created)}: the list cannot know of it. Ask the marketplace for the bundle "
+                "again."
+            )
+        elif at > found.valid_from + FRESH or at > found.valid_until:
             cautions.append(
                 f"Valid, but its status is not fresh: the list of the {listed.name} is of {_when(found.valid_from)}, "
                 f"older than {FRESH.days} days. Ask the marketplace for the bundle again."
@@ -147,12 +158,12 @@ def still_stands(
                 f"The status list of the {listed.name} is dated {_when(found.valid_from)}, in the future. One of the "
                 "clocks is wrong, so whether it is fresh cannot be told."
             )
-        oldest = found.valid_from if oldest is None else min(oldest, found.valid_from)
     if cautions:
-        return _caution(" ".join(cautions))
+        return _caution(" ".join(cautions)), oldest
     if oldest is None:  # pragma: no cover - without a list there is a caution
         raise AssertionError("A list was neither opened nor missed.")
-    return Answer("holds", f"Not revoked as of {_when(oldest)}: not it, nor its accreditation, nor the station's key.")
+    text = f"Not revoked as of {_when(oldest)}: not it, nor its accreditation, nor the station's key."
+    return Answer("holds", text), oldest
 
 
 def _open(listed: Listed, trust: Trust, *, training: bool) -> StatusList | str:
@@ -200,10 +211,10 @@ def _withdrawn(listed: Listed, found: StatusList, witnessed: datetime | None) ->
         if witnessed is not None and witnessed <= told.compromised_since:
             return None
         return (
-            f"The accreditation was revoked on {_when(told.at)} because: {_ended(told.reason)} Only what was seen in "
-            f"the log before {_when(told.compromised_since)} still stands, and this was not."
+            f"The accreditation was revoked on {_when(told.at)}. The reason given: {_ended(told.reason)} Only what "
+            f"was seen in the log before {_when(told.compromised_since)} still stands, and this was not."
         )
-    return f"The {listed.name} was revoked on {_when(told.at)} because: {_ended(told.reason)}"
+    return f"The {listed.name} was revoked on {_when(told.at)}. The reason given: {_ended(told.reason)}"
 
 
 def _key_problem(
@@ -216,12 +227,12 @@ def _key_problem(
         # Nobody else had the key, so the time that the station wrote is believed.
         if statement.created <= fallen.at + CLOCK_TOLERANCE:
             return None
-        return f"{what} because: {_ended(fallen.reason)} This certificate was signed with it after that."
+        return f"{what}. The reason given: {_ended(fallen.reason)} This certificate was signed with it after that."
     if witnessed is not None and witnessed <= fallen.compromised_since:
         return None
     return (
-        f"{what} because: {_ended(fallen.reason)} Others may have had it since {_when(fallen.compromised_since)}; only "
-        "what was seen in the log before that still stands, and this was not."
+        f"{what}. The reason given: {_ended(fallen.reason)} Others may have had it since "
+        f"{_when(fallen.compromised_since)}; only what was seen in the log before that still stands, and this was not."
     )
 
 

@@ -96,7 +96,7 @@ def _parse(decoder: json.JSONDecoder, text: str, what: str) -> Any:
     except json.JSONDecodeError as error:
         if text.startswith("\ufeff"):
             raise Unreadable(f"The {what} begins with a byte order mark. Save it without one.") from None
-        raise Unreadable(f"The {what} is not JSON: {error.msg} at line {error.lineno}.") from None
+        raise Unreadable(f"The {what} is not JSON: it cannot be read at line {error.lineno}.") from None
     except RecursionError:
         raise Unreadable(f"The {what} is nested deeper than {MAX_DEPTH} levels.") from None
 

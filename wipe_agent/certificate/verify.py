@@ -63,6 +63,10 @@ class Report:
     checks: list[Check] = field(default_factory=list)
     statement: Statement | None = None
     """What the certificate says, as soon as its shape is known. Believe it only when `ok`."""
+    missing: tuple[str, ...] = ()
+    """The files without which nothing can be checked, and which the bundle lacks."""
+    known_at: datetime | None = None
+    """The date of the older status list: as of when it is known how the certificate stands. None without a list."""
 
     @property
     def ok(self) -> bool:
@@ -139,6 +143,7 @@ def _verify(bundle: Bundle, trust: Trust | None, at: datetime, training: bool, r
     def answered(name: str, answer: Answer) -> None:
         report.checks.append(Check(name, *answer))
 
+    report.missing = tuple(kind.file for kind in _KINDS if kind.file not in bundle.files)
     certificate, accreditation, order = (_read(kind, bundle) for kind in _KINDS)
     holds("readable", _what_was_read(bundle))
     for signed in (certificate, accreditation, order):
@@ -147,7 +152,7 @@ def _verify(bundle: Bundle, trust: Trust | None, at: datetime, training: bool, r
                 "context",
                 f"{signed.kind.the} does not carry exactly this format's @context, so its words may mean anything.",
             )
-    holds("context", "All three carry exactly this format's @context.")
+    holds("context", "All three are written in the words of this format, and in no others.")
     for signed in (certificate, accreditation, order):
         if signed.document.get("type") != signed.kind.type_:
             raise _Fails(
@@ -199,19 +204,17 @@ def _verify(bundle: Bundle, trust: Trust | None, at: datetime, training: bool, r
     leaf = Leaf("wipe-certificate", statement.issuer_did, digest_of(certificate.form))
     seen, witnessed = in_log(bundle.files.get(vocabulary.LOG_PROOF_FILE), leaf, statement, trust)
     answered("log", seen)
-    answered(
-        "status",
-        still_stands(
-            _listed(certificate, order, vocabulary.MARKETPLACE, vocabulary.STATUS_FILE, bundle),
-            _listed(accreditation, accreditation, vocabulary.ACCREDITOR, vocabulary.ACCREDITATION_STATUS_FILE, bundle),
-            centre_key,
-            statement,
-            trust,
-            witnessed=witnessed,
-            training=statement.training,
-            at=at,
-        ),
+    stands, report.known_at = still_stands(
+        _listed(certificate, order, vocabulary.MARKETPLACE, vocabulary.STATUS_FILE, bundle),
+        _listed(accreditation, accreditation, vocabulary.ACCREDITOR, vocabulary.ACCREDITATION_STATUS_FILE, bundle),
+        centre_key,
+        statement,
+        trust,
+        witnessed=witnessed,
+        training=statement.training,
+        at=at,
     )
+    answered("status", stands)
 
 
 @dataclass(frozen=True)
@@ -299,6 +302,9 @@ def _read(kind: _Kind, bundle: Bundle) -> _Signed:
 
 def _what_was_read(bundle: Bundle) -> str:
     text = "The certificate, the accreditation and the work order can be read."
+    if vocabulary.DIDS_FILE in bundle.files:
+        # Whoever made the bundle wrote it: keys come from the trust file alone.
+        text += f" {vocabulary.DIDS_FILE} is not used in this check."
     if not bundle.ignored:
         return text
     # Quoted, because anybody can choose the names of files.
