@@ -17,6 +17,7 @@ from markupsafe import Markup, escape
 
 from ewaste.core.money import SYMBOLS
 from ewaste.devices.media import KIND_WORDS as MEDIUM_KINDS
+from ewaste.views import shapes
 from ewaste.web import charts
 
 MINUS = "\u2212"
@@ -101,10 +102,18 @@ EVIDENCE: Mapping[str, tuple[str, str]] = {
     ),
     "device-reported": ("reported by the device", "The medium wiped itself with its own command and reported success."),
     "operator-witnessed": ("witnessed by an operator", "A person followed the procedure and signed for what they saw."),
-    "destroyed": ("destroyed", "The medium no longer exists as a medium. A person signed for its destruction."),
+    "destroyed": ("destroyed", "The medium no longer exists as a medium: one person destroyed it before another."),
     "absent": ("no medium fitted", "The case was opened and shown to hold no storage; two people signed."),
 }
 LEVELS: Mapping[str, str] = {"clear": "Clear", "purge": "Purge", "destroy": "Destroy"}
+# What our agent writes of how it wiped, in words. The name of a drive's own command stays as it is.
+TECHNIQUES: Mapping[str, str] = {
+    "overwrite-zeros": "Overwritten with zeros",
+    "overwrite-aes-ctr": "Overwritten with bytes that look random",
+    "overwrite-3-passes": "Overwritten three times",
+    "android-recovery-reset": "Reset from its recovery menu",
+    "ios-erase-all-content": "Reset with “Erase All Content and Settings”",
+}
 
 DEVICE_CLASSES: Mapping[str, tuple[str, str]] = {
     "smartphone": ("Phone", "Phones"),
@@ -395,6 +404,21 @@ def level_word(level: Any) -> str:
     return LEVELS.get(_text(level), _text(level))
 
 
+def technique_word(technique: Any) -> str:
+    """How a medium was wiped or destroyed."""
+    text = _text(technique)
+    return TECHNIQUES.get(text, text[:1].upper() + text[1:])
+
+
+def which_device(statement: Any) -> str:
+    """The device that a certificate is about, as its holder can compare it: make, model and serial number."""
+    if statement is None:
+        return ""
+    told = statement.host_claimed
+    name = shapes.title(told.get("manufacturer", ""), told.get("model", "")).strip()
+    return f"{name}, serial number {told['serial']}" if told.get("serial") else name
+
+
 def way_word(way: Any) -> str:
     """A way onward: Resale, Remanufacture, Dismantling. Takes the state `for_resale` too."""
     return WAYS.get(_text(way).removeprefix("for_"), _text(way).capitalize())
@@ -428,7 +452,8 @@ def install(env: Environment) -> None:
             date, day, moment, second, iso, time_tag, age_tag, duration, until,
             grams, size, count, plural, tail, short,
             state_word, state_tone, state_icon, state_text, grade_word, evidence_word, evidence_text,
-            class_word, classes_word, medium_word, no_drive_text, level_word, way_word, hold_word, role_word,
+            class_word, classes_word, medium_word, no_drive_text, level_word, technique_word, which_device,
+            way_word, hold_word, role_word,
         )
     }  # fmt: skip
     env.filters.update(filters)
