@@ -208,11 +208,14 @@ def since_then(session: Session, certificate_id: UUID) -> list[str]:
         )
     centre = row.Centre
     if centre.standing is Standing.SUSPENDED and centre.suspended_at is not None:
-        told.append(f"This test centre was suspended on {shapes.day(centre.suspended_at)}: {centre.suspension_reason}")
+        told.append(
+            f"This test centre was suspended on {shapes.day(centre.suspended_at)}. The reason given: "
+            f"{centre.suspension_reason}"
+        )
     elif centre.standing is Standing.WITHDRAWN and centre.withdrawn_at is not None:
         told.append(
-            f"The accreditation of this test centre was withdrawn on {shapes.day(centre.withdrawn_at)}: "
-            f"{centre.withdrawal_reason}"
+            f"The accreditation of this test centre was withdrawn on {shapes.day(centre.withdrawn_at)}. The reason "
+            f"given: {centre.withdrawal_reason}"
         )
     return told
 

@@ -558,7 +558,8 @@ def test_shop_and_certificate_say_that_their_centre_was_suspended_since(world: W
             session, world.stefan, world.organisation("Rhein Datenpark"), reason="Two logs differ.", now=world.now
         )
     for address in addresses:
-        assert f"This test centre was suspended on {shapes.day(world.now)}: Two logs differ." in stranger.text(address)
+        says = f"This test centre was suspended on {shapes.day(world.now)}. The reason given: Two logs differ."
+        assert says in stranger.text(address)
 
 
 def test_a_list_costs_the_same_number_of_statements_however_long(
