@@ -17,7 +17,6 @@ from markupsafe import Markup, escape
 
 from ewaste.core.money import SYMBOLS
 from ewaste.devices.media import KIND_WORDS as MEDIUM_KINDS
-from ewaste.views import shapes
 from ewaste.web import charts
 
 MINUS = "\u2212"
@@ -410,15 +409,6 @@ def technique_word(technique: Any) -> str:
     return TECHNIQUES.get(text, text[:1].upper() + text[1:])
 
 
-def which_device(statement: Any) -> str:
-    """The device that a certificate is about, as its holder can compare it: make, model and serial number."""
-    if statement is None:
-        return ""
-    told = statement.host_claimed
-    name = shapes.title(told.get("manufacturer", ""), told.get("model", "")).strip()
-    return f"{name}, serial number {told['serial']}" if told.get("serial") else name
-
-
 def way_word(way: Any) -> str:
     """A way onward: Resale, Remanufacture, Dismantling. Takes the state `for_resale` too."""
     return WAYS.get(_text(way).removeprefix("for_"), _text(way).capitalize())
@@ -452,8 +442,8 @@ def install(env: Environment) -> None:
             date, day, moment, second, iso, time_tag, age_tag, duration, until,
             grams, size, count, plural, tail, short,
             state_word, state_tone, state_icon, state_text, grade_word, evidence_word, evidence_text,
-            class_word, classes_word, medium_word, no_drive_text, level_word, technique_word, which_device,
-            way_word, hold_word, role_word,
+            class_word, classes_word, medium_word, no_drive_text, level_word, technique_word, way_word,
+            hold_word, role_word,
         )
     }  # fmt: skip
     env.filters.update(filters)
