@@ -87,3 +87,21 @@ def test_a_destroyed_medium_is_told_as_destroyed_and_by_whom(real_site: Flask, w
     assert f"How Shredded In the words of NIST SP 800-88 Destroy Destroyed {shown} Destroyed by" in told
     for absent in ("Wiped", "Size", "Took", "Read back until", "Bad blocks", "Left out", " to "):
         assert absent not in told
+
+
+def test_a_seller_whose_certificate_fell_reads_what_it_means_for_her_data_and_keeps_no_proof(
+    world: World, cora: Visitor
+) -> None:
+    code = world.device(world.cleared()).code
+    before = cora.text(f"/devices/{code}")
+    assert "In practice: the data is gone checks passed training" in before
+    assert "Download the proof (.zip)" in before
+    number = certificate_of(world, code)
+    with world.transaction() as session:
+        clearing.revoke_certificate(session, world.stefan, UUID(number), reason="It was not read.", now=world.now)
+    after = cora.text(f"/devices/{code}")
+    assert "Its certificate was revoked revoked training It was not read." in after
+    assert "It does not show that the data is gone." in after
+    assert "Download the proof" not in after
+    told = str(world.raw("select text from mails where subject like 'A certificate for your %'"))
+    assert "We have revoked that certificate, so it no longer shows that." in told
