@@ -75,8 +75,9 @@ EVENTS = {
     ),
     "certificate.revoked": Notice(
         "A certificate for your {device} was revoked ({code})",
-        "The certificate that we told you of stands no more. The device is wiped and certified anew; it leaves "
-        "every sale until then. The reason stands here:\n{page}\n\nWhat we paid you is yours; nothing changes there.",
+        "We told you that your data on it was certified gone. We have revoked that certificate, so it no longer shows "
+        "that. The device is in no sale until it is wiped and certified again. Why we revoked it:\n{page}\n\n"
+        "What we paid you is yours; nothing changes there.",
         always=True,
     ),
     "certificate.in-doubt": Notice(

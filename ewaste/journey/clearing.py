@@ -37,6 +37,7 @@ from ewaste.devices.models import (
     Validation,
     ValidationResult,
 )
+from ewaste.market import doubts
 from ewaste.market.models import Listing, ListingState, LotLine
 from ewaste.payments import instructions
 from ewaste.payments.models import InstructionKind
@@ -317,7 +318,10 @@ def reinspect(
 
 
 def revoke_certificate(session: Session, actor: Actor, certificate_id: UUID, *, reason: str, now: datetime) -> Device:
-    """A certificate falls. Its device leaves every open sale and waits to be wiped anew, in a new custody cycle."""
+    """A certificate falls. Its device leaves every open sale and waits to be wiped anew, in a new custody cycle.
+
+    Its seller is told, and whoever bought it on this certificate.
+    """
     policy.require(actor, Action.REVOKE_CERTIFICATE)
     certificate = registry.revoke(session, certificate_id, reason, by=actor, now=now)
     said = statements.revocation(
@@ -326,6 +330,15 @@ def revoke_certificate(session: Session, actor: Actor, certificate_id: UUID, *, 
     issuer = f"did:web:{installation(session).did_host}"
     log.publish(session, said, kind="revocation", issuer=issuer, now=now)
     device = custody.find(session, certificate.device_id)
+    if device.cycle == certificate.cycle:  # Else whoever bought it since has a newer certificate.
+        doubts.tell_buyers(
+            session,
+            [device.id],
+            subject=doubts.REVOKED_SUBJECT,
+            text=doubts.REVOKED.replace("{why}", reason.strip()),
+            key=f"certificate.revoked {certificate.id}",
+            now=now,
+        )
     custody.note(
         session,
         device,

@@ -25,7 +25,7 @@ IN_DOUBT = (
 )
 REVOKED_SUBJECT = "The certificate of something you bought was revoked"
 REVOKED = (
-    "The certificate of {devices}, of your order {order}, stands no more: {why}\n\nIt may still hold somebody’s data. "
+    "The certificate of {devices}, of your order {order}, was revoked: {why}\n\nIt may still hold somebody’s data. "
     "Do not use it and do not pass it on. Answer this message, and we take it back and pay you what you paid."
 )
 STANDS_SUBJECT = "The certificate of something you bought stands"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,11 +11,20 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from ewaste.accounts.models import Organisation
+from ewaste.centres.accrediting_models import Accreditor
+from ewaste.centres.credentials import Issuers
+from ewaste.centres.models import Centre
+from ewaste.certificates.models import Certificate
 from ewaste.core.log_trust import LogTrust, name_of
+from ewaste.core.refusals import NotFound
 from ewaste.transparency import log
 from ewaste.transparency.models import LogCosignature, LogEntry, LogLeaf, LogStatement, LogWaiting
+from ewaste.views import public
 
 NEWEST: Final = 25
+_NUMBER: Final = re.compile(r"[0-9]{1,15}")
+_DIGEST: Final = re.compile(r"z[1-9A-HJ-NP-Za-km-z]{40,60}")
 MOST_WITNESSES: Final = 30
 KINDS: Final = {
     "wipe-started": "A wipe began",
@@ -33,6 +43,9 @@ class Entry:
     index: int
     kind: str
     issuer: str
+    """A DID."""
+    by: str
+    """Whose it is, by name; empty where we do not know."""
     digest: str
     at: datetime
     ours: bool
@@ -60,13 +73,18 @@ class Told:
     waiting_since: datetime | None
     witnesses: Sequence[Witness]
     entries: Sequence[Entry]
+    """The newest, or those of the document that was asked for."""
 
 
-def told(session: Session, trust: LogTrust) -> Told:
-    """How large the log is, how late, who witnesses it, and its newest entries that a checkpoint covers."""
+def told(session: Session, issuers: Issuers, asked: str = "") -> Told:
+    """How large the log is, how late, who witnesses it, and its newest entries that a checkpoint covers.
+
+    `asked` is the number of an entry, the fingerprint of a document, or what names a certificate: then the entries are
+    those that fit.
+    """
     newest = log.newest(session)
     size = newest.size if newest is not None else 0
-    rows = session.execute(
+    query = (
         sa.select(
             LogLeaf.index, LogEntry.kind, LogEntry.issuer, LogEntry.digest, LogEntry.at, LogStatement.digest.isnot(None)
         )
@@ -76,7 +94,14 @@ def told(session: Session, trust: LogTrust) -> Told:
         .order_by(LogLeaf.index.desc())
         .limit(NEWEST)
     )
-    entries = [Entry(index, KINDS[kind], issuer, digest, at, ours) for index, kind, issuer, digest, at, ours in rows]
+    if asked:
+        query = query.where(_asked_for(session, asked))
+    rows = session.execute(query).all()
+    names = _names(session, {row.issuer for row in rows}) | {issuers.market.did: issuers.market.name}
+    entries = [
+        Entry(index, KINDS[kind], issuer, names.get(issuer, ""), digest, at, ours)
+        for index, kind, issuer, digest, at, ours in rows
+    ]
     waiting, since = session.execute(
         sa.select(sa.func.count(), sa.func.min(LogEntry.at)).join(LogWaiting, LogWaiting.leaf == LogEntry.leaf)
     ).one()
@@ -90,9 +115,32 @@ def told(session: Session, trust: LogTrust) -> Told:
         newest.at if newest is not None else None,
         waiting + beyond,
         min((at for at in (since, earliest) if at is not None), default=None),
-        _witnesses(session, trust),
+        _witnesses(session, issuers.log),
         entries,
     )
+
+
+def _asked_for(session: Session, asked: str) -> sa.ColumnElement[bool]:
+    if _NUMBER.fullmatch(asked):
+        return LogLeaf.index == int(asked)
+    if _DIGEST.fullmatch(asked):
+        return LogEntry.digest == asked
+    try:
+        number = public.certificate_for(session, asked)
+    except NotFound:
+        return sa.false()
+    return LogEntry.digest == sa.select(Certificate.digest).where(Certificate.id == number).scalar_subquery()
+
+
+def _names(session: Session, dids: set[str]) -> dict[str, str]:
+    """The names of centres and accreditors that are called so in signed documents. One statement."""
+    centres = (
+        sa.select(Centre.did, Organisation.name)
+        .join(Organisation, Organisation.id == Centre.organisation_id)
+        .where(Centre.did.in_(dids))
+    )
+    accreditors = sa.select(Accreditor.did, Accreditor.name).where(Accreditor.did.in_(dids))
+    return dict(session.execute(sa.union_all(centres, accreditors)).all())
 
 
 def _witnesses(session: Session, trust: LogTrust) -> list[Witness]:

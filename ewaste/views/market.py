@@ -43,7 +43,7 @@ from ewaste.processing import checklist
 from ewaste.processing.models import Inspection
 from ewaste.tradein.pricing import FAULT_WORDS
 from ewaste.views import photographs, shapes
-from ewaste.views.records import certificate_lines
+from ewaste.views.records import certificate_lines, since_then
 from ewaste.views.shapes import money
 
 WAYS = ("resale", "remanufacture", "dismantling")
@@ -392,7 +392,7 @@ def short_certificate(session: Session, certificate_id: UUID) -> dict[str, Any] 
         "device_code": code,
         "lines": certificate_lines(session, [certificate.id]).get(certificate.id, []),
         "reason": revocation.reason if revocation is not None else None,
-        "supersedes": None,
+        "since": since_then(session, certificate.id),
     }
 
 

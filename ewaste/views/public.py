@@ -26,7 +26,7 @@ from ewaste.market.models import Listing, Lot, LotState
 from ewaste.tradein import price_tables, pricing, questions, quotes
 from ewaste.tradein.models import Quote
 from ewaste.views import market, price_words, shapes
-from ewaste.views.records import found_since
+from ewaste.views.records import found_since, since_then
 
 # At least one of these kinds must be in a centre's scope before a device of the class is sent there.
 STORAGE_OF = {
@@ -280,10 +280,6 @@ def _answers(found: Quote) -> list[tuple[str, str]]:
     return told
 
 
-def _day(at: datetime) -> str:
-    return f"{at.day} {at:%B %Y}"
-
-
 def _storage(storage_gb: int) -> str:
     return f", {pricing.storage_words(storage_gb)}" if storage_gb else ""
 
@@ -301,7 +297,8 @@ def centres_for(session: Session, device_class: str, *, now: datetime) -> list[d
             "id": organisation.id,
             "name": organisation.name,
             "city": organisation.city,
-            "text": f"{', '.join(postal.of_firm(organisation))}. Accredited until {_day(centre.accredited_until)}.",
+            "text": f"{', '.join(postal.of_firm(organisation))}. "
+            f"Accredited until {shapes.day(centre.accredited_until)}.",
             "accredited_until": centre.accredited_until,
         }
         for centre, organisation in rows
@@ -350,6 +347,7 @@ def certificate(session: Session, certificate_id: UUID) -> tuple[Certificate, di
         "revoked_reason": revocation.reason if revocation is not None else None,
         "reason": None,
         "found_since": found_since(session, found.id) if revocation is None else None,
+        "since": since_then(session, found.id),
     }
     about = {
         "title": shapes.title(device.brand, device.model),
@@ -414,9 +412,9 @@ def standing_of(session: Session, credential_id: str, issuer_did: str) -> tuple[
         ).one_or_none()
         if refused is None:
             return None, "unknown", None
-        why = f"On {_day(refused.at)} the centre was told: “{refused.reason}”"
+        why = f"On {shapes.day(refused.at)} the centre was told: “{refused.reason}”"
         if refused.standing is Standing.SUSPENDED and refused.suspended_at is not None:
-            why += f" The centre has been suspended since {_day(refused.suspended_at)}."
+            why += f" The centre has been suspended since {shapes.day(refused.suspended_at)}."
         return None, "refused", why
     return row[0], "live" if row[1] is None else "revoked", row[1]
 

@@ -10,9 +10,11 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
 from ewaste.accounts.models import Organisation, Person
+from ewaste.centres.models import Centre, Standing
 from ewaste.certificates.models import Certificate, CertificateLine, CertificateRefusal, CertificateRevocation
 from ewaste.core.refusals import NotFound
 from ewaste.devices import custody, media
+from ewaste.devices.lifecycle import State
 from ewaste.devices.models import (
     CustodyEvent,
     Device,
@@ -172,6 +174,50 @@ def found_since(session: Session, certificate_id: UUID) -> str | None:
     if cleared is None:
         return None
     return MEDIUM_FOUND + ("a newer certificate does." if cleared.cleared else "the device is not clear.")
+
+
+def since_then(session: Session, certificate_id: UUID) -> list[str]:
+    """What became of the test centre and of the device after a certificate, in sentences; it stays true for all that.
+
+    One statement.
+    """
+    left = (
+        sa.select(CustodyEvent.at)
+        .where(
+            CustodyEvent.device_id == Certificate.device_id,
+            CustodyEvent.cycle == Certificate.cycle,
+            CustodyEvent.to_state == State.DELIVERED,
+        )
+        .limit(1)
+        .scalar_subquery()
+    )
+    row = session.execute(
+        sa.select(Centre, (Device.cycle > Certificate.cycle).label("over"), left.label("left"))
+        .select_from(Certificate)
+        .join(Centre, Centre.organisation_id == Certificate.centre_id)
+        .join(Device, Device.id == Certificate.device_id)
+        .where(Certificate.id == certificate_id)
+    ).one_or_none()
+    if row is None:
+        return []
+    told = []
+    if row.over and row.left is not None:
+        told.append(
+            f"The device was sold on {shapes.day(row.left)} and used after this. What was stored on it since, this "
+            "certificate does not cover."
+        )
+    centre = row.Centre
+    if centre.standing is Standing.SUSPENDED and centre.suspended_at is not None:
+        told.append(
+            f"This test centre was suspended on {shapes.day(centre.suspended_at)}. The reason given: "
+            f"{centre.suspension_reason}"
+        )
+    elif centre.standing is Standing.WITHDRAWN and centre.withdrawn_at is not None:
+        told.append(
+            f"The accreditation of this test centre was withdrawn on {shapes.day(centre.withdrawn_at)}. The reason "
+            f"given: {centre.withdrawal_reason}"
+        )
+    return told
 
 
 def certificate_lines(session: Session, certificate_ids: Sequence[UUID]) -> dict[UUID, list[dict[str, Any]]]:

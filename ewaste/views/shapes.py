@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
+from datetime import datetime
 from typing import Any, Self
 
 import sqlalchemy as sa
@@ -43,6 +44,11 @@ class Choices:
 def title(brand: str, model: str) -> str:
     """A device as people say it: the brand once, then the model."""
     return model if model.lower().startswith(brand.lower()) else f"{brand} {model}"
+
+
+def day(at: datetime) -> str:
+    """A date in a sentence: 21 November 2026."""
+    return f"{at.day} {at:%B %Y}"
 
 
 def money(minor: int | None, currency: str = "EUR") -> Money | None:

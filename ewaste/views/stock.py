@@ -30,7 +30,7 @@ from ewaste.processing import ways
 from ewaste.processing.models import Inspection, Routing
 from ewaste.tradein import offers
 from ewaste.tradein.models import Offer, OfferState
-from ewaste.views import books, market, shapes
+from ewaste.views import books, market, public, shapes
 from ewaste.views import device as devices
 
 HELD, UNCLEARED, OVERDUE, UNSOLD = "held", "uncleared", "overdue", "unsold"
@@ -126,6 +126,13 @@ def find(session: Session, actor: Actor, code: str) -> Device:
     """The device with this code, for somebody at the desk; not locked. Raises `NotAllowed` or `NotFound`."""
     policy.require(actor, Action.SEE_DESK)
     return devices.find(session, actor, code)
+
+
+def to_revoke(session: Session, actor: Actor, certificate_id: UUID) -> dict[str, Any]:
+    """A certificate and its device, for whoever is about to revoke it. Raises `NotFound`."""
+    policy.require(actor, Action.REVOKE_CERTIFICATE)
+    _, certificate, device = public.certificate(session, certificate_id)
+    return {"certificate": certificate, "device": device}
 
 
 def device(session: Session, actor: Actor, code: str) -> dict[str, Any]:

@@ -111,6 +111,13 @@ def half() -> SignedIn | None:
     return None if current_user.is_authenticated else cast("SignedIn | None", g.get("half"))
 
 
+def not_fresh(onward: str) -> flask.typing.ResponseReturnValue | None:
+    """Before something that matters: to the password again and back, when it was given a while ago; else None."""
+    if current_user.signed_in.fresh(now()):
+        return None
+    return flask.redirect(flask.url_for("proofs.again", next=onward), 303)
+
+
 def require_account() -> flask.typing.ResponseReturnValue | None:
     """For `before_request` of pages that need an account: to the sign-in and back. None when somebody signed in.
 

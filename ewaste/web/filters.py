@@ -101,10 +101,18 @@ EVIDENCE: Mapping[str, tuple[str, str]] = {
     ),
     "device-reported": ("reported by the device", "The medium wiped itself with its own command and reported success."),
     "operator-witnessed": ("witnessed by an operator", "A person followed the procedure and signed for what they saw."),
-    "destroyed": ("destroyed", "The medium no longer exists as a medium. A person signed for its destruction."),
+    "destroyed": ("destroyed", "The medium no longer exists as a medium: one person destroyed it before another."),
     "absent": ("no medium fitted", "The case was opened and shown to hold no storage; two people signed."),
 }
 LEVELS: Mapping[str, str] = {"clear": "Clear", "purge": "Purge", "destroy": "Destroy"}
+# What our agent writes of how it wiped, in words. The name of a drive's own command stays as it is.
+TECHNIQUES: Mapping[str, str] = {
+    "overwrite-zeros": "Overwritten with zeros",
+    "overwrite-aes-ctr": "Overwritten with bytes that look random",
+    "overwrite-3-passes": "Overwritten three times",
+    "android-recovery-reset": "Reset from its recovery menu",
+    "ios-erase-all-content": "Reset with “Erase All Content and Settings”",
+}
 
 DEVICE_CLASSES: Mapping[str, tuple[str, str]] = {
     "smartphone": ("Phone", "Phones"),
@@ -395,6 +403,12 @@ def level_word(level: Any) -> str:
     return LEVELS.get(_text(level), _text(level))
 
 
+def technique_word(technique: Any) -> str:
+    """How a medium was wiped or destroyed."""
+    text = _text(technique)
+    return TECHNIQUES.get(text, text[:1].upper() + text[1:])
+
+
 def way_word(way: Any) -> str:
     """A way onward: Resale, Remanufacture, Dismantling. Takes the state `for_resale` too."""
     return WAYS.get(_text(way).removeprefix("for_"), _text(way).capitalize())
@@ -428,7 +442,8 @@ def install(env: Environment) -> None:
             date, day, moment, second, iso, time_tag, age_tag, duration, until,
             grams, size, count, plural, tail, short,
             state_word, state_tone, state_icon, state_text, grade_word, evidence_word, evidence_text,
-            class_word, classes_word, medium_word, no_drive_text, level_word, way_word, hold_word, role_word,
+            class_word, classes_word, medium_word, no_drive_text, level_word, technique_word, way_word,
+            hold_word, role_word,
         )
     }  # fmt: skip
     env.filters.update(filters)

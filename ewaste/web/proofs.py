@@ -15,7 +15,19 @@ from ewaste.core.refusals import Invalid, Refusal
 from ewaste.journey import entering
 from ewaste.views import own_account
 from ewaste.web.accounts import begin_session, onward_with, renew_cookie, sign_in_page
-from ewaste.web.edge import actor, errors_of, half, keep, local_path, now, page, require_account, runtime, transaction
+from ewaste.web.edge import (
+    actor,
+    errors_of,
+    half,
+    keep,
+    local_path,
+    not_fresh,
+    now,
+    page,
+    require_account,
+    runtime,
+    transaction,
+)
 from ewaste.web.forms import typed
 from ewaste.web.limits import SIGN_IN, limiter
 
@@ -95,7 +107,7 @@ def resend_confirmation() -> flask.typing.ResponseReturnValue:
 @limiter.limit(SIGN_IN, methods=["POST"])
 def address() -> flask.typing.ResponseReturnValue:
     """Another address: it counts once its owner used the link that we send there."""
-    late = _not_fresh()
+    late = not_fresh(request.path)
     if late is not None:
         return late
     if request.method == "GET":
@@ -203,12 +215,6 @@ def again() -> flask.typing.ResponseReturnValue:
         return page("accounts/again.html", keep(refusal), form={}, errors=errors_of(refusal), next=onward)
     renew_cookie(token)
     return redirect(onward or url_for(".security"), 303)
-
-
-def _not_fresh() -> flask.typing.ResponseReturnValue | None:
-    if current_user.signed_in.fresh(now()):
-        return None
-    return redirect(url_for("proofs.again", next=request.path), 303)
 
 
 def _count(kind: tries.Kind, account: str) -> None:

@@ -254,8 +254,17 @@ def certificate_code(id: UUID) -> flask.Response:  # noqa: A002 - the name stand
     """A page to print: the code that leads to a certificate, to stick on the device or to put into the box."""
     with transaction() as session:
         found, short, about = public.certificate(session, id)
+    refused = "This certificate was revoked." if short["status"] == "revoked" else short["found_since"]
     share = runtime().config.public_url + url_for(".certificate", id=found.id)
-    return page("certificates/code.html", certificate=short, device=about, share_url=share, qr_svg=codes.qr(share))
+    return page(
+        "certificates/code.html",
+        410 if refused else 200,
+        certificate=short,
+        device=about,
+        share_url=share,
+        qr_svg=None if refused else codes.qr(share),
+        refused=refused,
+    )
 
 
 @pages.get("/certificates/<uuid:id>/bundle.zip")

@@ -14,14 +14,12 @@ import flask
 from flask import redirect, request, url_for
 from sqlalchemy.orm import Session
 
-from ewaste.certificates.models import Certificate
 from ewaste.core.money import Money
-from ewaste.core.refusals import Invalid, NotFound, Refusal
-from ewaste.devices.models import Device
+from ewaste.core.refusals import Invalid, Refusal
 from ewaste.journey import bench, clearing, sale, settlement
 from ewaste.views import desk, sold, stock
 from ewaste.web import filters, holds, staff_money, staff_partners, staff_rules, staff_watch
-from ewaste.web.edge import actor, minor_units, now, page, transaction, uuid_or_none
+from ewaste.web.edge import actor, minor_units, not_fresh, now, page, transaction, uuid_or_none
 from ewaste.web.forms import FREE_TEXT, moment, options, refused, typed
 from ewaste.web.staff_base import address, as_csv, number, pages, paging, stepped, word
 
@@ -173,15 +171,32 @@ def lift_hold(code: str, hold_id: UUID) -> flask.typing.ResponseReturnValue:
     return _step(code, f"lift-{hold_id}", step)
 
 
+@pages.get("/staff/certificates/<uuid:id>/revoke")
+def revoking(id: UUID) -> flask.typing.ResponseReturnValue:  # noqa: A002 - the address says id
+    """What follows when this certificate is revoked, and the form that does it."""
+    with transaction() as session:
+        told = stock.to_revoke(session, actor(), id)
+    return not_fresh(request.path) or page("staff/revoke.html", **told, form={}, errors={})
+
+
 @pages.post("/staff/certificates/<uuid:id>/revoke")
 def revoke_certificate(id: UUID) -> flask.typing.ResponseReturnValue:  # noqa: A002 - the address says id
-    """A certificate falls, and its device out of every sale."""
+    """A certificate falls, and its device out of every sale; by whoever gave the password a moment ago."""
+    with transaction() as session:
+        told = stock.to_revoke(session, actor(), id)
+    late = not_fresh(request.path)
+    if late is not None:
+        return late
+
+    def show(**context: Any) -> flask.Response:
+        return page("staff/revoke.html", **told, **context)
+
     try:
         with transaction() as session:
             revoked = clearing.revoke_certificate(session, actor(), id, reason=typed("reason", FREE_TEXT), now=now())
             code = revoked.code
     except Refusal as refusal:
-        return refused(refusal, _shower(_code_of_certificate(id)), open_form=f"revoke-{id}")
+        return refused(refusal, show)
     flask.flash("The certificate is revoked. The device is in no sale any more and must be wiped anew.", "ok")
     return redirect(url_for(".device", code=code), 303)
 
@@ -337,11 +352,3 @@ def _order(code: str, status: int = 200, *, form: Any = None, errors: dict[str, 
     with transaction() as session:
         told = sold.order(session, actor(), code)
     return page("staff/order.html", status, form=form or {}, errors=errors or {}, address=address, **told)
-
-
-def _code_of_certificate(certificate_id: UUID) -> str:
-    with transaction() as session:
-        certificate = session.get(Certificate, certificate_id)
-        if certificate is None:
-            raise NotFound("There is no such certificate.")
-        return session.get_one(Device, certificate.device_id).code

@@ -25,11 +25,12 @@ _DIGEST = re.compile(r"z[1-9A-HJ-NP-Za-km-z]{40,60}")
 
 @pages.get("/log")
 def about() -> flask.Response:
-    """What the log is for, how it is, and how one follows it."""
-    trust = runtime().issuers.log
+    """What the log is for, how it is, how one follows it, and whether a document is in it."""
+    issuers = runtime().issuers
+    asked = request.args.get("q", "").strip()[:120]
     with transaction() as session:
-        told = views.told(session, trust)
-    return page("transparency/log.html", told=told, trust=trust)
+        told = views.told(session, issuers, asked)
+    return page("transparency/log.html", told=told, trust=issuers.log, asked=asked)
 
 
 @pages.get("/log/checkpoint")

@@ -493,6 +493,9 @@ def test_a_revoked_device_that_was_sold_is_not_handed_over(world: World) -> None
         clearing.revoke_certificate(
             session, world.stefan, certificate_of(world, device_id), reason="The read-back was faulty.", now=world.now
         )
+    named, subject = world.device(device_id).code, "The certificate of something you bought was revoked"
+    told = str(world.raw("select string_agg(text, '') from mails where subject = :s", s=subject))
+    assert f"({named}), of your order {order.code}, was revoked: The read-back was faulty." in told
     with world.nothing_changes(), pytest.raises(Conflict, match="no live clearance"), world.transaction() as session:
         settlement.hand_over(session, world.olga, order.collection_code, now=world.now)
     with world.transaction() as session:

@@ -37,9 +37,6 @@ PUBLISH_SECONDS = 60
 WAITING = """
 select (select count(*) from log_entries) - coalesce((select max(size) from log_checkpoints), 0)
 """
-DEVICE_OF = """
-select d.code from certificates c join devices d on d.id = c.device_id where c.id = :certificate
-"""
 
 
 def planned() -> list[plan.Planned]:
@@ -94,14 +91,11 @@ def wait_until_published(stage: Market) -> None:
 
 
 def revoke(stage: Market, certificates: list[UUID]) -> None:
-    """Revoke certificates as the desk does, on the page of the device."""
-    engine = sa.create_engine(stage.database_url("app"))
-    with Visitor(stage.url) as desk, engine.connect() as connection:
+    """Revoke certificates as the desk does."""
+    with Visitor(stage.url) as desk:
         desk.sign_in(DESK, PASSWORD)
         for certificate in certificates:
-            code = connection.scalar(sa.text(DEVICE_OF), {"certificate": certificate})
-            desk.send(f"/staff/devices/{code}", f"/{certificate}/revoke", {"reason": REASON})
-    engine.dispose()
+            desk.send(f"/staff/certificates/{certificate}/revoke", "/revoke", {"reason": REASON})
     wait_until_published(stage)
 
 

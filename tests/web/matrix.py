@@ -144,6 +144,7 @@ POST /staff/devices/<code>/unlist                        sign-in no     no     n
 POST /staff/devices/<code>/lost                          sign-in no     no     no     no     no     no     in     no
 POST /staff/devices/<code>/hold                          sign-in no     no     no     no     no     no     in     no
 POST /staff/devices/<code>/holds/<uuid:hold_id>/lift     sign-in no     no     no     no     no     no     in     no
+GET  /staff/certificates/<uuid:id>/revoke                sign-in no     no     no     no     no     no     in     no
 POST /staff/certificates/<uuid:id>/revoke                sign-in no     no     no     no     no     no     in     no
 POST /staff/lots                                         sign-in no     no     no     no     no     no     in     no
 GET  /staff/orders/<code>                                sign-in no     no     no     no     no     no     in     in
@@ -509,6 +510,7 @@ SENT = {
     "POST /staff/devices/<code>/lost": _sent(code="$received", form=_WHY),
     "POST /staff/devices/<code>/hold": _sent(code="$received", form=_HOLD),
     "POST /staff/devices/<code>/holds/<uuid:hold_id>/lift": _sent(code="$held", hold_id="$hold", form=_WHY),
+    "GET /staff/certificates/<uuid:id>/revoke": _sent(id="$certificate"),
     "POST /staff/certificates/<uuid:id>/revoke": _sent(id="$certificate", form=_WHY),
     "POST /staff/lots": _sent(form={"title": "One laptop", "devices": ["$for_sale"], "start": "10", **_HOURS}),
     "GET /staff/orders/<code>": _sent(code="$order_paid"),

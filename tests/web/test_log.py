@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from ewaste.certificates.models import Certificate
+from ewaste.devices.models import Device
 from tests.web.stage import Stage
 from wipe_agent.certificate import canonical, digest_multibase
 from wipe_agent.certificate import log as fmt
@@ -32,6 +34,26 @@ def test_checkpoint_tiles_entries_proofs_and_statements_are_one_log(stage: Stage
         assert (canonical(document), digest_multibase(document)) == (statement.data, things["log_statement"])
         page = stage.visit(None, "GET", "/log").text
         assert things["log_certificate"] in page or head.size > 25
+
+
+def test_who_has_a_certificate_finds_its_entry_by_whatever_names_it(stage: Stage) -> None:
+    things = stage.things["own"]
+    with stage.rehearse(), stage.rehearse.transaction() as session:
+        certificate = session.get_one(Certificate, things["certificate"])
+        digest, named = certificate.digest, certificate.credential_id
+        number = fmt.LogProof.parse(stage.visit(None, "GET", f"/log/proof/{digest}").data).index
+        device = session.get_one(Device, certificate.device_id).code
+    for asked in (str(number), digest, named, str(things["certificate"]), device):
+        with stage.rehearse():
+            page = stage.visit(None, "GET", "/log", query_string={"q": asked}).text
+        assert page.count('<td data-label="No."') == 1, asked
+        assert f"/log/proof/{digest}" in page
+        assert ">Rhein Datenpark</span>" in page
+    for asked in ("9" * 15, "9" * 40, "D-0000-0000", "nonsense", "z" * 50, "x" * 5000):
+        with stage.rehearse():
+            answer = stage.visit(None, "GET", "/log", query_string={"q": asked})
+        assert answer.status_code == 200
+        assert "The log has no such entry" in answer.text
 
 
 def test_what_never_changes_may_be_kept_for_ever_and_by_everybody(stage: Stage) -> None:

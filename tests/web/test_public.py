@@ -386,7 +386,10 @@ def test_a_revoked_certificate_says_so_everywhere(world: World, stranger: Visito
         clearing.revoke_certificate(
             session, world.stefan, UUID(number), reason="The station was broken.", now=world.now
         )
-    assert "This certificate has been revoked." in stranger.text(f"/certificates/{number}")
+    text = stranger.text(f"/certificates/{number}")
+    assert "This certificate has been revoked." in text
+    assert "What it claimed, medium by medium It no longer counts." in text
+    assert "What was done" not in text
     text = stranger.text(f"/verify?code={code}")
     assert "This certificate has been revoked." in text
     assert "The station was broken." in text
@@ -533,7 +536,9 @@ def test_lots_and_shop_show_what_there_is(world: World, stranger: Visitor) -> No
     assert "€199.00" in stranger.text("/shop?q=think+t480&device_class=laptop")
     assert "Nothing for sale fits all of this" in stranger.text("/shop?q=%25")
     text = stranger.text(f"/shop/{listing}")
-    assert "No earlier owner's data is on it" in text
+    assert "In practice: no earlier owner's data is on it" in text
+    assert "checks passed training" in text
+    assert "verified" not in text.split("What the centre checked")[1].split("If you do not like it")[0]
     assert "Battery 86 %" in text
 
 

@@ -130,7 +130,11 @@ def test_a_revoked_certificate_takes_its_device_out_of_sale(browser: Browser, wo
     with world.transaction() as session:
         certificate = session.scalars(sa.select(Certificate.id)).one()
     browser.sign_in("stefan")
+    told = text(browser.get(f"/staff/certificates/{certificate}/revoke"))
+    assert "The device leaves every sale at once." in told
+    assert "This cannot be taken back." in told
     assert browser.post(f"/staff/certificates/{certificate}/revoke", data={"reason": ""}).status_code == 422
+    assert world.device(devices[0]).state is State.FOR_RESALE
     answer = browser.post(
         f"/staff/certificates/{certificate}/revoke", data={"reason": "The station was tampered with."}
     )
@@ -139,6 +143,20 @@ def test_a_revoked_certificate_takes_its_device_out_of_sale(browser: Browser, wo
     with world.transaction() as session:
         assert session.scalars(sa.select(Lot.state).where(Lot.code == code)).one().value == "cancelled"
     assert browser.post(f"/staff/certificates/{world.organisation('Werk Zwei')}/revoke").status_code == 404
+
+
+def test_a_certificate_is_revoked_only_by_who_gave_the_password_a_moment_ago(browser: Browser, world: World) -> None:
+    device_id = world.cleared()
+    with world.transaction() as session:
+        certificate = session.scalars(sa.select(Certificate.id)).one()
+    address = f"/staff/certificates/{certificate}/revoke"
+    browser.sign_in("stefan")
+    world.later(minutes=11)
+    with world.nothing_changes("sessions"):  # When somebody was last seen.
+        for answer in (browser.get(address), browser.post(address, data={"reason": "It was not read."})):
+            assert answer.status_code == 303
+            assert answer.location == f"/account/again?next={address}"
+    assert world.device(device_id).state is State.FOR_RESALE
 
 
 def test_a_hold_by_the_desk_is_lifted_by_the_desk(browser: Browser, world: World) -> None:

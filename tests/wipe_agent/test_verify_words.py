@@ -65,3 +65,55 @@ def test_a_program_reads_the_level_of_each_check(capsys: pytest.CaptureFixture[s
     found = json.loads(printed)
     assert (code, found["ok"]) == (1, False)
     assert found["refusal"].startswith("No status list of the certificate is here")
+
+
+def test_the_last_lines_name_the_device_and_who_signed_so_that_another_devices_certificate_is_noticed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _, printed = verify(capsys, "valid-witnessed")
+    assert printed.splitlines()[-3:] == [
+        "Device: Dell Latitude 5400, serial number 8XK2Q13 (LT-7K2F). Compare it with the device in your hand.",
+        "Signed by Test Centre North on 2026-03-02 16:05 UTC.",
+        "Verifies.",
+    ]
+    _, printed = verify(capsys, "valid-witnessed", "--json")
+    found = json.loads(printed)
+    assert found["device"]["serial"] == "8XK2Q13"
+    assert (found["issuer"], found["signed"]) == ("Test Centre North", "2026-03-02T16:05:00Z")
+
+
+def test_of_what_does_not_verify_no_device_and_no_centre_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    _, printed = verify(capsys, "revoked")
+    assert "Compare it with" not in printed
+    assert "Signed by" not in printed
+    assert printed.rstrip().endswith("Does not verify.")
+    _, printed = verify(capsys, "revoked", "--json")
+    found = json.loads(printed)
+    assert (found["device"], found["issuer"], found["signed"]) == (None, None, None)
+
+
+def test_a_trust_file_that_cannot_be_used_is_told_from_the_bundle(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    wrong = tmp_path / "trust.json"
+    wrong.write_text('{"hello":1}')
+    for path in (wrong, tmp_path / "missing.json"):
+        code = main(["verify", str(VECTORS / "valid-witnessed"), "--trust", str(path)], Terminal)
+        said = capsys.readouterr()
+        assert code == 2
+        assert said.out == ""
+        assert "Check the path after --trust. The marketplace publishes its trust file at /trust.json." in said.err
+        assert "bundle" not in said.err
+
+
+def test_what_was_left_out_of_the_command_is_named_with_its_option(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WIPE_AGENT_HOME", str(tmp_path))
+    assert main(["verify", str(VECTORS / "valid-witnessed")], Terminal) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "Next: Give the trust file with --trust FILE. The marketplace publishes its trust file at /trust.json."
+    )
+    code, printed = verify(capsys, "training-not-asked-for", "--trust", str(VECTORS / "trust-training.json"))
+    assert code == 1
+    assert printed.splitlines()[-1] == "Next: To check it as a training certificate, run this again with --training."

@@ -247,15 +247,25 @@ def verify_bundle(chosen: Namespace, _: Screen) -> Answer:
             raise BadUsage(str(error), next_step="Write --at as 2026-01-31T12:00:00Z.") from error
     try:
         bundle = Bundle.load(chosen.bundle)
-        trust = trust_of(chosen)
     except ValueError as error:
         raise Unreadable(str(error)) from error
+    try:
+        trust = trust_of(chosen)
+    except (ValueError, Unreadable) as error:
+        raise Unreadable(str(error), next_step=f"Check the path after --trust. {_WHERE_TRUST_IS}") from error
     report = verify(bundle, trust, at=at, training=chosen.training)
     sentences = [f"{_MARKS[check.level]}  {check.name}: {check.text}" for check in report.checks]
     strictly = chosen.strict and bool(report.cautions)
-    sentences.append(_verdict(report, strictly=strictly))
+    sentences += [*_about(report), _verdict(report, strictly=strictly)]
+    failed = next((check.name for check in report.checks if not check.ok), "")
+    if failed in _TRY and not (failed == "training" and chosen.training):
+        sentences.append(f"Next: {_TRY[failed]}")
+    said = report.statement if report.ok else None
     found = {
         "ok": report.ok and not strictly,
+        "device": {"code": said.device_code, **said.host_claimed} if said else None,
+        "issuer": said.issuer_name if said else None,
+        "signed": f"{said.created:%Y-%m-%dT%H:%M:%SZ}" if said else None,
         "refusal": report.cautions[0].text if report.ok and strictly else report.refusal,
         "cautions": len(report.cautions),
         "certificate_id": report.statement.certificate_id if report.statement else None,
@@ -267,6 +277,28 @@ def verify_bundle(chosen: Namespace, _: Screen) -> Answer:
     if found["ok"]:
         return found, sentences, 0
     return found, sentences, DoesNotVerify.exit_code if report.readable else Unreadable.exit_code
+
+
+_WHERE_TRUST_IS = "The marketplace publishes its trust file at /trust.json."
+# What to do after a check that failed for what the caller did not say.
+_TRY = {
+    "trust": f"Give the trust file with --trust FILE. {_WHERE_TRUST_IS}",
+    "training": "To check it as a training certificate, run this again with --training.",
+}
+
+
+def _about(report: Report) -> list[str]:
+    """Which device a certificate that holds is about, so that one of another device is noticed; who signed it, when."""
+    said = report.statement
+    if said is None or not report.ok:
+        return []
+    host = said.host_claimed
+    name = " ".join(part for part in (host.get("manufacturer"), host.get("model")) if part)
+    serial = f"serial number {host['serial']}" if host.get("serial") else "no serial number"
+    return [
+        f"Device: {name}, {serial} ({said.device_code}). Compare it with the device in your hand.",
+        f"Signed by {said.issuer_name} on {said.created:%Y-%m-%d %H:%M} UTC.",
+    ]
 
 
 def _minute(at: str) -> str:
