@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
@@ -17,7 +17,7 @@ from ewaste.core.refusals import Invalid, NotFound, Refusal
 from ewaste.journey import completing, trade_in
 from ewaste.tradein import questions, quotes
 from ewaste.views import open_figures, prices, public, shapes
-from ewaste.views.records import found_since
+from ewaste.views.records import found_since, since_then
 from ewaste.web import codes, lists, offline, uploads, verdict
 from ewaste.web.edge import actor, errors_of, keep, now, page, runtime, transaction, whole_number
 from ewaste.web.limits import VERIFY, WRITE_UNKNOWN, limiter
@@ -169,7 +169,7 @@ def verify() -> flask.Response:
         since=short["found_since"],
         other_digest=bool(digest) and digest != found.digest,
     )
-    return _verify_page(code=code, result=told)
+    return _verify_page(code=code, result=told, to_know=short["since"])
 
 
 @pages.post("/verify")
@@ -181,16 +181,19 @@ def verify_upload() -> flask.Response:
     except Invalid as refusal:
         return _verify_page(form=request.form, errors=errors_of(refusal), status=422)
     known, standing, reason, since = None, "unknown", None, None
+    to_know: list[str] = []
     if (verified.refusal is None or verified.withdrawn) and verified.statement is not None:
         with transaction() as session:
             known, standing, reason = public.standing_of(
                 session, verified.statement.certificate_id, verified.statement.issuer_did
             )
-            since = found_since(session, known) if known is not None else None
+            if known is not None:
+                since, to_know = found_since(session, known), since_then(session, known)
     url = None
     if known is not None and verified.statement is not None:
         url = url_for(".certificate", id=registry.number(verified.statement.certificate_id) or known)
-    return _verify_page(form=request.form, result=verdict.verdict(verified, standing, reason, None, url, since=since))
+    told = verdict.verdict(verified, standing, reason, None, url, since=since)
+    return _verify_page(form=request.form, result=told, to_know=to_know)
 
 
 @pages.get("/verify/offline")
@@ -253,9 +256,9 @@ def certificate(id: UUID) -> flask.Response:  # noqa: A002 - the name stands in 
 def certificate_code(id: UUID) -> flask.Response:  # noqa: A002 - the name stands in addresses
     """A page to print: the code that leads to a certificate, to stick on the device or to put into the box."""
     with transaction() as session:
-        found, short, about = public.certificate(session, id)
+        _, short, about = public.certificate(session, id)
     refused = "This certificate was revoked." if short["status"] == "revoked" else short["found_since"]
-    share = runtime().config.public_url + url_for(".certificate", id=found.id)
+    share = runtime().config.public_url + url_for(".certificate", id=short["id"])
     return page(
         "certificates/code.html",
         410 if refused else 200,
@@ -319,6 +322,7 @@ def _verify_page(
     form: Mapping[str, str] | None = None,
     errors: Mapping[str, str] | None = None,
     status: int = 200,
+    to_know: Sequence[str] = (),
 ) -> flask.Response:
     with transaction() as session:
         fingerprint = accreditors.trust_fingerprint(session, runtime().issuers)
@@ -327,6 +331,7 @@ def _verify_page(
         status,
         code=code,
         result=result,
+        to_know=to_know,
         form=form or {},
         errors=errors or {},
         fingerprint=fingerprint,

@@ -50,7 +50,8 @@ def test_shop_and_certificate_say_that_their_centre_was_suspended_since(world: W
     device_id = world.cleared()
     with world.transaction() as session:
         listing = sale.list_device(session, world.stefan, device_id, price_minor=19_900, now=world.now).code
-    addresses = (f"/shop/{listing}", f"/certificates/{certificate_of(world, world.device(device_id).code)}")
+    code = world.device(device_id).code
+    addresses = (f"/shop/{listing}", f"/certificates/{certificate_of(world, code)}", f"/verify?code={code}")
     for address in addresses:
         assert "suspended" not in stranger.text(address)
     with world.transaction() as session:

@@ -295,10 +295,14 @@ def _about(report: Report) -> list[str]:
     host = said.host_claimed
     name = " ".join(part for part in (host.get("manufacturer"), host.get("model")) if part)
     serial = f"serial number {host['serial']}" if host.get("serial") else "no serial number"
-    return [
+    told = [
         f"Device: {name}, {serial} ({said.device_code}). Compare it with the device in your hand.",
         f"Signed by {said.issuer_name} on {said.created:%Y-%m-%d %H:%M} UTC.",
     ]
+    if report.known_at is not None:
+        known = f"As known on {report.known_at:%Y-%m-%d %H:%M} UTC."
+        told.append(f"{known} Whether it was revoked since, only a new look-up can say.")
+    return told
 
 
 def _minute(at: str) -> str:
