@@ -17,6 +17,15 @@
     });
   }
 
+  // Enter presses the button of the part that is typed in, where one form has several: a medium, or the inspection.
+  document.addEventListener("keydown", function (event) {
+    var part = event.key === "Enter" && event.target.tagName === "INPUT" && event.target.closest(".form");
+    if (part && part.tagName !== "FORM") {
+      event.preventDefault();
+      part.querySelector('button[type="submit"]').click();
+    }
+  });
+
   // After a form was refused: the first field that needs another answer, else what was said about it.
   var wrong = document.querySelector('main [aria-invalid="true"]') || document.getElementById("errors");
   if (wrong) {

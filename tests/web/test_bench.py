@@ -24,7 +24,7 @@ def test_a_parcel_is_received_with_seal_and_weight(browser: Browser, world: Worl
     )
     assert answer.status_code == 303
     assert world.device(device_id).state is State.RECEIVED
-    assert "Inspect it" in text(browser.get(bench_of(world, device_id)))
+    assert "<h2>Note its storage media, then inspect it</h2>" in text(browser.get(bench_of(world, device_id)))
 
 
 def test_a_broken_seal_puts_the_device_on_hold(browser: Browser, world: World) -> None:
