@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import re
 
@@ -191,11 +192,27 @@ def test_an_order_that_does_not_name_every_medium_is_replaced_next(browser: Brow
     device_id, _ = world.ordered()
     browser.sign_in("olga")
     address = bench_of(world, device_id)
-    assert "<h2>Wipe and certify</h2>" in text(browser.get(address))
+    before = text(browser.get(address))
+    assert "<h2>Wipe and certify</h2>" in before
+    assert before.count("wipe-agent certify --order") == 1
+    assert "If you replace this order, all its media must be wiped again." in before
     world.note_medium(device_id, "STICK-1", "usb")
     page = text(browser.get(address))
     assert "<h2>Replace the work order</h2>" in page
-    assert "All media have to be wiped again under the new order." in page
+    assert "Wipe nothing under it: its certificate would be refused." in page
+    assert "All its media must be wiped again under the new order, also those wiped already." in page
+    assert "--order" not in page
+    assert "Waiting for the certificate" not in page
+
+
+def test_an_order_over_two_media_has_a_command_for_each(browser: Browser, world: World) -> None:
+    device_id, order = world.ordered(serials=("DRIVE-1", "DRIVE 2"))
+    page = browser.sign_in("olga").get(bench_of(world, device_id)).text
+    wipes = [line for line in page.splitlines() if "wipe-agent wipe " in line]
+    assert [html.unescape(line) for line in wipes] == [
+        f"wipe-agent wipe --order {order.code} --medium DRIVE-1 --target /dev/sdX",
+        f"wipe-agent wipe --order {order.code} --medium 'DRIVE 2' --target /dev/sdX",
+    ]
 
 
 def test_a_bundle_of_another_device_changes_neither(browser: Browser, world: World) -> None:
