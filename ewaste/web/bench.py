@@ -28,7 +28,7 @@ from ewaste.journey import clearing, rechecking, settlement
 from ewaste.processing import checklist
 from ewaste.views import bench, bench_list, shapes
 from ewaste.views import device as devices
-from ewaste.web import filters, holds, lists
+from ewaste.web import filters, holds, lists, verdict
 from ewaste.web.codes import qr
 from ewaste.web.edge import (
     actor,
@@ -553,6 +553,9 @@ def _device(
     with transaction() as session:
         told = bench.device(session, actor(), code, now=now())
         told["wipe"] = bench.live(session, actor(), code, now=now())
+    for certificate in told["certificates"]:
+        if certificate["status"] == "refused" and certificate["checks"]:
+            certificate["checks"] = verdict.with_refusal(certificate["checks"], certificate["reason"])
     told["medium_kinds"] = options(told["medium_kinds"], filters.medium_word)
     told["hold_kinds"] = holds.kinds()
     kept = _typed_in(told) if status == 409 else []

@@ -157,6 +157,23 @@ def test_the_next_step_says_why_the_last_certificate_was_refused(browser: Browse
     assert "Certify again" in page
 
 
+def test_a_certificate_that_is_sound_and_refused_says_in_red_what_does_not_fit(browser: Browser, world: World) -> None:
+    device_id, order = world.ordered()
+    world.note_medium(device_id, "CARD-9", kind="sd")
+    reason = world.refuse(world.bundle(order))
+    assert reason.startswith("This certificate covers one storage medium. This device has 2.")
+    red = f"Failed:</strong> {reason}"
+    page = text(browser.sign_in("olga").get(bench_of(world, device_id)))
+    assert page.count("Failed:</strong>") == page.count(red) == 1
+    browser.sign_in("ada")
+    link = re.search(r"/staff/certificates/refused/[0-9a-f-]{36}", browser.get("/staff/certificates/refused").text)
+    assert link
+    page = text(browser.get(link[0]))
+    assert page.count("Failed:</strong>") == page.count(red) == 1
+    assert page.index("Does it fit what we know of the device?") < page.index(red) < page.index("Can it be read?")
+    assert "checks passed" not in page
+
+
 def test_a_wipe_that_is_awaited_asks_again_until_something_changed(browser: Browser, world: World) -> None:
     device_id, order = world.ordered()
     address = bench_of(world, device_id)
@@ -209,9 +226,9 @@ def test_an_order_over_two_media_has_a_command_for_each(browser: Browser, world:
     device_id, order = world.ordered(serials=("DRIVE-1", "DRIVE 2"))
     page = browser.sign_in("olga").get(bench_of(world, device_id)).text
     wipes = [line for line in page.splitlines() if "wipe-agent wipe " in line]
-    assert [html.unescape(line) for line in wipes] == [
-        f"wipe-agent wipe --order {order.code} --medium DRIVE-1 --target /dev/sdX",
+    assert sorted(map(html.unescape, wipes)) == [
         f"wipe-agent wipe --order {order.code} --medium 'DRIVE 2' --target /dev/sdX",
+        f"wipe-agent wipe --order {order.code} --medium DRIVE-1 --target /dev/sdX",
     ]
 
 
