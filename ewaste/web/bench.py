@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
 from operator import itemgetter
 from typing import Any
 from uuid import UUID
@@ -57,7 +58,7 @@ COLUMNS = ("code", "device", "class", "state", "next_step", "serial", "media", "
 SILENT = frozenset({"csrf_token", "typed_by", "version"})
 # What is typed of a medium. Its kind is always chosen, so that alone says nothing.
 OF_A_MEDIUM = ("serial", "model", "manufacturer", "size_gb", "wwn")
-TICKS_OF_A_MEDIUM = ("kind", "no_serial", "sure")
+TICKS_OF_A_MEDIUM = ("kind", "no_serial", "no_model", "sure")
 FIELD_WORDS = {
     "seal": "Seal number",
     "seal_state": "Seal",
@@ -201,6 +202,7 @@ def add_medium(code: str) -> flask.typing.ResponseReturnValue:
                 size_bytes=gigabytes(typed("size_gb"), "size_gb"),
                 sure=typed("sure", 5) == "yes",
                 no_serial=typed("no_serial", 5) == "yes",
+                no_model=typed("no_model", 5) == "yes",
                 now=now(),
             )
         except Invalid as refusal:
@@ -620,9 +622,17 @@ def _queue(
         missed=missed.strip()[:64],
         near=near or [],
         giving=giving,
-        rows=[(*IN_A_ROW(device), filters.duration(device["age"])) for device in told.pop("devices")],
+        rows=[(*IN_A_ROW(device), _waits(device["age"])) for device in told.pop("devices")],
         **told,
     )
+
+
+def _waits(age: timedelta) -> str:
+    """How long a device has waited, in one unit, so that a column of them compares at a glance."""
+    for unit in (timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)):
+        if age >= unit:
+            return filters.duration(age - age % unit)
+    return filters.duration(age)
 
 
 def _stations(

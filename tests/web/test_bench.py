@@ -279,6 +279,24 @@ def test_the_longest_waiting_stands_first(browser: Browser, world: World) -> Non
     assert re.findall(r">(\d+ h)</time>", rows) == ["15 h", "10 h", "5 h"]
 
 
+def test_the_bench_counts_waiting_in_one_unit_and_keeps_an_imei_in_one_line(browser: Browser, world: World) -> None:
+    world.received()
+    for later, waits in (({"seconds": 243}, "4 min"), ({"hours": 5}, "5 h"), ({"hours": 54}, "2 days")):
+        world.later(**later)
+        assert f">{waits}</time>" in browser.sign_in("olga").get("/bench").text
+    assert f'class="exact nowrap">{SERIAL}</td>' in browser.get("/bench").text
+
+
+def test_a_cleared_device_does_not_speak_to_its_centre_as_to_its_seller(browser: Browser, world: World) -> None:
+    device_id = world.cleared()
+    page = text(browser.sign_in("olga").get(bench_of(world, device_id)))
+    assert "It waits for its next owner" in page
+    assert "Nothing is left for you to do" not in page
+    assert "Nothing is left for you to do" in text(
+        browser.sign_in("cora").get(f"/devices/{world.device(device_id).code}")
+    )
+
+
 def test_an_unknown_code_offers_what_is_near_and_says_what_to_do(browser: Browser, world: World) -> None:
     code = world.device(world.received()).code
     page = text(browser.sign_in("olga").get("/bench/find?code=F1ABC"))

@@ -288,7 +288,9 @@ def test_what_was_taken_back_does_not_come_back_in_a_new_cycle(world: World) -> 
         assert [medium.serial for medium in media.observed(session, device)] == ["DRIVE-1"]
 
 
-def test_a_medium_without_a_serial_is_given_a_number_of_its_own(browser: Browser, world: World) -> None:
+def test_a_medium_without_a_serial_is_given_a_number_of_its_own_and_one_without_a_model_says_so(
+    browser: Browser, world: World
+) -> None:
     device_id = world.received()
     address, code = bench_of(world, device_id), world.device(device_id).code
     browser.sign_in("olga")
@@ -296,7 +298,15 @@ def test_a_medium_without_a_serial_is_given_a_number_of_its_own(browser: Browser
     for number in (1, 2):
         assert browser.post(f"{address}/media", data=form).status_code == 303
         assert f"serial NONE-{code}-{number}. Write that number on it." in text(browser.get(address))
+    soldered = {"kind": "emmc", "model": "", "serial": "", "no_serial": "yes"}
+    assert browser.post(f"{address}/media", data=soldered).status_code == 422
+    contradicts = browser.post(f"{address}/media", data=form | {"no_model": "yes"})
+    assert contradicts.status_code == 422
+    assert 'href="#f-model">Type its model, or tick that it cannot be read.' in text(contradicts)
+    assert len(world.media(device_id)) == 2
+    assert browser.post(f"{address}/media", data=soldered | {"no_model": "yes"}).status_code == 303
+    assert sorted(one.model for one in world.media(device_id)) == ["Unbranded", "Unbranded", "not readable"]
     both = browser.post(f"{address}/media", data=form | {"serial": "SD-1"})
     assert both.status_code == 422
     assert "or tick that it shows none" in text(both)
-    assert len(world.media(device_id)) == 2
+    assert len(world.media(device_id)) == 3
