@@ -12,6 +12,7 @@ from ewaste.devices import custody
 from ewaste.devices.lifecycle import State
 from ewaste.devices.models import CustodyEvent, Hold, Medium
 from ewaste.journey import bench as steps
+from ewaste.web.filters import NO_BREAK
 from tests.web.bench_tools import bench_of, destroyed, text
 from tests.web.conftest import Browser
 from tests.world import SERIAL, World
@@ -281,7 +282,7 @@ def test_the_longest_waiting_stands_first(browser: Browser, world: World) -> Non
 
 def test_the_bench_counts_waiting_in_one_unit_and_keeps_an_imei_in_one_line(browser: Browser, world: World) -> None:
     world.received()
-    for later, waits in (({"seconds": 243}, "4 min"), ({"hours": 5}, "5 h"), ({"hours": 54}, "2 days")):
+    for later, waits in (({"seconds": 243}, "4 min"), ({"hours": 5}, "5 h"), ({"hours": 54}, f"2{NO_BREAK}days")):
         world.later(**later)
         assert f">{waits}</time>" in browser.sign_in("olga").get("/bench").text
     assert f'class="exact nowrap">{SERIAL}</td>' in browser.get("/bench").text
