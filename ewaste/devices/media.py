@@ -36,6 +36,8 @@ HAVE_SOLDERED = frozenset({DeviceClass.SMARTPHONE, DeviceClass.TABLET})
 DRIVES = frozenset({MediumKind.HDD, MediumKind.SSD, MediumKind.NVME, MediumKind.EMMC, MediumKind.UFS})
 # A medium that shows no serial number is given one, which begins so and is stuck on it.
 NO_SERIAL = "NONE-"
+# What stands for the model of a medium that shows none.
+NO_MODEL = "not readable"
 # What became of a device's drives: one is inside, or the last one was destroyed, or taken out and kept apart.
 DriveFate = Literal["inside", "destroyed", "taken-out"]
 

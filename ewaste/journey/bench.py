@@ -156,12 +156,14 @@ def observe_medium(
     size_bytes: int | None,
     sure: bool = True,
     no_serial: bool = False,
+    no_model: bool = False,
     now: datetime,
 ) -> Medium:
     """A storage medium was seen in the device or its parcel. From now on it must be covered.
 
     Where another device that is with us has a medium of this serial, somebody who is not `sure` is asked to look again.
-    A medium that shows `no_serial` is given a number of its own, which is stuck on it.
+    A medium that shows `no_serial` is given a number of its own, which is stuck on it; one that shows `no_model`, such
+    as the soldered memory of a phone, is noted as not readable.
     """
     device = custody.find(session, device_id)
     policy.require(actor, Action.INSPECT, centre=device.centre_id)
@@ -171,6 +173,10 @@ def observe_medium(
         if serial.strip():
             raise Invalid("Type its serial number, or tick that it shows none.", field="serial")
         serial = media.without_serial(session, device)
+    if no_model:
+        if model.strip():
+            raise Invalid("Type its model, or tick that it cannot be read.", field="model")
+        model = media.NO_MODEL
     other = None if sure or not serial.strip() else media.elsewhere(session, device, serial)
     if other is not None:
         raise Invalid(

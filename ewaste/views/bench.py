@@ -211,10 +211,10 @@ def device(session: Session, actor: Actor, code: str, *, now: datetime) -> dict[
     if stands.state is State.INSPECTED and stands.offer is not OfferState.OPEN and title == "Send it back":
         text = f"{text} {_goes_to(session, found)}"
     order = _work_order(session, found, told["work_order"], now)
-    stale = order is not None and not order["closed"] and (order["unlisted"] or order["apart"])
+    stale = order is not None and not order["closed"] and order["stale"]
     if stale and stands.state in (State.CLEARING, State.DESTROYING) and stands.order_open and not stands.holds:
         title = "Replace the work order"
-        text = "It does not name the media as they are now. All media have to be wiped again under the new one."
+        text = "It does not name the media as they are now. Wipe nothing under it: its certificate would be refused."
     device_class = found.device_class.value
     return told | {
         "device": told["device"]
@@ -380,22 +380,26 @@ def _work_order(session: Session, found: Device, order: dict[str, Any] | None, n
     )
     ids = set(named or [])
     media = [medium for medium in order["media"] if str(medium["id"]) in ids]
-    destroy = [medium["kind"] in DESTROYED_ONLY or medium["status"] == "wipe-failed" for medium in media]
+    unlisted = [medium for medium in order["media"] if str(medium["id"]) not in ids and medium["status"] == "found"]
+    apart = [medium for medium in media if medium["apart"]]
     return order | {
         "policy": POLICY,
         "media": media,
-        "to_wipe": any(
-            medium["kind"] not in RESET for medium, doomed in zip(media, destroy, strict=True) if not doomed
-        ),
-        "to_reset": any(medium["kind"] in RESET for medium, doomed in zip(media, destroy, strict=True) if not doomed),
-        "to_destroy": [
-            {"serial": medium["serial"], "typed": shlex.quote(medium["serial"])}
-            for medium, doomed in zip(media, destroy, strict=True)
-            if doomed
-        ],
-        "unlisted": [
-            medium for medium in order["media"] if str(medium["id"]) not in ids and medium["status"] == "found"
-        ],
-        "apart": [medium for medium in order["media"] if str(medium["id"]) in ids and medium["apart"]],
+        "several": len(ids) > 1,
+        "to_wipe": [_at_the_station(medium) for medium in media if not _doomed(medium) and medium["kind"] not in RESET],
+        "to_reset": [_at_the_station(medium) for medium in media if not _doomed(medium) and medium["kind"] in RESET],
+        "to_destroy": [_at_the_station(medium) for medium in media if _doomed(medium)],
+        "unlisted": unlisted,
+        "apart": apart,
+        "stale": bool(unlisted or apart),  # A certificate under it would be refused.
         "expired": order["valid_until"] <= now,
     }
+
+
+def _doomed(medium: Mapping[str, Any]) -> bool:
+    return medium["kind"] in DESTROYED_ONLY or medium["status"] == "wipe-failed"
+
+
+def _at_the_station(medium: Mapping[str, Any]) -> dict[str, str]:
+    """How a medium is named at the station: as it is read, and as a shell takes it."""
+    return {"serial": medium["serial"], "typed": shlex.quote(medium["serial"])}

@@ -40,6 +40,11 @@ def step(standing: Standing) -> tuple[str, str | None]:
         return "Settle the hold", "Nothing moves until it is lifted, with the reason."
     if state is State.EXPECTED:
         return "Receive the parcel", "Note the seal and the weight before it is opened."
+    if state is State.RECEIVED and not standing.media:
+        return (
+            "Note its storage media, then inspect it",
+            "Look for every drive, card and stick, and note each one first.",
+        )
     if state is State.RECEIVED:
         return "Inspect it", "From what you find follows the grade, and from the grade the offer to its owner."
     if state is State.INSPECTED:

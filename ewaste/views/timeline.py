@@ -208,7 +208,7 @@ def _ahead(records: Records, seen_by: Audience) -> dict[str, Any] | None:
     if seen_by is not Audience.OWNER and step["who"] == "you":
         step["title"] = {"Send it in": "The seller sends it in"}.get(step["title"], "The seller answers the offer")
         step["text"] = None
-    if seen_by is not Audience.OWNER and step["title"] == BACK:
+    if seen_by is not Audience.OWNER and step["title"] in (BACK, _WAITS[0], _LATER[State.LOST][0]):
         step["text"] = None  # What is said there is for whoever sold it to us.
     text = step["text"]
     if step["by"] is not None:

@@ -7,7 +7,8 @@ changed the device meanwhile the form is refused, and what was typed is shown be
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
 from operator import itemgetter
 from typing import Any
 from uuid import UUID
@@ -28,7 +29,7 @@ from ewaste.journey import clearing, rechecking, settlement
 from ewaste.processing import checklist
 from ewaste.views import bench, bench_list, shapes
 from ewaste.views import device as devices
-from ewaste.web import filters, holds, lists
+from ewaste.web import filters, holds, lists, verdict
 from ewaste.web.codes import qr
 from ewaste.web.edge import (
     actor,
@@ -55,6 +56,9 @@ IN_A_ROW = itemgetter("code", "title", "state", "holds", "next_step", "due_by", 
 COLUMNS = ("code", "device", "class", "state", "next_step", "serial", "media", "on_hold", "since", "due_by")
 # Fields of a form that say nothing to a reader.
 SILENT = frozenset({"csrf_token", "typed_by", "version"})
+# What is typed of a medium. Its kind is always chosen, so that alone says nothing.
+OF_A_MEDIUM = ("serial", "model", "manufacturer", "size_gb", "wwn")
+TICKS_OF_A_MEDIUM = ("kind", "no_serial", "no_model", "sure")
 FIELD_WORDS = {
     "seal": "Seal number",
     "seal_state": "Seal",
@@ -160,7 +164,7 @@ def receive(code: str) -> flask.typing.ResponseReturnValue:
             return f"Received. The parcel is lighter than the device should be, so {received.code} is on hold."
         if received.cycle > 1:
             return f"Received again. Custody cycle {received.cycle} begins; inspect it next."
-        return "Received. Inspect it next."
+        return "Received. Note its storage media next, then inspect it."
 
     return _step(code, "receive", step)
 
@@ -198,6 +202,7 @@ def add_medium(code: str) -> flask.typing.ResponseReturnValue:
                 size_bytes=gigabytes(typed("size_gb"), "size_gb"),
                 sure=typed("sure", 5) == "yes",
                 no_serial=typed("no_serial", 5) == "yes",
+                no_model=typed("no_model", 5) == "yes",
                 now=now(),
             )
         except Invalid as refusal:
@@ -206,7 +211,7 @@ def add_medium(code: str) -> flask.typing.ResponseReturnValue:
         stick = "Write that number on it. " if medium.serial.startswith(NO_SERIAL) else ""
         return f"Noted: {medium.model}, serial {medium.serial}. {stick}{_effect(device_id, session)}"
 
-    return _step(code, "add_medium", step)
+    return _step(code, "add_medium", step, carried=_of_the_inspection(request.form.items()))
 
 
 @pages.post("/bench/devices/<code>/media/<uuid:medium_id>/failed")
@@ -248,6 +253,10 @@ def inspect(code: str) -> flask.typing.ResponseReturnValue:
     """The checklist, filled in; the offer follows from it."""
 
     def step(session: Session, device_id: UUID) -> str:
+        if any(typed(name).strip() for name in OF_A_MEDIUM):
+            raise Invalid(
+                "You typed a storage medium and did not add it. Add it first, or empty its fields.", field="medium"
+            )
         inspection, offer = steps.inspect(
             session,
             actor(),
@@ -491,8 +500,23 @@ def retire_station(id: UUID) -> flask.typing.ResponseReturnValue:  # noqa: A002 
     return redirect(url_for(".stations"), 303)
 
 
-def _step(code: str, form: str, step: Callable[[Session, UUID], str]) -> flask.typing.ResponseReturnValue:
-    """One step on one device of this bench: whole or not at all, then the page again."""
+def _of_the_inspection(fields: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """What was typed of an inspection in the form that also notes its media; empty when nothing was."""
+    kept = {name: value for name, value in fields if name not in {*SILENT, *OF_A_MEDIUM, *TICKS_OF_A_MEDIUM}}
+    return kept if any(value.strip() for value in kept.values()) else {}
+
+
+def _step(
+    code: str,
+    form: str,
+    step: Callable[[Session, UUID], str],
+    *,
+    carried: Mapping[str, str] | None = None,
+) -> flask.typing.ResponseReturnValue:
+    """One step on one device of this bench: whole or not at all, then the page again.
+
+    What was typed of another step (`carried`) stands on that page as it was: then the answer is the page itself.
+    """
     try:
         with transaction() as session:
             found = bench.find(session, actor(), code)
@@ -506,6 +530,8 @@ def _step(code: str, form: str, step: Callable[[Session, UUID], str]) -> flask.t
         errors = refusal.detail.get("errors") or errors_of(refusal)
         return _device(code, status=keep(refusal), form=request.form, errors=errors, open_form=form)
     flask.flash(said, "ok")
+    if carried:
+        return _device(code, status=201, form=carried)
     return redirect(url_for(".device", code=code), 303)
 
 
@@ -529,6 +555,9 @@ def _device(
     with transaction() as session:
         told = bench.device(session, actor(), code, now=now())
         told["wipe"] = bench.live(session, actor(), code, now=now())
+    for certificate in told["certificates"]:
+        if certificate["status"] == "refused" and certificate["checks"]:
+            certificate["checks"] = verdict.with_refusal(certificate["checks"], certificate["reason"])
     told["medium_kinds"] = options(told["medium_kinds"], filters.medium_word)
     told["hold_kinds"] = holds.kinds()
     kept = _typed_in(told) if status == 409 else []
@@ -593,9 +622,17 @@ def _queue(
         missed=missed.strip()[:64],
         near=near or [],
         giving=giving,
-        rows=[(*IN_A_ROW(device), filters.duration(device["age"])) for device in told.pop("devices")],
+        rows=[(*IN_A_ROW(device), _waits(device["age"])) for device in told.pop("devices")],
         **told,
     )
+
+
+def _waits(age: timedelta) -> str:
+    """How long a device has waited, in one unit, so that a column of them compares at a glance."""
+    for unit in (timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)):
+        if age >= unit:
+            return filters.duration(age - age % unit)
+    return filters.duration(age)
 
 
 def _stations(

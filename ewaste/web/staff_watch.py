@@ -91,7 +91,7 @@ def refused_certificate(id: UUID) -> flask.Response:  # noqa: A002 - the address
         "staff/refused_certificate.html",
         certificate=told,
         because=verdict.reason(checks),
-        groups=verdict.grouped(checks) if checks else [],
+        groups=verdict.grouped(verdict.with_refusal(checks, told["reason"])) if checks else [],
         counted=verdict.counted(checks),
     )
 

@@ -155,6 +155,8 @@ GROUPS: Sequence[tuple[str, tuple[str, ...]]] = (
     ("Does it count today?", ("training", "clock", "envelope", "log", "status")),
 )  # fmt: skip
 
+# The name of a line that is no check of the certificate: what we know of the device ourselves.
+OURS = "our-records"
 # What a check that fails means for whoever holds the certificate. The exact cause, often a word to the test centre,
 # stands among the checks.
 REASONS: Mapping[str, str] = {
@@ -349,6 +351,14 @@ def with_standing(checks: list[dict[str, Any]], standing: str, because: str | No
     return [{**check, **ours} if check["name"] == "status" and check["ok"] is not False else check for check in checks]
 
 
+def with_refusal(checks: Sequence[Mapping[str, Any]], reason: str) -> list[Mapping[str, Any]]:
+    """The checks of a certificate that we refused. Where each of them holds, the reason is a line that fails, first:
+    what a certificate says of itself can all be true, and not be what we know of the device."""
+    if any(check["ok"] is False for check in checks):
+        return list(checks)
+    return [{"name": OURS, "ok": False, "text": reason}, *checks]
+
+
 def grouped(
     checks: Sequence[Mapping[str, Any]], evidence: Mapping[str, Sequence[tuple[str, str]]] | None = None
 ) -> list[dict[str, Any]]:
@@ -358,14 +368,14 @@ def grouped(
     """
     named = {name for _, names in GROUPS for name in names}
     made = {check["name"] for check in checks}
-    if len(made) < len(named) and any(check["ok"] is False for check in checks):
+    if len(made) < len(named) and any(check["ok"] is False and check["name"] != OURS for check in checks):
         # A report ends where the next checks would mean nothing. They are named, so that nobody misses them.
         checks = [*checks, *({"name": name, "ok": None, "text": NOT_REACHED} for name in named - made)]
-    rest = tuple(str(check["name"]) for check in checks if check["name"] not in named)
+    rest = tuple(str(check["name"]) for check in checks if check["name"] not in {*named, OURS})
     reached = {name: values for name, values in (evidence or {}).items() if name in made}
     shown = [{**check, "evidence": list(reached.get(check["name"], ()))} for check in checks]
     found = []
-    for title, names in (*GROUPS, ("Other checks", rest)):
+    for title, names in (("Does it fit what we know of the device?", (OURS,)), *GROUPS, ("Other checks", rest)):
         own = sorted((check for check in shown if check["name"] in names), key=lambda check: names.index(check["name"]))
         if own:
             found.append(

@@ -17,6 +17,32 @@
     });
   }
 
+  // A command that is typed elsewhere, ready to be pasted. Browsers allow it on a safe connection only.
+  document.querySelectorAll("pre[data-copy]").forEach(function (command) {
+    if (!navigator.clipboard) {
+      return;
+    }
+    var button = document.createElement("button");
+    button.type = "button";
+    button.className = "button button-second button-s";
+    button.textContent = "Copy";
+    button.addEventListener("click", function () {
+      navigator.clipboard.writeText(command.textContent).then(function () {
+        button.textContent = "Copied";
+      });
+    });
+    command.after(button);
+  });
+
+  // Enter presses the button of the part that is typed in, where one form has several: a medium, or the inspection.
+  document.addEventListener("keydown", function (event) {
+    var part = event.key === "Enter" && event.target.tagName === "INPUT" && event.target.closest(".form");
+    if (part && part.tagName !== "FORM") {
+      event.preventDefault();
+      part.querySelector('button[type="submit"]').click();
+    }
+  });
+
   // After a form was refused: the first field that needs another answer, else what was said about it.
   var wrong = document.querySelector('main [aria-invalid="true"]') || document.getElementById("errors");
   if (wrong) {

@@ -12,6 +12,7 @@ from ewaste.devices import custody
 from ewaste.devices.lifecycle import State
 from ewaste.devices.models import CustodyEvent, Hold, Medium
 from ewaste.journey import bench as steps
+from ewaste.web.filters import NO_BREAK
 from tests.web.bench_tools import bench_of, destroyed, text
 from tests.web.conftest import Browser
 from tests.world import SERIAL, World
@@ -24,7 +25,7 @@ def test_a_parcel_is_received_with_seal_and_weight(browser: Browser, world: Worl
     )
     assert answer.status_code == 303
     assert world.device(device_id).state is State.RECEIVED
-    assert "Inspect it" in text(browser.get(bench_of(world, device_id)))
+    assert "<h2>Note its storage media, then inspect it</h2>" in text(browser.get(bench_of(world, device_id)))
 
 
 def test_a_broken_seal_puts_the_device_on_hold(browser: Browser, world: World) -> None:
@@ -277,6 +278,24 @@ def test_the_longest_waiting_stands_first(browser: Browser, world: World) -> Non
     rows = text(browser.sign_in("olga").get("/bench?state=received")).split("<tbody>")[1]
     assert re.findall(r"PF-\d", rows) == ["PF-0", "PF-1", "PF-2"]
     assert re.findall(r">(\d+ h)</time>", rows) == ["15 h", "10 h", "5 h"]
+
+
+def test_the_bench_counts_waiting_in_one_unit_and_keeps_an_imei_in_one_line(browser: Browser, world: World) -> None:
+    world.received()
+    for later, waits in (({"seconds": 243}, "4 min"), ({"hours": 5}, "5 h"), ({"hours": 54}, f"2{NO_BREAK}days")):
+        world.later(**later)
+        assert f">{waits}</time>" in browser.sign_in("olga").get("/bench").text
+    assert f'class="exact nowrap">{SERIAL}</td>' in browser.get("/bench").text
+
+
+def test_a_cleared_device_does_not_speak_to_its_centre_as_to_its_seller(browser: Browser, world: World) -> None:
+    device_id = world.cleared()
+    page = text(browser.sign_in("olga").get(bench_of(world, device_id)))
+    assert "It waits for its next owner" in page
+    assert "Nothing is left for you to do" not in page
+    assert "Nothing is left for you to do" in text(
+        browser.sign_in("cora").get(f"/devices/{world.device(device_id).code}")
+    )
 
 
 def test_an_unknown_code_offers_what_is_near_and_says_what_to_do(browser: Browser, world: World) -> None:

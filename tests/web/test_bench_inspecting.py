@@ -75,6 +75,49 @@ def test_an_unanswered_item_is_named_and_the_other_answers_stay(browser: Browser
     assert world.device(device_id).state is State.RECEIVED
 
 
+def test_media_are_noted_before_the_inspection_and_what_was_typed_in_it_survives(
+    browser: Browser, world: World
+) -> None:
+    device_id = world.received()
+    address = bench_of(world, device_id)
+    before = text(browser.sign_in("olga").get(address))
+    assert "<h2>Note its storage media, then inspect it</h2>" in before
+    assert before.index("Storage media</h2>") < before.index("Add this medium") < before.index("Inspect</h2>")
+    typed = findings_form(version=version(browser, address), mass_g="1521")
+    medium = {"kind": "ssd", "model": "PM981", "serial": "S3Z8"}
+
+    refused = browser.post(address + "/media", data=typed | medium | {"model": ""})
+    assert refused.status_code == 422
+    added = browser.post(address + "/media", data=typed | medium)
+    assert added.status_code == 201
+    for answer in (refused, added):
+        assert re.search(r'name="mass_g"[^>]* value="1521"', text(answer))
+        assert re.search(rf'name="observed_serial"[^>]* value="{SERIAL}"', text(answer))
+        assert len(re.findall(r"required checked", text(answer))) == len(re.findall(r"<fieldset", text(answer)))
+    assert 'value="S3Z8"' in text(refused)
+    assert 'value="S3Z8"' not in text(added)
+    assert "Noted: PM981, serial S3Z8." in text(added)
+    assert [one.serial for one in world.media(device_id)] == ["S3Z8"]
+    assert "<h2>Inspect it</h2>" in text(added)
+
+    seen = re.findall(r'name="version" value="(\d+)"', added.text)
+    assert browser.post(address + "/inspect", data=typed | {"version": seen[0]}).status_code == 303
+    assert world.device(device_id).state is State.INSPECTED
+
+
+def test_an_inspection_does_not_end_over_a_medium_that_was_typed_and_not_added(browser: Browser, world: World) -> None:
+    device_id = world.with_media()
+    browser.sign_in("olga")
+    with world.nothing_changes("refusals"):
+        answer = browser.post(
+            bench_of(world, device_id) + "/inspect", data=findings_form(kind="ssd", serial="S3Z9", model="PM981")
+        )
+    assert answer.status_code == 422
+    assert 'href="#f-medium">You typed a storage medium and did not add it.' in text(answer)
+    assert 'id="f-medium"' in answer.text
+    assert 'value="S3Z9"' in answer.text
+
+
 def test_a_form_that_is_behind_is_refused_and_what_was_typed_is_shown(browser: Browser, world: World) -> None:
     device_id = world.with_media()
     address = bench_of(world, device_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import re
 
@@ -156,6 +157,23 @@ def test_the_next_step_says_why_the_last_certificate_was_refused(browser: Browse
     assert "Certify again" in page
 
 
+def test_a_certificate_that_is_sound_and_refused_says_in_red_what_does_not_fit(browser: Browser, world: World) -> None:
+    device_id, order = world.ordered()
+    world.note_medium(device_id, "CARD-9", kind="sd")
+    reason = world.refuse(world.bundle(order))
+    assert reason.startswith("This certificate covers one storage medium. This device has 2.")
+    red = f"Failed:</strong> {reason}"
+    page = text(browser.sign_in("olga").get(bench_of(world, device_id)))
+    assert page.count("Failed:</strong>") == page.count(red) == 1
+    browser.sign_in("ada")
+    link = re.search(r"/staff/certificates/refused/[0-9a-f-]{36}", browser.get("/staff/certificates/refused").text)
+    assert link
+    page = text(browser.get(link[0]))
+    assert page.count("Failed:</strong>") == page.count(red) == 1
+    assert page.index("Does it fit what we know of the device?") < page.index(red) < page.index("Can it be read?")
+    assert "checks passed" not in page
+
+
 def test_a_wipe_that_is_awaited_asks_again_until_something_changed(browser: Browser, world: World) -> None:
     device_id, order = world.ordered()
     address = bench_of(world, device_id)
@@ -191,11 +209,27 @@ def test_an_order_that_does_not_name_every_medium_is_replaced_next(browser: Brow
     device_id, _ = world.ordered()
     browser.sign_in("olga")
     address = bench_of(world, device_id)
-    assert "<h2>Wipe and certify</h2>" in text(browser.get(address))
+    before = text(browser.get(address))
+    assert "<h2>Wipe and certify</h2>" in before
+    assert before.count("wipe-agent certify --order") == 1
+    assert "If you replace this order, all its media must be wiped again." in before
     world.note_medium(device_id, "STICK-1", "usb")
     page = text(browser.get(address))
     assert "<h2>Replace the work order</h2>" in page
-    assert "All media have to be wiped again under the new order." in page
+    assert "Wipe nothing under it: its certificate would be refused." in page
+    assert "All its media must be wiped again under the new order, also those wiped already." in page
+    assert "--order" not in page
+    assert "Waiting for the certificate" not in page
+
+
+def test_an_order_over_two_media_has_a_command_for_each(browser: Browser, world: World) -> None:
+    device_id, order = world.ordered(serials=("DRIVE-1", "DRIVE 2"))
+    page = browser.sign_in("olga").get(bench_of(world, device_id)).text
+    wipes = [line for line in page.splitlines() if "wipe-agent wipe " in line]
+    assert sorted(map(html.unescape, wipes)) == [
+        f"wipe-agent wipe --order {order.code} --medium 'DRIVE 2' --target /dev/sdX",
+        f"wipe-agent wipe --order {order.code} --medium DRIVE-1 --target /dev/sdX",
+    ]
 
 
 def test_a_bundle_of_another_device_changes_neither(browser: Browser, world: World) -> None:
@@ -254,7 +288,9 @@ def test_what_was_taken_back_does_not_come_back_in_a_new_cycle(world: World) -> 
         assert [medium.serial for medium in media.observed(session, device)] == ["DRIVE-1"]
 
 
-def test_a_medium_without_a_serial_is_given_a_number_of_its_own(browser: Browser, world: World) -> None:
+def test_a_medium_without_a_serial_is_given_a_number_of_its_own_and_one_without_a_model_says_so(
+    browser: Browser, world: World
+) -> None:
     device_id = world.received()
     address, code = bench_of(world, device_id), world.device(device_id).code
     browser.sign_in("olga")
@@ -262,7 +298,15 @@ def test_a_medium_without_a_serial_is_given_a_number_of_its_own(browser: Browser
     for number in (1, 2):
         assert browser.post(f"{address}/media", data=form).status_code == 303
         assert f"serial NONE-{code}-{number}. Write that number on it." in text(browser.get(address))
+    soldered = {"kind": "emmc", "model": "", "serial": "", "no_serial": "yes"}
+    assert browser.post(f"{address}/media", data=soldered).status_code == 422
+    contradicts = browser.post(f"{address}/media", data=form | {"no_model": "yes"})
+    assert contradicts.status_code == 422
+    assert 'href="#f-model">Type its model, or tick that it cannot be read.' in text(contradicts)
+    assert len(world.media(device_id)) == 2
+    assert browser.post(f"{address}/media", data=soldered | {"no_model": "yes"}).status_code == 303
+    assert sorted(one.model for one in world.media(device_id)) == ["Unbranded", "Unbranded", "not readable"]
     both = browser.post(f"{address}/media", data=form | {"serial": "SD-1"})
     assert both.status_code == 422
     assert "or tick that it shows none" in text(both)
-    assert len(world.media(device_id)) == 2
+    assert len(world.media(device_id)) == 3
