@@ -71,9 +71,10 @@ def test_the_last_lines_name_the_device_and_who_signed_so_that_another_devices_c
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     _, printed = verify(capsys, "valid-witnessed")
-    assert printed.splitlines()[-3:] == [
+    assert printed.splitlines()[-4:] == [
         "Device: Dell Latitude 5400, serial number 8XK2Q13 (LT-7K2F). Compare it with the device in your hand.",
         "Signed by Test Centre North on 2026-03-02 16:05 UTC.",
+        "As known on 2026-03-03 12:00 UTC. Whether it was revoked since, only a new look-up can say.",
         "Verifies.",
     ]
     _, printed = verify(capsys, "valid-witnessed", "--json")
