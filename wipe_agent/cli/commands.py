@@ -125,10 +125,13 @@ def orders(chosen: Namespace, _: Screen) -> Answer:
     sentences = []
     for order in known:
         practice = " (TRAINING)" if order["training"] else ""
-        certified = ", certified" if order["certified"] else ""
+        certified = f", {order['certificate']}" if order["certificate"] else ""
         sentences.append(
             f"{order['code']}{practice}  device {order['device_code']}  until {order['valid_until']}{certified}"
         )
+        if order["refusal"]:
+            sentences[-1] += f": {order['refusal']}"
+            sentences.append("    Ask for a new work order.")
         sentences.extend(f"    {one['kind']} {one['serial'] or one['id']}: {one['state']}" for one in order["media"])
     sentences.extend(f"Refused: {sentence}" for sentence in refused)
     return {"orders": known, "refused": refused}, sentences or ["There are no open work orders."], 0
@@ -325,11 +328,14 @@ def _recorded(home: keys.Home, code: str, medium: jobs.OrderMedium, what: str, w
 
 def _order(home: keys.Home, order: jobs.Order) -> dict[str, Any]:
     """An order for people and machines, with where each medium stands by its journal."""
+    issued = jobs.issued(home, order.code)
     return {
         "code": order.code,
         "device_code": order.device_code,
         "training": order.training,
-        "certified": jobs.decided_certificate(home, order.code) is not None,
+        "certified": issued is not None,
+        "certificate": str(issued.standing) if issued else None,
+        "refusal": issued.reason if issued else "",
         "valid_until": f"{order.valid_until:%Y-%m-%d %H:%M} UTC",
         "media": [
             {

@@ -16,7 +16,7 @@ from wipe_agent.cli.commands import Answer, Screen
 from wipe_agent.cli.operator import operator_of
 from wipe_agent.errors import AgentError, BadUsage, NotComplete, NotWiped
 from wipe_agent.stand import Row, Stand, State, certify_ready, orders_elsewhere, read_plan, survey
-from wipe_agent.stand.board import MAY_BEGIN, Event
+from wipe_agent.stand.board import DONE, MAY_BEGIN, Event
 
 _LINE_EVERY_SECONDS = 10.0
 _LOOK_EVERY_SECONDS = 0.5
@@ -136,7 +136,7 @@ def _answer(board: Stand, teller: _Plain | _Json) -> Answer:
     code = 0
     if any(row.state is State.NOT_WIPED for row in mine):
         code = NotWiped.exit_code
-    elif not all(row.state is State.WIPED for row in mine) or not mine:
+    elif not all(row.state in DONE for row in mine) or not mine:
         code = NotComplete.exit_code
     return teller.summary(list(board.rows.values()), code)
 
@@ -155,7 +155,7 @@ def facts_of(row: Row) -> dict[str, Any]:
         "rate": round(row.rate) if row.rate else None,
         "seconds_left": round(row.seconds_left) if row.seconds_left else None,
         "temperature": row.temperature,
-        "verdict": {State.WIPED: "wiped", State.NOT_WIPED: "not wiped"}.get(row.state),
+        "verdict": {**dict.fromkeys(DONE, "wiped"), State.NOT_WIPED: "not wiped"}.get(row.state),
         "resumed_at": row.resumed_at,
         "message": row.message,
         "next": row.advice,
@@ -232,5 +232,5 @@ class _Plain:
                 continue
             sentences.append(f"{row.job.medium}  order {row.job.order}: {row.state}. {row.message}".rstrip())
             if row.advice:
-                sentences.append(f"    {row.advice}")
+                sentences.append(f"    Next: {row.advice}")
         return {}, sentences or ["No drive here is meant by an order."], code

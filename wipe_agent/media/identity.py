@@ -59,6 +59,15 @@ def clean(text: str | None) -> str | None:
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split()) or None
 
 
+def same_typed(typed: str, serial: str) -> bool:
+    """Whether somebody who typed or scanned this meant that serial: case and blanks are not what tells drives apart."""
+    return bool(serial) and _typed(typed) == _typed(serial)
+
+
+def _typed(text: str) -> str:
+    return "".join(text.split()).casefold()
+
+
 def training_reason(name: str, model: str | None, vendor: str | None, sysfs_path: str) -> str | None:
     """Why a block device is practice only, or None for a real drive."""
     words = f"{vendor or ''} {model or ''}".upper()
