@@ -149,7 +149,7 @@ def _begin(
     order.require_open(now)
     require_accredited(home, medium, "purge" if facts.system == "ios" else "clear", now)
     question = f"All data on {facts.name} will be gone. Type its serial number: "
-    if not same_typed(people.typed(question), facts.serial):
+    if not same_typed(people.typed(question), facts.serial or ""):
         raise WrongSerial("That is not the serial number of this phone. Nothing was changed on it.")
     token = phones.fresh_mark()
     if story.opened is None:
