@@ -14,7 +14,7 @@ from typing import Any
 from wipe_agent import check, keys
 from wipe_agent.cli.commands import Answer, Screen
 from wipe_agent.cli.operator import operator_of
-from wipe_agent.errors import AgentError, BadUsage, NotComplete, NotWiped
+from wipe_agent.errors import AgentError, BadUsage, NotComplete, NotWiped, OrderUnknown
 from wipe_agent.stand import Row, Stand, State, certify_ready, orders_elsewhere, read_plan, survey
 from wipe_agent.stand.board import DONE, MAY_BEGIN, Event
 
@@ -106,8 +106,23 @@ def _obey(board: Stand, line: str) -> None:
         {"pause": board.pause, "resume": board.resume, "cancel": board.cancel, "eject": board.eject}[word](
             board.find(rest).key
         )
+    elif word in _WORDS:
+        raise BadUsage(f"{word}: which drive?", next_step=f"Type {word} and the drive's serial.")
     elif line:
-        board.confirm(board.find(line).key, line)
+        board.confirm(_meant(board, line).key, line)
+
+
+def _meant(board: Stand, line: str) -> Row:
+    """The drive of this serial. Raises BadUsage where several words stand there and are no serial."""
+    try:
+        return board.find(line)
+    except OrderUnknown as error:
+        if " " not in line:
+            raise
+        raise BadUsage(
+            f"{line[:60]!r} is neither a serial of a drive here nor something that can be asked.",
+            next_step=f"Type a serial, or one of {', '.join(_WORDS)} with a serial, or quit.",
+        ) from error
 
 
 def _carefully(teller: _Plain | _Json, act: Any) -> None:
@@ -169,7 +184,8 @@ class _Json:
         self._say({"event": "drive", **facts_of(row)})
 
     def event(self, row: Row, event: Event) -> None:
-        self._say({"event": event["event"].replace("alive", "progress"), **facts_of(row)})
+        name = {"alive": "progress", "gone": "process ended"}.get(event["event"], event["event"])
+        self._say({"event": name, **facts_of(row)})
 
     def note(self, text: str) -> None:
         self._say({"event": "note", "message": text})

@@ -94,8 +94,8 @@ def _content(path: Path) -> bytes:
 def import_snapshot(home: Home, *, order_code: str, path: Path) -> Imported:
     """Read the snapshot at `path` and keep its bytes as evidence for the order.
 
-    Raises SnapshotRefused (too large, not one of the three shapes, another computer, or none that can be told), OrderUnknown, OrderRefused. On a
-    refusal nothing is kept.
+    Raises SnapshotRefused (too large, not one of the three shapes, another computer, or none that can be told),
+    OrderUnknown, OrderRefused. On a refusal nothing is kept.
     """
     order = jobs.load_order(home, order_code)
     data = _content(path)

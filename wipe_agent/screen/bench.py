@@ -39,6 +39,7 @@ _NEXT = {
     "TargetRefused": "Release what holds it, or choose the right drive. Then press F5.",
     "JournalUnwritable": "Free space on the disk of the state folder. Then scan it again: it goes on.",
     "WrongSerial": "Read the serial off its label and scan that. Nothing was changed on the drive.",
+    "OrderUnknown": "Look at the label, connect the drive, press F5.",
     "OrderRefused": "Leave (F10) and fetch orders. If it stays so, ask for a new work order.",
 }
 

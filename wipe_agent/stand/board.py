@@ -151,6 +151,7 @@ class Row:
         kind = event.get("event")
         if kind == "stage":
             self.stage, self.stage_size, self.done = str(event["name"]), int(event["size"]), 0
+            self.message = ""  # What was said before it is over.
             self.samples.clear()
             self.moved_at = now
         elif kind == "alive":

@@ -194,6 +194,8 @@ def _tell_where_it_stands(row: Row, job: Job, home: keys.Home, identity: media.I
         _tell_of_the_end(row, story, identity, issued)
     elif story.last is not None:
         row.message = f"{story.say()[:1].upper()}{story.say()[1:]}".rstrip(".") + "."
+        if story.last.open:
+            row.done, row.stage_size = story.last.done, story.last.identity.size
         if story.wiped:
             row.message += " The plan says start_over: it is wiped anew, from the first byte."
 

@@ -62,7 +62,7 @@ class Stand:
         if not found:
             raise OrderUnknown(
                 f"No drive here has the serial {said[:60]!r}.",
-                next_step="Look at the label, connect the drive, and press F5 to look again.",
+                next_step="Look at the label, and connect the drive.",
             )
         if len(found) > 1:
             raise OrderUnknown(
