@@ -20,7 +20,8 @@ from textual.events import Resize
 from textual.widgets import Input, Static
 
 from wipe_agent.errors import AgentError
-from wipe_agent.screen.lettering import CARD_LINES, WIDE, card, duration, lines, numbers, size
+from wipe_agent.media import size_in_words
+from wipe_agent.screen.lettering import CARD_LINES, WIDE, card, duration, lines, numbers
 from wipe_agent.stand import Row, Stand, State
 from wipe_agent.stand.board import BUSY, DONE, MAY_BEGIN
 
@@ -336,7 +337,7 @@ class Bench(App[None]):
         if row is None:
             return self._answer or "No drives are here. Connect one and press F5."
         name = " ".join(
-            part for part in (row.serial or row.name, row.model, size(row.size) if row.size else "") if part
+            part for part in (row.serial or row.name, row.model, size_in_words(row.size) if row.size else "") if part
         )
         first = f"{name}: {row.state}." + (" TRAINING." if row.training else "")
         return f"{first}\n{self._answer or self._next(row)}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
+from wipe_agent.media import size_in_words as size
 from wipe_agent.stand import Row, State
 from wipe_agent.stand.board import DONE
 
@@ -63,25 +64,16 @@ def bar(share: float | None, width: int) -> str:
     return "█" * full + "░" * (width - full)
 
 
-def size(count: int) -> str:
-    """Bytes as drives are sold: decimal GB or TB."""
-    if count >= 1e12:
-        return f"{count / 1e12:.1f} TB"
-    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
-
-
-def time_left(seconds: float | None) -> str:
-    """An estimate in the unit that one would say."""
-    if seconds is None:
-        return ""
-    return f"{duration(seconds)} left"
-
-
 def duration(seconds: float) -> str:
     """A time that has passed, in the unit that one would say."""
     if seconds >= 5400:
         return f"{seconds / 3600:.1f} h"
     return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+
+
+def time_left(seconds: float | None) -> str:
+    """An estimate in the unit that one would say."""
+    return "" if seconds is None else f"{duration(seconds)} left"
 
 
 def numbers(row: Row) -> str:
