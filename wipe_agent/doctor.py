@@ -270,9 +270,10 @@ def _version(tool: Tool) -> str | None:
             [program, *tool.version], capture_output=True, text=True, errors="replace", timeout=10, check=False
         )
         lines = (done.stdout or done.stderr).strip().splitlines()
-        return f"{tool.name}: {lines[0].strip()[:80]}" if lines else f"{tool.name} is at {program}."
+        said = lines[0].strip().removeprefix(f"{tool.name}:").strip()[:80] if lines else ""
+        return f"at {program}." if not said or said.lower().startswith("usage") else said
     except (OSError, subprocess.SubprocessError):
-        return f"{tool.name} is at {program}."
+        return f"at {program}."
 
 
 def _library(name: str) -> str | None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import textwrap
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,11 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
 
-from tests.wipe_agent.support import PASSPHRASE, World, enrolled, keep, medium, planted_image, planted_left
-from wipe_agent import keys
+from tests.wipe_agent.support import PASSPHRASE, World, agent, enrolled, keep, medium, planted_image, planted_left
+from wipe_agent import errors, jobs, keys
 from wipe_agent.screen.bench import Bench
 from wipe_agent.screen.lettering import card, large, lines
-from wipe_agent.stand import Job, Row, Stand, State, certify_ready
+from wipe_agent.stand import Job, Row, Stand, State, certify_ready, read_plan
 
 NOTHING_BEGINS = (str(Path("/bin/false")),)
 
@@ -42,6 +44,15 @@ class Practice:
             )
             for number, disk in enumerate(self.disks, 1)
         ]
+
+    def plan(self) -> Path:
+        """A plan file of the two drives."""
+        path = self.disks[0].parent / "plan.json"
+        drives = [
+            {"order": f"WO-{number}", "target": str(disk), "image": True} for number, disk in enumerate(self.disks, 1)
+        ]
+        path.write_text(json.dumps({"drives": drives}))
+        return path
 
     def stand(self, **more: Any) -> Stand:
         return Stand(self.home, self.rows(), operator="Ada", **more)
@@ -73,6 +84,10 @@ async def scan(pilot: Pilot[None], text: str) -> None:
 
 def told(pilot: Pilot[None]) -> str:
     return str(pilot.app.query_one("#told", Static).render())
+
+
+def head(pilot: Pilot[None]) -> str:
+    return str(pilot.app.query_one("#head", Static).render())
 
 
 def shown(pilot: Pilot[None]) -> str:
@@ -184,6 +199,9 @@ def test_every_state_is_a_word_at_every_size(practice: Practice, size: tuple[int
 
     async def story(pilot: Pilot[None]) -> None:
         text = shown(pilot)
+        for _ in rows if wall else ():  # The wall shows whole drives, page after page.
+            await pilot.press("down")
+            text += shown(pilot)
         for state in State:
             if not (wall and state is State.RUNNING):
                 assert str(state) in text
@@ -192,6 +210,110 @@ def test_every_state_is_a_word_at_every_size(practice: Practice, size: tuple[int
         await pilot.press("f10")
 
     play(practice.bench(stand, wall=wall), story, size)
+
+
+def test_a_drive_that_was_wiped_before_is_done_and_is_not_begun_again(practice: Practice) -> None:
+    jobs.wipe(
+        practice.home,
+        order_code="WO-1",
+        target_path=practice.disks[0],
+        medium_named=None,
+        typed=lambda _: "disk-1 ",
+        operator="Ada",
+        image=True,
+    )
+    before = practice.disks[0].read_bytes()
+    practice.disks[1].write_bytes(before)  # As if the other drive were wiped; its journal does not say so.
+    stand = Stand(practice.home, read_plan(practice.plan(), practice.home), operator="Ada", program=NOTHING_BEGINS)
+
+    async def story(pilot: Pilot[None]) -> None:
+        assert "1 done, 1 to scan" in head(pilot)
+        await scan(pilot, "disk-1")
+        assert "DISK-1" in told(pilot)
+        assert "WIPED" in told(pilot)
+        assert "Wiped and read back at" in told(pilot)
+        assert "F6 certifies." in told(pilot)
+        await pilot.press("f2")
+        assert "Nothing was begun." in told(pilot)
+        assert not stand.busy
+        await pilot.press("f6")
+        await scan(pilot, PASSPHRASE)
+        assert [row.state for row in stand.rows.values()] == [State.CERTIFIED, State.WAITING]
+
+    play(practice.bench(stand), story)
+    again = read_plan(practice.plan(), practice.home)
+    assert [row.state for row in again] == [State.CERTIFIED, State.WAITING]
+    assert again[0].message.endswith("certificate issued. Wiping it anew needs a new order.")
+
+
+def test_another_drive_in_the_place_of_a_wiped_one_does_not_pass_as_wiped(practice: Practice) -> None:
+    jobs.wipe(
+        practice.home,
+        order_code="WO-1",
+        target_path=practice.disks[0],
+        medium_named=None,
+        typed=lambda _: "DISK-1",
+        operator="Ada",
+        image=True,
+    )
+    practice.disks[0].write_bytes(bytes(8 << 20))
+    row = read_plan(practice.plan(), practice.home)[0]
+    assert row.state is State.HELD
+    assert row.message.startswith("This is not the drive that was wiped under order WO-1")
+
+
+def test_an_order_whose_certificate_was_refused_says_so_and_is_no_work(practice: Practice) -> None:
+    jobs.wipe(
+        practice.home,
+        order_code="WO-1",
+        target_path=practice.disks[0],
+        medium_named=None,
+        typed=lambda _: "DISK-1",
+        operator="Ada",
+        image=True,
+    )
+    done = jobs.certify(practice.home, order_code="WO-1", open_key=lambda: keys.load_key(practice.home, PASSPHRASE))
+    done.bundle.rename(practice.home.refused / done.bundle.name)
+    receipt = practice.home.receipts / f"{done.bundle.name}.json"
+    receipt.write_text('{"certificate_id": "x", "outcome": "refused", "reason": "The device has 2 media."}')
+    row = read_plan(practice.plan(), practice.home)[0]
+    assert (row.state, row.advice) == (State.HELD, "Ask for a new work order.")
+    assert row.message == "The marketplace refused the certificate of order WO-1: The device has 2 media."
+    orders = agent("orders", "--offline", home=practice.home.path).stdout
+    assert "certificate refused: The device has 2 media." in orders
+    assert "Ask for a new work order." in orders
+
+
+def test_the_wall_shows_whole_drives_and_turns_its_pages_when_nobody_touches_it(practice: Practice) -> None:
+    rows = [Row(f"/dev/sd{n}", Job("WO-1", f"S-{n}", f"/dev/sd{n}"), serial=f"S-{n}") for n in range(3)]
+    now = [100.0]
+    bench = practice.bench(Stand(practice.home, rows, operator="Ada"), wall=True, clock=lambda: now[0])
+
+    async def story(pilot: Pilot[None]) -> None:
+        assert "page 1 of 2" in head(pilot)
+        assert ("S-1" in shown(pilot), "S-2" in shown(pilot)) == (True, False)
+        drives = pilot.app.query_one("#drives")
+        assert all(one.region.bottom <= drives.region.bottom for one in drives.query(Static))
+        now[0] += 31
+        await bench._redraw()
+        assert ("S-1" in shown(pilot), "S-2" in shown(pilot)) == (False, True)
+        await pilot.press("down")
+        assert "page 1 of 2" in head(pilot)
+
+    play(bench, story)
+
+
+def test_what_to_do_next_is_whole_at_80_columns_and_can_be_done_with_keys(practice: Practice) -> None:
+    stand = practice.stand(program=NOTHING_BEGINS)
+    row = stand.rows["WO-1/DISK-1"]
+    row.model = "Samsung SSD 870 EVO 1TB"
+    for kind in errors.kinds():
+        row.take(
+            {"event": "error", "kind": kind.__name__, "message": "Word " * 20 + "end.", "next": kind.next_step}, 0.0
+        )
+        first, _, rest = practice.bench(stand)._told().partition("\n")
+        lines_needed = len(textwrap.wrap(first, 78)) + len(textwrap.wrap(rest, 78))
+        assert lines_needed <= 5, (kind, rest)
 
 
 def test_a_line_fits_its_width_and_says_rate_time_and_temperature() -> None:

@@ -59,7 +59,7 @@ def test_what_asks_iphones_is_found_where_the_setting_names_it(tmp_path: Path, m
     monkeypatch.setenv("WIPE_AGENT_PYMOBILEDEVICE3", str(tmp_path / "nothing"))
     assert doctor._version(tool) is None
     monkeypatch.setenv("WIPE_AGENT_PYMOBILEDEVICE3", str(program))
-    assert doctor._version(tool) == "pymobiledevice3: 4.2.0"
+    assert doctor._version(tool) == "4.2.0"
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,20 @@ def test_the_best_that_is_allowed_is_chosen(
     assert all(reason.endswith(".") for reason in (found.why, *found.why_not.values()))
 
 
+def test_the_reason_for_an_overwrite_can_be_read_aloud() -> None:
+    found = plan(STICK, "usb", POLICIES["market"], levels=CLEAR)
+    assert found.why == (
+        "One pass of zeros, every byte read back. That is a clear, and the marketplace's gate (ewaste-clear-2026-11-2) "
+        "accepts it for this kind of medium. It can be checked by looking."
+    )
+
+
+def test_a_phone_is_sent_to_its_reset_and_not_to_the_shredder() -> None:
+    with pytest.raises(MethodRefused, match="the phone resets it") as told:
+        plan(STICK, "phone-storage", POLICIES["market"])
+    assert told.value.advice == "Run: wipe-agent reset --order CODE --witness NAME"
+
+
 def test_where_the_centre_may_not_purge_everything_stays_as_it_was() -> None:
     for kind in ("hdd", "ssd", "nvme", "emmc", "ufs", "sd", "usb"):
         everything = frozenset(METHODS)
@@ -151,7 +165,7 @@ def test_three_passes_on_magnetic_media_are_not_claimed_by_one() -> None:
     assert plan(HDD, "hdd", POLICIES["market"], levels=CLEAR).method.name == "overwrite-zeros"
 
 
-@pytest.mark.parametrize("kind", ["sim", "other", "phone-storage"])
+@pytest.mark.parametrize("kind", ["sim", "other"])
 def test_what_cannot_be_read_from_outside_ends_as_destroyed(kind: str) -> None:
     with pytest.raises(MethodRefused, match=f"No method is left for this {kind}"):
         plan(replace(HDD, kind=kind), kind, POLICIES["market"], levels=PURGE)

@@ -256,6 +256,8 @@ def test_a_batch_counts_certified_refused_and_open_apart(tmp_path: Path) -> None
     said = text_of(report.summary_page(found, still_open, made=AT), tmp_path)
     assert "2 media certified in 1 device. 1 bundle does not verify. 1 medium is still open." in said
     assert "By result: 2 clear. By evidence: 2 full-read." in said
+    line = found[0].proven.statement if found[0].proven else pytest.fail("it verifies")
+    assert f"Test centre: {line.issuer_name}. Wiped by: {line.lines[0].operator}." in said
     assert "changed-after-signing does not verify: The certificate was changed" in said
     assert "D-9 hard disk X1 open: order WO-9: not begun" in said
     table = list(csv.DictReader(io.StringIO(report.summary_csv(found, still_open).decode("utf-8-sig"))))

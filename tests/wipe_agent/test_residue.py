@@ -152,7 +152,7 @@ def test_the_map_command_draws_before_and_after(station: Station, tmp_path: Path
     assert asked.returncode == NotComplete.exit_code
     station.wipe()
     asked = agent("map", "--order", "WO-1", "--svg", str(tmp_path / "map.svg"), home=station.home.path, check=True)
-    assert f"{SERIAL} before the wipe, {4 << 20} bytes:" in asked.stdout
+    assert f"{SERIAL} before the wipe, {4 << 20:,} bytes:" in asked.stdout
     assert "." * 64 in asked.stdout
     assert ElementTree.parse(tmp_path / "map.svg").getroot().tag.endswith("svg")
 

@@ -41,10 +41,13 @@ def _ask(words: list[str], home: Path, wanted: str, **environment: str) -> str:
     return seen
 
 
+_NEW = "New passphrase of this station, at least 10 characters:"
+
+
 def test_the_question_for_the_passphrase_stays_on_the_screen(tmp_path: Path) -> None:
     words = ["enrol", "--market", "http://127.0.0.1:9", "--code", "A"]
-    seen = _ask(words, tmp_path / "home", "Passphrase of this station:")
-    assert seen.rstrip().endswith("Passphrase of this station:")
+    seen = _ask(words, tmp_path / "home", _NEW)
+    assert seen.rstrip().endswith(_NEW)
     assert "\x1b[2K" not in seen  # Nothing erases a line.
 
 

@@ -158,6 +158,13 @@ def test_a_snapshot_of_another_computer_is_refused_and_not_kept(station: Station
     assert evidence.kept(station.home, "WO-1") == []
 
 
+def test_a_snapshot_that_names_neither_computer_nor_drive_of_the_order_is_refused(make_station: object) -> None:
+    station: Station = make_station(medium("DISK-0007"))  # type: ignore[operator]
+    with pytest.raises(SnapshotRefused, match="Nothing shows that the snapshot is of the computer of order WO-1"):
+        import_snapshot(station.home, order_code="WO-1", path=HERE / "raw-2022.json")
+    assert evidence.kept(station.home, "WO-1") == []
+
+
 def test_drives_that_only_one_of_the_two_lists_are_named(make_station: object) -> None:
     station: Station = make_station(medium(SERIAL), medium("DISK-0009"))  # type: ignore[operator]
     done = import_snapshot(station.home, order_code="WO-1", path=HERE / "current.json")

@@ -65,13 +65,18 @@ def test_an_image_that_is_no_whole_number_of_blocks_is_wiped_to_its_last_byte(st
     station.certify()
 
 
-@pytest.mark.parametrize("said", ["", "DISK-0002", "disk-0001", "DISK-00011"])
+@pytest.mark.parametrize("said", ["", "DISK-0002", "DISK-O001", "DISK-00011"])
 def test_a_wrong_serial_leaves_the_drive_as_it_was(station: Station, said: str) -> None:
     before = station.image.read_bytes()
     with pytest.raises(WrongSerial):
         station.wipe(typed=lambda question: said)
     assert station.image.read_bytes() == before
     assert not station.journal().exists()
+
+
+def test_case_and_blanks_do_not_make_another_serial(station: Station) -> None:
+    station.wipe(typed=lambda question: " disk-0001 ")
+    assert not any(station.image.read_bytes())
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,9 @@ def media_list(chosen: Namespace, _: Screen) -> Answer:
     for drive in drives:
         identity = drive.identity
         name = " ".join(part for part in (identity.model, f"serial {identity.serial or 'not reported'}") if part)
-        sentences.append(f"{drive.path}  {identity.size / 1e9:.1f} GB  {identity.transport or drive.kind}  {name}")
+        sentences.append(
+            f"{drive.path}  {media.size_in_words(identity.size)}  {identity.transport or drive.kind}  {name}"
+        )
         sentences.extend(f"    not to be wiped: {refusal}" for refusal in drive.refusals)
         if identity.training:
             sentences.append(f"    {identity.training_reason}: TRAINING only")
@@ -125,11 +127,16 @@ def orders(chosen: Namespace, _: Screen) -> Answer:
     sentences = []
     for order in known:
         practice = " (TRAINING)" if order["training"] else ""
-        certified = ", certified" if order["certified"] else ""
+        certified = f", {order['certificate']}" if order["certificate"] else ""
         sentences.append(
             f"{order['code']}{practice}  device {order['device_code']}  until {order['valid_until']}{certified}"
         )
-        sentences.extend(f"    {one['kind']} {one['serial'] or one['id']}: {one['state']}" for one in order["media"])
+        if order["refusal"]:
+            sentences[-1] += f": {order['refusal']}"
+            sentences.append("    Ask for a new work order.")
+        for one in order["media"]:
+            name = " ".join(part for part in (one["kind"], one["model"], one["serial"] or one["id"]) if part)
+            sentences.append(f"    {name}: {one['state']}")
     sentences.extend(f"Refused: {sentence}" for sentence in refused)
     return {"orders": known, "refused": refused}, sentences or ["There are no open work orders."], 0
 
@@ -164,8 +171,8 @@ def wipe(chosen: Namespace, screen: Screen) -> Answer:
             "This time it was not looked at again. If it was used since, wipe it anew with --start-over.",
         ]
     if done.resumed_at is not None:
-        sentences.append(f"The work had been broken off and went on at byte {done.resumed_at}.")
-    before = ", ".join(f"{count} {name}" for name, count in done.before.items()) or "nothing"
+        sentences.append(f"The work had been broken off and went on at byte {done.resumed_at:,}.")
+    before = ", ".join(f"{name} ({count} times)" for name, count in done.before.items()) or "nothing"
     sentences.append(f"Recognised before the wipe: {before}. After it: nothing.")
     sentences.append(f"Next: wipe-agent certify --order {done.order}")
     return asdict(done), sentences, 0
@@ -361,11 +368,14 @@ def _recorded(home: keys.Home, code: str, medium: jobs.OrderMedium, what: str, w
 
 def _order(home: keys.Home, order: jobs.Order) -> dict[str, Any]:
     """An order for people and machines, with where each medium stands by its journal."""
+    issued = jobs.issued(home, order.code)
     return {
         "code": order.code,
         "device_code": order.device_code,
         "training": order.training,
-        "certified": jobs.decided_certificate(home, order.code) is not None,
+        "certified": issued is not None,
+        "certificate": str(issued.standing) if issued else None,
+        "refusal": issued.reason if issued else "",
         "valid_until": f"{order.valid_until:%Y-%m-%d %H:%M} UTC",
         "media": [
             {
@@ -425,7 +435,16 @@ def passphrase(*, new: bool = False, pin: bool = False) -> str:
     if not sys.stdin.isatty():
         raise WrongPassphrase("Nobody is here to type the passphrase.", next_step="Set WIPE_AGENT_PASSPHRASE.")
     pin = pin or keys.in_token(keys.Home.from_environment())
-    said = getpass.getpass("PIN of this station's token: " if pin else "Passphrase of this station: ")
+    if new:
+        question = f"New passphrase of this station, at least {keys.SHORTEST_PASSPHRASE} characters: "
+    else:
+        question = "PIN of this station's token: " if pin else "Passphrase of this station: "
+    said = getpass.getpass(question)
+    if new and len(said) < keys.SHORTEST_PASSPHRASE:
+        raise WrongPassphrase(
+            f"That has {len(said)} characters.",
+            next_step=f"Run the same command again and choose one of at least {keys.SHORTEST_PASSPHRASE}.",
+        )
     if new and said != getpass.getpass("Once more: "):
         raise WrongPassphrase("The two passphrases differ.")
     return said

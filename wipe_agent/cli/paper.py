@@ -71,9 +71,9 @@ def summarise(chosen: Namespace, _: Screen) -> Answer:
     refused = [{"bundle": one.name, "reason": one.refusal} for one in judged if one.proven is None]
     media = sum(len(one.statement.lines) for one in proven)
     found = {"certificates": len(proven), "media": media, "open": len(still_open), "refused": refused}
-    sentences = [
-        f"{len(proven)} certificates with {media} media, {len(still_open)} media open, {len(refused)} refused."
-    ]
+    several = "1 certificate" if len(proven) == 1 else f"{len(proven)} certificates"
+    held = "1 medium" if media == 1 else f"{media} media"
+    sentences = [f"{several} with {held}, {len(still_open)} open, {len(refused)} refused."]
     sentences += [f"{one['bundle']}: does not verify. {one['reason']}" for one in refused]
     sentences += [f"Written: {place}" for place in (chosen.pdf, chosen.csv) if place is not None]
     return found, sentences, DoesNotVerify.exit_code if refused else 0

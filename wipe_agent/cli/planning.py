@@ -91,7 +91,7 @@ def wish_of(chosen: Namespace) -> jobs.Wish:
 def _sentences(drive: media.Drive, facts: media.Facts, best: methods.Plan) -> list[str]:
     health = facts.health
     known = [
-        f"bus {facts.bus}",
+        "an image file" if facts.bus == "image" else f"bus {facts.bus}",
         f"kind {best.kind}",
         *([f"firmware {facts.firmware}"] if facts.firmware else []),
         *([f"SMART {'passed' if health.passed else 'FAILED'}"] if health.passed is not None else []),
@@ -101,14 +101,25 @@ def _sentences(drive: media.Drive, facts: media.Facts, best: methods.Plan) -> li
     ]
     after = ", then an overwrite that is read back in full" if best.settle else ""
     return [
+        *(f"Not to be wiped: {refusal}" for refusal in drive.refusals),
         f"{drive.path}: {', '.join(known)}; {facts.hidden.says}.",
         f"Plan: {best.method.name}{after}. Level {best.level}, evidence {best.evidence_class}.",
         f"Why: {best.why}",
-        *(f"Not {name}: {reason}" for name, reason in best.why_not.items() if best.kind in _kinds(name)),
+        *_ruled_out(best),
         *(f"Not reached: {one}" for one in best.exclusions),
         *facts.notes,
-        *(f"Not to be wiped: {refusal}" for refusal in drive.refusals),
     ]
+
+
+def _ruled_out(best: methods.Plan) -> list[str]:
+    """Why not each other method that there is for this kind of medium; one line for each reason."""
+    names: dict[str, list[str]] = {}
+    for name, reason in best.why_not.items():
+        if best.kind in _kinds(name):
+            names.setdefault(reason, []).append(name)
+    impossible = names.pop(methods.CANNOT, [])
+    sentences = [f"Not {' or '.join(several)}: {reason}" for reason, several in names.items()]
+    return sentences + ([f"Not possible on this drive: {', '.join(impossible)}."] if impossible else [])
 
 
 def _kinds(name: str) -> tuple[str, ...]:

@@ -44,7 +44,7 @@ def wiped_in_words(done: jobs.Wiped) -> str:
     samples = done.after.get("samples")
     looked = "all read back" if samples is None else f"{samples} samples of 4 KiB read back"
     how = f"{done.technique}, {done.level}"
-    return f"{done.serial or done.medium} is wiped ({how}): {done.size} bytes, {looked}{what}."
+    return f"{done.serial or done.medium} is wiped ({how}): {done.size:,} bytes, {looked}{what}."
 
 
 def draw_map(chosen: argparse.Namespace, _: object) -> tuple[dict[str, Any], list[str], int]:
@@ -65,7 +65,7 @@ def draw_map(chosen: argparse.Namespace, _: object) -> tuple[dict[str, Any], lis
         raise NotComplete(f"{medium.name_to_type} was not looked at yet, so there is nothing to draw.")
     sentences = []
     for when, drawn in seen:
-        sentences += [f"{medium.name_to_type} {when}, {drawn.size} bytes:", drawn.as_text(), ""]
+        sentences += [f"{medium.name_to_type} {when}, {drawn.size:,} bytes:", drawn.as_text(), ""]
     if chosen.svg is not None:
         when, drawn = seen[-1]
         durable.write_file(chosen.svg, drawn.as_svg(f"{medium.name_to_type} {when}").encode())

@@ -14,9 +14,9 @@ from typing import Any
 from wipe_agent import check, keys
 from wipe_agent.cli.commands import Answer, Screen
 from wipe_agent.cli.operator import operator_of
-from wipe_agent.errors import AgentError, BadUsage, NotComplete, NotWiped
+from wipe_agent.errors import AgentError, BadUsage, NotComplete, NotWiped, OrderUnknown
 from wipe_agent.stand import Row, Stand, State, certify_ready, orders_elsewhere, read_plan, survey
-from wipe_agent.stand.board import MAY_BEGIN, Event
+from wipe_agent.stand.board import DONE, MAY_BEGIN, Event
 
 _LINE_EVERY_SECONDS = 10.0
 _LOOK_EVERY_SECONDS = 0.5
@@ -106,8 +106,23 @@ def _obey(board: Stand, line: str) -> None:
         {"pause": board.pause, "resume": board.resume, "cancel": board.cancel, "eject": board.eject}[word](
             board.find(rest).key
         )
+    elif word in _WORDS:
+        raise BadUsage(f"{word}: which drive?", next_step=f"Type {word} and the drive's serial.")
     elif line:
-        board.confirm(board.find(line).key, line)
+        board.confirm(_meant(board, line).key, line)
+
+
+def _meant(board: Stand, line: str) -> Row:
+    """The drive of this serial. Raises BadUsage where several words stand there and are no serial."""
+    try:
+        return board.find(line)
+    except OrderUnknown as error:
+        if " " not in line:
+            raise
+        raise BadUsage(
+            f"{line[:60]!r} is neither a serial of a drive here nor something that can be asked.",
+            next_step=f"Type a serial, or one of {', '.join(_WORDS)} with a serial, or quit.",
+        ) from error
 
 
 def _carefully(teller: _Plain | _Json, act: Any) -> None:
@@ -136,7 +151,7 @@ def _answer(board: Stand, teller: _Plain | _Json) -> Answer:
     code = 0
     if any(row.state is State.NOT_WIPED for row in mine):
         code = NotWiped.exit_code
-    elif not all(row.state is State.WIPED for row in mine) or not mine:
+    elif not all(row.state in DONE for row in mine) or not mine:
         code = NotComplete.exit_code
     return teller.summary(list(board.rows.values()), code)
 
@@ -155,7 +170,7 @@ def facts_of(row: Row) -> dict[str, Any]:
         "rate": round(row.rate) if row.rate else None,
         "seconds_left": round(row.seconds_left) if row.seconds_left else None,
         "temperature": row.temperature,
-        "verdict": {State.WIPED: "wiped", State.NOT_WIPED: "not wiped"}.get(row.state),
+        "verdict": {**dict.fromkeys(DONE, "wiped"), State.NOT_WIPED: "not wiped"}.get(row.state),
         "resumed_at": row.resumed_at,
         "message": row.message,
         "next": row.advice,
@@ -169,7 +184,8 @@ class _Json:
         self._say({"event": "drive", **facts_of(row)})
 
     def event(self, row: Row, event: Event) -> None:
-        self._say({"event": event["event"].replace("alive", "progress"), **facts_of(row)})
+        name = {"alive": "progress", "gone": "process ended"}.get(event["event"], event["event"])
+        self._say({"event": name, **facts_of(row)})
 
     def note(self, text: str) -> None:
         self._say({"event": "note", "message": text})
@@ -232,5 +248,5 @@ class _Plain:
                 continue
             sentences.append(f"{row.job.medium}  order {row.job.order}: {row.state}. {row.message}".rstrip())
             if row.advice:
-                sentences.append(f"    {row.advice}")
+                sentences.append(f"    Next: {row.advice}")
         return {}, sentences or ["No drive here is meant by an order."], code

@@ -50,8 +50,11 @@ def status(_: Namespace, __: Screen) -> Answer:
         sentences.append(
             f"    {order.code}  device {order.device_code}  until {wording.minute(order.valid_until)}{late}"
         )
+        media_of = ", ".join(" ".join(part for part in (one.model, one.name_to_type) if part) for one in order.media)
+        sentences.append(f"        {media_of}")
     sentences += [f"    in doubt: {text}" for text in queue.orders_in_doubt]
-    sentences.append(f"Certificates: {len(queue.waiting)} wait to be sent, {queue.sent} accepted.")
+    waits = "1 waits" if len(queue.waiting) == 1 else f"{len(queue.waiting)} wait"
+    sentences.append(f"Certificates: {waits} to be sent, {queue.sent} accepted.")
     if queue.oldest is not None:
         sentences.append(f"    The oldest has waited {_span(now, queue.oldest)}. Next: wipe-agent sync")
     for waiting in queue.waiting:
@@ -59,6 +62,7 @@ def status(_: Namespace, __: Screen) -> Answer:
         sentences.append(f"    {waiting.certificate_id}  {waiting.device_code}  {issued}")
     for refused in queue.refused:
         sentences.append(f"    refused: {refused.certificate_id}: {refused.reason}")
+        sentences.append("    Settle the reason, or ask for a new work order.")
     if queue.last_receipt is not None:
         sentences.append(f"Last receipt: {wording.minute(queue.last_receipt)}.")
     found: dict[str, Any] = {
@@ -100,7 +104,7 @@ def check_drive(chosen: Namespace, screen: Screen) -> Answer:
     recognised = seen.as_facts()["found"]
     blank = read.clean and not recognised and not tools.saw_something(said_by_tools)
     name = " ".join(part for part in (identity.model, f"serial {identity.serial or 'not reported'}") if part)
-    sentences = [f"{chosen.target}: {name}, {wording.size(size)}. {read.read} of {size} bytes were read."]
+    sentences = [f"{chosen.target}: {name}, {wording.size(size)}. {read.read:,} of {size:,} bytes were read."]
     if read.unreadable_blocks:
         sentences.append(f"{read.unreadable_blocks} blocks of 4 KiB could not be read.")
     if blank:

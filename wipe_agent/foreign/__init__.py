@@ -94,8 +94,8 @@ def _content(path: Path) -> bytes:
 def import_snapshot(home: Home, *, order_code: str, path: Path) -> Imported:
     """Read the snapshot at `path` and keep its bytes as evidence for the order.
 
-    Raises SnapshotRefused (too large, not one of the three shapes, another computer), OrderUnknown, OrderRefused. On a
-    refusal nothing is kept.
+    Raises SnapshotRefused (too large, not one of the three shapes, another computer, or none that can be told),
+    OrderUnknown, OrderRefused. On a refusal nothing is kept.
     """
     order = jobs.load_order(home, order_code)
     data = _content(path)
@@ -104,6 +104,16 @@ def import_snapshot(home: Home, *, order_code: str, path: Path) -> Imported:
     if ordered and snapshot.serial and _folded(ordered) != _folded(snapshot.serial):
         raise SnapshotRefused(
             f"The snapshot is of the computer {snapshot.serial}; order {order.code} is for {ordered}.",
+            next_step="Name the snapshot of this computer, or the order of that one. Nothing was kept.",
+        )
+    # Where the computer is not named by both, only its drives can tell that the snapshot belongs here.
+    drives = {_folded(medium.serial) for medium in order.media if medium.serial}
+    seen = {_folded(disk.serial) for disk in snapshot.disks if disk.serial}
+    if not (ordered and snapshot.serial) and not drives & seen:
+        raise SnapshotRefused(
+            f"Nothing shows that the snapshot is of the computer of order {order.code}: it names "
+            f"{'no serial number of a computer' if not snapshot.serial else 'the computer ' + snapshot.serial}, "
+            "and none of the order's drives.",
             next_step="Name the snapshot of this computer, or the order of that one. Nothing was kept.",
         )
     about = f"snapshot of {snapshot.software}, shape {snapshot.shape}: inventory and health as that program noted it"

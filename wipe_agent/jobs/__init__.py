@@ -7,6 +7,7 @@ from these journals and from nothing else. Each may be killed anywhere and run a
 from wipe_agent.jobs.absence import record_absent
 from wipe_agent.jobs.certifying import Certified, certify
 from wipe_agent.jobs.destroying import record_destroyed, said_of
+from wipe_agent.jobs.issued import Issued, Standing, issued
 from wipe_agent.jobs.orders import Order, OrderMedium, keep_orders, kept_orders, load_order
 from wipe_agent.jobs.planning import Wish, drive_at
 from wipe_agent.jobs.resetting import People, Reset, reset_phone
@@ -15,17 +16,20 @@ from wipe_agent.jobs.wiping import Progress, Wiped, wipe
 
 __all__ = [
     "Certified",
+    "Issued",
     "MediumStory",
     "Order",
     "OrderMedium",
     "People",
     "Progress",
     "Reset",
+    "Standing",
     "Wiped",
     "Wish",
     "certify",
     "decided_certificate",
     "drive_at",
+    "issued",
     "journal_path",
     "keep_orders",
     "kept_orders",

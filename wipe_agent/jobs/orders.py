@@ -19,6 +19,7 @@ from wipe_agent import durable, keys
 from wipe_agent.certificate import ProofRefused, Trust, read, verify_proof, vocabulary
 from wipe_agent.certificate.times import read_time
 from wipe_agent.errors import BadAnswer, OrderRefused, OrderUnknown, StateUnusable
+from wipe_agent.media import same_typed
 
 CLOCKS = timedelta(seconds=300)
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{1,39}")
@@ -66,7 +67,8 @@ class Order:
                 next_step="Say which with --medium: " + ", ".join(one.name_to_type for one in self.media),
             )
         wanted = named.strip()
-        found = [one for one in self.media if wanted in (one.serial, one.id) and wanted]
+        exactly = [one for one in self.media if wanted in (one.serial, one.id) and wanted]
+        found = exactly or [one for one in self.media if any(same_typed(wanted, name) for name in (one.serial, one.id))]
         if len(found) != 1:
             raise OrderUnknown(
                 f"Order {self.code} expects no medium {wanted!r}.",

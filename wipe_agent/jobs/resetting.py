@@ -30,6 +30,7 @@ from wipe_agent.jobs.people import person, same_person
 from wipe_agent.jobs.phone_story import PhoneAttempt, judged, phone_attempts
 from wipe_agent.jobs.story import MediumStory, decided_certificate, open_journal, read_story
 from wipe_agent.journal import Journal
+from wipe_agent.media import same_typed
 from wipe_agent.phones import Phone, PhoneFacts
 
 TOOL = "wipe-agent"
@@ -148,7 +149,7 @@ def _begin(
     order.require_open(now)
     require_accredited(home, medium, "purge" if facts.system == "ios" else "clear", now)
     question = f"All data on {facts.name} will be gone. Type its serial number: "
-    if people.typed(question).strip() != facts.serial:
+    if not same_typed(people.typed(question), facts.serial or ""):
         raise WrongSerial("That is not the serial number of this phone. Nothing was changed on it.")
     token = phones.fresh_mark()
     if story.opened is None:

@@ -172,8 +172,10 @@ def _require_size(order: Order, medium: OrderMedium, identity: Identity) -> None
 
 
 def _require_typed(typed: Callable[[str], str], medium: OrderMedium, target: Target) -> None:
-    said = typed(f"All data on {target.path} ({target.size} bytes) will be destroyed. Type its serial number: ").strip()
-    if said != medium.name_to_type:
+    said = typed(
+        f"All data on {target.path} ({target.size:,} bytes) will be destroyed. Type its serial number: "
+    ).strip()
+    if not media.same_typed(said, medium.name_to_type):
         raise WrongSerial(f"You typed {said[:80]!r}; the order's medium has another serial number.")
 
 

@@ -8,7 +8,7 @@ in practice only: what comes of it is always training.
 from wipe_agent.media.drives import Drive, describe_image, list_drives
 from wipe_agent.media.facts import Facts, Health, Hidden, Security
 from wipe_agent.media.host import absence_refused, controllers, observe
-from wipe_agent.media.identity import Identity, clean
+from wipe_agent.media.identity import Identity, clean, same_typed, size_in_words
 from wipe_agent.media.probe import bus_of, probe
 from wipe_agent.media.runner import Ran, Replay, Runner, SystemRunner
 from wipe_agent.media.target import Target, buffer, open_target
@@ -35,4 +35,6 @@ __all__ = [
     "observe",
     "open_target",
     "probe",
+    "same_typed",
+    "size_in_words",
 ]

@@ -59,6 +59,22 @@ def clean(text: str | None) -> str | None:
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split()) or None
 
 
+def size_in_words(count: int) -> str:
+    """Bytes as drives are sold: decimal TB, GB or MB."""
+    if count >= 1e12:
+        return f"{count / 1e12:.1f} TB"
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"
+
+
+def same_typed(typed: str, serial: str) -> bool:
+    """Whether somebody who typed or scanned this meant that serial: case and blanks are not what tells drives apart."""
+    return bool(serial) and _typed(typed) == _typed(serial)
+
+
+def _typed(text: str) -> str:
+    return "".join(text.split()).casefold()
+
+
 def training_reason(name: str, model: str | None, vendor: str | None, sysfs_path: str) -> str | None:
     """Why a block device is practice only, or None for a real drive."""
     words = f"{vendor or ''} {model or ''}".upper()

@@ -10,13 +10,14 @@ from __future__ import annotations
 from wipe_agent.methods.answers import Answer, Command, State, carry_through
 from wipe_agent.methods.hidden import Opening, open_hidden, opening
 from wipe_agent.methods.overwrite import Outcome, overwrite_with, overwrite_zeros
-from wipe_agent.methods.planner import Plan, plan
+from wipe_agent.methods.planner import CANNOT, Plan, plan
 from wipe_agent.methods.policies import POLICIES, Policy, named
 from wipe_agent.methods.spread import Spread, left_of, write_spread
 from wipe_agent.methods.stream import ZEROS, Pattern, new_stream, pattern_from
 from wipe_agent.methods.table import METHODS, Method
 
 __all__ = [
+    "CANNOT",
     "METHODS",
     "POLICIES",
     "ZEROS",

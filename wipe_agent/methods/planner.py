@@ -20,6 +20,19 @@ from wipe_agent.methods.table import HIDDEN, METHODS, NAMESPACES, Method
 
 _STRENGTH = {"full-read": 3, "sampled-read": 2, "device-reported": 1, "operator-witnessed": 0}
 _LEVELS = {"clear": 1, "purge": 2}
+_DONE = {
+    "overwrite-zeros": "One pass of zeros",
+    "overwrite-stream": "One pass of a random stream",
+    "overwrite-three-passes": "Two passes of random streams and one of zeros",
+}
+_KNOWN = {
+    "full-read": "every byte read back",
+    "sampled-read": "samples read back",
+    "device-reported": "known by the drive's own word",
+    "operator-witnessed": "seen by two people",
+}
+CANNOT = "The drive does not say that it can."
+"""Why most drive commands are ruled out; said once for all of them."""
 
 
 @dataclass(frozen=True)
@@ -117,11 +130,7 @@ def _cannot(method: Method, facts: Facts, kind: str, policy: Policy, levels: Col
 
 def _drive_cannot(method: Method, facts: Facts) -> str | None:
     if method.name not in facts.can:
-        return (
-            "A drive command is not sent through a USB bridge."
-            if facts.bridge
-            else "The drive does not say that it can."
-        )
+        return "A drive command is not sent through a USB bridge." if facts.bridge else CANNOT
     if method.name.startswith("ata-security") and facts.security.frozen:
         return "The drive's security is frozen. Put the machine to sleep and wake it, then plan again."
     if method.name.startswith("nvme") and len(facts.namespaces) > 1:
@@ -167,14 +176,16 @@ def _exclusions(method: Method, facts: Facts, kind: str) -> tuple[str, ...]:
 def _why(
     method: Method, level: str, evidence: str, policy: Policy, levels: Collection[str], *, wanted: bool
 ) -> str:  # fmt: skip
-    said = f"{method.name} reaches {level} with evidence {evidence}, which {policy.title} admits."
+    what = _DONE.get(method.name, f"The drive's own command ({method.name})")
+    said = f"{what}, {_KNOWN[evidence]}. "
+    said += f"That is a {level}, and {policy.title} accepts it for this kind of medium."
     if wanted:
         return f"{said} The operator asked for it."
     if level == "clear" and method.how == "overwrite" and "purge" not in levels:
-        return f"{said} Every readable block is overwritten and read back, so it can be checked by looking."
+        return f"{said} It can be checked by looking."
     if level == "clear":
-        return f"{said} Nothing that purges is open on this drive, and of what clears it reaches most."
-    return f"{said} Of what purges this drive it reaches most."
+        return f"{said} Nothing stronger is possible here."
+    return f"{said} Of the ways to purge it, this one reaches most."
 
 
 def _worse(other: Method, level: str, evidence: str, method: Method, best: str, strongest: str) -> str:
@@ -198,10 +209,17 @@ def _nothing_left(kind: str, policy: Policy, wanted: str | None, why_not: dict[s
     if wanted is not None:
         return MethodRefused(
             f"{wanted} does not do for this medium. {why_not[wanted]}",
-            next_step="Run wipe-agent plan to see what does.",
+            next_step="Run wipe-agent plan without --method: it says what does.",
+        )
+    if any(kind in one.levels for one in METHODS.values() if one.how == "guided"):
+        return MethodRefused(
+            f"A medium of kind {kind} cannot be overwritten from outside: the phone resets it.",
+            next_step="Run: wipe-agent reset --order CODE --witness NAME",
         )
     reasons = "; ".join(
-        f"{name}: {reason}" for name, reason in why_not.items() if kind in METHODS[name].levels and name != "destroy"
+        f"{name}: {reason.rstrip('.')}"
+        for name, reason in why_not.items()
+        if kind in METHODS[name].levels and name != "destroy"
     )
     what = reasons or f"A medium of kind {kind} cannot be overwritten block by block from outside."
-    return MethodRefused(f"No method is left for this {kind} under {policy.title}. {what}")
+    return MethodRefused(f"No method is left for this {kind} under {policy.title}. {what.rstrip('.')}.")

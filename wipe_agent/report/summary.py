@@ -166,6 +166,8 @@ def totals(listed: Sequence[Row]) -> list[str]:
         sentences.append(
             f"{wording.size(held)} in all. By result: {_listed(by_level)}. By evidence: {_listed(by_evidence)}."
         )
+        centres, people = ({row[name] for row in certified if row[name]} for name in ("centre", "operator"))
+        sentences.append(f"Test centre: {', '.join(sorted(centres))}. Wiped by: {', '.join(sorted(people))}.")
     return sentences
 
 

@@ -8,6 +8,11 @@ from wipe_agent.certificate.statement import MediumLine
 from wipe_agent.certificate.vocabulary import KIND_NAMES
 from wipe_agent.report.letters import isolated
 
+_TECHNIQUES = {
+    "overwrite-zeros": "Overwritten with zeros",
+    "overwrite-aes-ctr": "Overwritten with a random stream",
+    "overwrite-3-passes": "Overwritten three times",
+}
 LEVELS = {"clear": "Clear", "purge": "Purge", "destroy": "Destroy"}
 
 
@@ -45,7 +50,7 @@ def what_was_done(line: MediumLine) -> str:
     """Technique and the word of NIST SP 800-88 for it."""
     if line.level is None:
         return "Nothing to wipe: the device holds no such medium."
-    done = _capital(line.technique)
+    done = _TECHNIQUES.get(line.technique, _capital(line.technique))
     grain = line.particle_size_micrometres
     size_of_grain = f", largest particle {grain / 1000:g} mm" if grain else ""
     return f"{done}{size_of_grain}. NIST SP 800-88 Rev. 2 calls this {LEVELS[line.level]}."
@@ -72,6 +77,9 @@ def evidence(line: MediumLine) -> str:
         }[line.evidence_class]
     if line.verification_method:
         method = line.verification_method
+        # The agent's own sentence begins with what was just said; once is enough.
+        if line.evidence_class == "full-read" and method.startswith("Every byte read back"):
+            method = _capital(method.removeprefix("Every byte read back").removeprefix(" and").lstrip(" ,;"))
         said += f" {_capital(method)}" + ("" if method.endswith(".") else ".")
     if line.bad_blocks:
         said += f" Bad blocks: {line.bad_blocks}."

@@ -7,6 +7,7 @@ holds no facts; it shows the board and asks the supervisor.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import ClassVar
@@ -19,14 +20,33 @@ from textual.events import Resize
 from textual.widgets import Input, Static
 
 from wipe_agent.errors import AgentError
-from wipe_agent.screen.lettering import WIDE, card, lines, size
+from wipe_agent.media import size_in_words
+from wipe_agent.screen.lettering import CARD_LINES, WIDE, card, duration, lines, numbers
 from wipe_agent.stand import Row, Stand, State
-from wipe_agent.stand.board import BUSY, MAY_BEGIN
+from wipe_agent.stand.board import BUSY, DONE, MAY_BEGIN
 
 _EVERY_SECONDS = 0.25
 _CARD_COLUMNS = 80
 _FIELD = "Scan or type a serial, or a word: start pause cancel eject certify look leave"
 _KEYS = "F2 start  F3 pause  F4 cancel  F6 certify  F8 eject  F5 look  F10 leave"
+
+# What to do next, where there are keys and no command line. What is not here says its own advice.
+_NEXT = {
+    "Stopped": "It stays in the centre until it is wiped. To go on, scan it and press F2.",
+    "DeviceChanged": "Connect the drive that the work began on, press F5, scan it.",
+    "WriteFailed": "Check cable and drive, scan it, F2 begins anew. If it fails again, destroy it.",
+    "NotWiped": "Destroy it. To try once more, leave (F10) and wipe it with --start-over.",
+    "TargetBusy": "Wait for the other program, or end it. Then scan it again.",
+    "TargetRefused": "Release what holds it, or choose the right drive. Then press F5.",
+    "JournalUnwritable": "Free space on the disk of the state folder. Then scan it again: it goes on.",
+    "WrongSerial": "Read the serial off its label and scan that. Nothing was changed on the drive.",
+    "OrderUnknown": "Look at the label, connect the drive, press F5.",
+    "OrderRefused": "Leave (F10) and fetch orders. If it stays so, ask for a new work order.",
+}
+
+_PAGE_SECONDS = 10.0
+_QUIET_SECONDS = 30.0
+"""On the wall, when nobody has touched anything for so long, the pages take turns."""
 
 Certify = Callable[[str], list[str]]
 
@@ -41,9 +61,9 @@ class Bench(App[None]):
     #head { height: 1; text-wrap: nowrap; background: white; color: black; text-style: bold; padding: 0 1; }
     #drives { height: 1fr; background: black; scrollbar-size-vertical: 1; }
     #drives > Static { height: auto; margin: 0; text-wrap: nowrap; text-overflow: ellipsis; }
-    #drives.wall { layout: grid; grid-gutter: 1 2; grid-rows: 6; }
+    #drives.wall { layout: grid; grid-gutter: 1 2; grid-rows: 6; overflow-y: hidden; }
     #drives.wall > Static { height: 6; }
-    #told { height: 4; border-top: solid white; padding: 0 1; background: black; }
+    #told { height: 6; border-top: solid white; padding: 0 1; background: black; }
     #scan { height: 1; border: none; padding: 0 1; background: white; color: black; }
     #scan > .input--placeholder { color: #404040; }
     #scan > .input--cursor { background: black; color: white; }
@@ -76,8 +96,11 @@ class Bench(App[None]):
         station: str,
         wall: bool = False,
         certify: Certify | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__()
+        self._clock = clock
+        self._touched = clock()
         self._board = board
         self._look = look
         self._station = station
@@ -120,6 +143,7 @@ class Bench(App[None]):
 
     async def on_input_submitted(self, event: Input.Submitted) -> None:
         """Something was typed or scanned."""
+        self._touched = self._clock()
         said, event.input.value = event.value, ""
         if self._passphrase:
             self._end_passphrase()
@@ -136,6 +160,7 @@ class Bench(App[None]):
 
     async def action_choose(self, steps: int) -> None:
         """Up or down by one drive. What was scanned for another one does not count for this."""
+        self._touched = self._clock()
         keys = list(self._board.rows)
         if keys and steps:
             place = keys.index(self._chosen) if self._chosen in keys else 0
@@ -145,6 +170,7 @@ class Bench(App[None]):
 
     async def action_say(self, word: str) -> None:
         """A key, or a word from a card."""
+        self._touched = self._clock()
         if self._passphrase:
             self._end_passphrase()
         if word != "leave" and self._asked_twice and self._asked_twice[0] != word:
@@ -171,6 +197,8 @@ class Bench(App[None]):
             self._board.confirm(row.key, typed)
         elif row.state in MAY_BEGIN:
             self._answer = "Scan or type its serial first. It is on the drive's label."
+        elif row.state in DONE:
+            self._answer = f"{row.message} Nothing was begun."
 
     def _pause(self) -> None:
         row = self._row()
@@ -191,7 +219,8 @@ class Bench(App[None]):
         self._board.look(self._look())
         if self._chosen not in self._board.rows:
             self._turn_to(next(iter(self._board.rows), None))
-        self._answer = f"{len(self._board.rows)} drives are here."
+        count = len(self._board.rows)
+        self._answer = "1 drive is here." if count == 1 else f"{count} drives are here."
 
     def _leave(self) -> None:
         busy = sum(row.state in BUSY or row.holds for row in self._board.rows.values())
@@ -202,7 +231,7 @@ class Bench(App[None]):
         if self._certify is None:
             return
         if not any(row.state is State.WIPED for row in self._board.rows.values()):
-            self._answer = "There is nothing to certify yet: no drive here is wiped."
+            self._answer = "There is nothing to certify: no drive here is wiped and without its certificate."
             return
         field = self.query_one("#scan", Input)
         field.password, field.placeholder, self._passphrase = True, "Passphrase of this station, then Enter", True
@@ -237,7 +266,7 @@ class Bench(App[None]):
         try:
             act()
         except AgentError as error:
-            self._answer = f"{error.message} {error.advice}"
+            self._answer = f"{error.message} {_NEXT.get(error.kind, error.advice)}"
             self.bell()
 
     def _end_passphrase(self) -> None:
@@ -256,13 +285,14 @@ class Bench(App[None]):
         if not self.query("#drives"):  # A last tick while the screen is being taken down.
             return
         drives = self.query_one("#drives", VerticalScroll)
-        rows = list(self._board.rows.values())
+        every = list(self._board.rows.values())
+        columns = max(1, self.size.width // _CARD_COLUMNS) if self._wall else 1
+        rows, page = self._page(every, columns, drives.size.height) if self._wall else (every, "")
         shown = list(drives.query(Static))
         if len(shown) < len(rows):
             await drives.mount(*(Static(markup=False) for _ in range(len(rows) - len(shown))))
         for spare in shown[len(rows) :]:
             await spare.remove()
-        columns = max(1, self.size.width // _CARD_COLUMNS) if self._wall else 1
         if self._wall:
             drives.styles.grid_size_columns = columns
         draw, silent = (card if self._wall else lines), self._board.silent()
@@ -271,29 +301,43 @@ class Bench(App[None]):
             place.update(draw(row, self.size.width // columns, chosen=chosen, silent=row in silent))
             if chosen:
                 place.scroll_visible(animate=False)
-        self.query_one("#head", Static).update(self._headline(rows))
+        self.query_one("#head", Static).update(self._headline(every, page))
         self.query_one("#told", Static).update(Text(self._told(), overflow="fold"))
 
-    def _headline(self, rows: list[Row]) -> Text:
+    def _page(self, rows: list[Row], columns: int, height: int) -> tuple[list[Row], str]:
+        """The drives of one page of the wall, each whole, and which page it is: the chosen one's, or in turn."""
+        fit = columns * max(1, (height + 1) // (CARD_LINES + 1))
+        pages = -(-len(rows) // fit)
+        if pages <= 1:
+            return rows, ""
+        quiet = self._clock() - self._touched - _QUIET_SECONDS
+        keys = [row.key for row in rows]
+        number = keys.index(self._chosen) // fit if self._chosen in keys else 0
+        if quiet >= 0:
+            number = (number + 1 + int(quiet // _PAGE_SECONDS)) % pages
+        return rows[number * fit : (number + 1) * fit], f"  |  page {number + 1} of {pages}"
+
+    def _headline(self, rows: list[Row], page: str) -> Text:
         states = [row.state for row in rows]
+        need = sum(state in (State.NOT_WIPED, State.FAILED, State.REFUSED) for state in states)
         counts = [
             (sum(state in BUSY for state in states), "at work"),
-            (states.count(State.WIPED), "wiped"),
-            (sum(state in (State.NOT_WIPED, State.FAILED, State.REFUSED) for state in states), "need you"),
+            (sum(state in DONE for state in states), "done"),
+            (need, "needs you" if need == 1 else "need you"),
             (states.count(State.WAITING), "to scan"),
             (states.count(State.ABSENT), "not here"),
         ]
         told = ", ".join(f"{count} {what}" for count, what in counts if count) or "no drives"
         clock = f"  |  {datetime.now(UTC):%H:%M} UTC" if self.size.width >= WIDE else ""
-        return Text(f"{self._station}  |  {told}{clock}", no_wrap=True, overflow="ellipsis")
+        return Text(f"{self._station}  |  {told}{page}{clock}", no_wrap=True, overflow="ellipsis")
 
     def _told(self) -> str:
-        """What the chosen drive is and what comes next, in two or three lines."""
+        """What the chosen drive is and what comes next, in at most five lines of 80 columns."""
         row = self._row()
         if row is None:
             return self._answer or "No drives are here. Connect one and press F5."
         name = " ".join(
-            part for part in (row.serial or row.name, row.model, size(row.size) if row.size else "") if part
+            part for part in (row.serial or row.name, row.model, size_in_words(row.size) if row.size else "") if part
         )
         first = f"{name}: {row.state}." + (" TRAINING." if row.training else "")
         return f"{first}\n{self._answer or self._next(row)}"
@@ -301,11 +345,17 @@ class Bench(App[None]):
     def _next(self, row: Row) -> str:
         if self._scanned is not None and self._scanned[0] == row.key:
             return f"ALL DATA ON {row.name} WILL BE DESTROYED. F2 or START begins, Esc leaves it alone."
+        if row.state is State.RUNNING:
+            said = ", ".join(part for part in (row.stage, numbers(row).replace("  ", ", ")) if part)
+            return (
+                f"{said}. At work for {duration(row.seconds_at_work)}. F3 pauses, F4 cancels.\n{row.message}".rstrip()
+            )
         if row.state in BUSY:
-            return row.message or f"{row.stage}. F3 pauses, F4 cancels."
+            return row.message or f"{row.stage}."
         if row.state is State.PAUSED and row.typed is not None:
             return f"{row.message} F2 goes on, F4 cancels."
-        said = f"{row.message} {row.advice}".strip()
-        if row.state in MAY_BEGIN:
+        advice = {State.WIPED: "F6 certifies.", State.CERTIFIED: ""}.get(row.state, _NEXT.get(row.kind, row.advice))
+        said = f"{row.message} {advice}".strip()
+        if row.state in MAY_BEGIN and row.kind not in _NEXT:
             return f"{said} Scan or type its serial.".strip()
         return said

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from rich.text import Text
 
+from wipe_agent.media import size_in_words as size
 from wipe_agent.stand import Row, State
+from wipe_agent.stand.board import DONE
 
 LOOK = {
     State.HELD: "dim",
@@ -18,6 +20,7 @@ LOOK = {
     State.STOPPING: "bold cyan",
     State.PAUSED: "bold yellow",
     State.WIPED: "bold green",
+    State.CERTIFIED: "bold green",
     State.NOT_WIPED: "bold red",
     State.REFUSED: "bold red",
     State.FAILED: "bold red",
@@ -30,6 +33,9 @@ _CHOSEN = "bold reverse"
 
 WIDE = 120
 """From so many columns on, a drive is one line."""
+
+CARD_LINES = 6
+"""So many lines has a drive in large type."""
 
 # A letter is three dots wide and five high; each digit is one row of dots, from the top, in octal.
 _FONT = (
@@ -58,20 +64,16 @@ def bar(share: float | None, width: int) -> str:
     return "█" * full + "░" * (width - full)
 
 
-def size(count: int) -> str:
-    """Bytes as drives are sold: decimal GB or TB."""
-    if count >= 1e12:
-        return f"{count / 1e12:.1f} TB"
-    return f"{count / 1e9:.1f} GB" if count >= 1e8 else f"{count / 1e6:.1f} MB"
+def duration(seconds: float) -> str:
+    """A time that has passed, in the unit that one would say."""
+    if seconds >= 5400:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
 def time_left(seconds: float | None) -> str:
     """An estimate in the unit that one would say."""
-    if seconds is None:
-        return ""
-    if seconds >= 5400:
-        return f"{seconds / 3600:.1f} h left"
-    return f"{seconds / 60:.0f} min left" if seconds >= 90 else f"{seconds:.0f} s left"
+    return "" if seconds is None else f"{duration(seconds)} left"
 
 
 def numbers(row: Row) -> str:
@@ -111,7 +113,7 @@ def lines(row: Row, width: int, *, chosen: bool, silent: bool) -> Text:
     text.append(f"{mark}{name[:20]:<20} ", _CHOSEN if chosen else "")
     text.append(f"{place[-9:]:<9} {size(row.size):>9} {order:<12} ")
     text.append(f"{said}\n", style)
-    if begun and row.state is not State.WIPED:
+    if begun and row.state not in DONE:
         text.append(f"  {bar(row.share, 16)} {percent}  ", style)
         text.append(f"{numbers(row)}  " if row.state is State.RUNNING else "")
     else:

@@ -41,7 +41,7 @@ class Terminal:
             self._bar = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),
-                DownloadColumn(binary_units=True),
+                DownloadColumn(binary_units=False),
                 TransferSpeedColumn(),
                 TimeRemainingColumn(),
                 console=self._console,

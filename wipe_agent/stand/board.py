@@ -18,7 +18,7 @@ SILENT_AFTER_SECONDS = 120.0
 
 
 class State(StrEnum):
-    """Where a drive stands, in the words that are shown. Only `WIPED` is a good end."""
+    """Where a drive stands, in the words that are shown. Only `WIPED` and `CERTIFIED` are good ends."""
 
     HELD = "not to be wiped"
     ABSENT = "not here"
@@ -28,6 +28,7 @@ class State(StrEnum):
     PAUSED = "paused"
     STOPPING = "stopping"
     WIPED = "WIPED"
+    CERTIFIED = "certified"
     NOT_WIPED = "NOT WIPED"
     REFUSED = "refused"
     FAILED = "failed"
@@ -37,6 +38,9 @@ class State(StrEnum):
 
 BUSY = frozenset({State.RUNNING, State.PAUSING, State.STOPPING})
 """A process is at work and the drive must stay where it is."""
+
+DONE = frozenset({State.WIPED, State.CERTIFIED})
+"""Nothing is left to do to the drive itself."""
 
 MAY_BEGIN = frozenset({State.WAITING, State.PAUSED, State.CANCELLED, State.UNFINISHED, State.FAILED, State.REFUSED})
 """Confirmed by its serial, a drive in one of these is begun or gone on with."""
@@ -90,6 +94,7 @@ class Row:
     temperature: int | None = None
     message: str = ""
     advice: str = ""
+    kind: str = ""  # of the error it ended with
     typed: str | None = None
     asked: str | None = None
     holds: bool = False  # Its process is there and stands still.
@@ -97,6 +102,8 @@ class Row:
     resumed_at: int | None = None
     samples: deque[tuple[float, int]] = field(default_factory=deque)
     moved_at: float = 0.0
+    began_at: float = 0.0
+    heard_at: float = 0.0
 
     @property
     def key(self) -> str:
@@ -122,6 +129,11 @@ class Row:
         rate = self.rate
         return (self.stage_size - self.done) / rate if rate else None
 
+    @property
+    def seconds_at_work(self) -> float:
+        """How long its process has been at work, by its last word."""
+        return max(0.0, self.heard_at - self.began_at)
+
     def silent(self, now: float) -> bool:
         """Whether a drive at work has not moved for two minutes."""
         return self.state in BUSY and now - self.moved_at > SILENT_AFTER_SECONDS
@@ -130,6 +142,7 @@ class Row:
         """Its process was started."""
         self.state, self.asked, self.message, self.advice, self.holds = State.RUNNING, None, "", "", False
         self.stage, self.stage_size, self.done, self.resumed_at, self.again = "starting", 0, 0, None, False
+        self.kind, self.began_at, self.heard_at = "", now, now
         self.samples.clear()
         self.moved_at = now
 
@@ -138,6 +151,7 @@ class Row:
         kind = event.get("event")
         if kind == "stage":
             self.stage, self.stage_size, self.done = str(event["name"]), int(event["size"]), 0
+            self.message = ""  # What was said before it is over.
             self.samples.clear()
             self.moved_at = now
         elif kind == "alive":
@@ -165,7 +179,7 @@ class Row:
     def _alive(self, event: Event, now: float) -> None:
         if event.get("temperature") is not None:
             self.temperature = int(event["temperature"])
-        done = int(event["done"])
+        done, self.heard_at = int(event["done"]), now
         if done != self.done:
             self.moved_at = now
         self.done = done
@@ -181,11 +195,11 @@ class Row:
         self.message = "It was wiped, and all of it was read back."
         if self.again:
             self.message = "It was wiped already; this time it was not looked at again."
-        self.advice = f"Next: wipe-agent certify --order {self.job.order}" if self.job else ""
+        self.advice = f"wipe-agent certify --order {self.job.order}" if self.job else ""
 
     def _error(self, event: Event) -> None:
         """The end in words. Whether anything of this run reached the drive follows from whether a stage had begun."""
-        self.message, self.advice = str(event["message"]), str(event["next"])
+        self.message, self.advice, self.kind = str(event["message"]), str(event["next"]), str(event["kind"])
         if event["kind"] == "Stopped":
             self._stopped()
         elif event["kind"] == "NotWiped":

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from wipe_agent import jobs, keys, media
+from wipe_agent.certificate.times import read_time
 from wipe_agent.errors import AgentError, BadUsage
 from wipe_agent.journal import parse
 from wipe_agent.stand.board import Job, Row, State
@@ -54,10 +55,11 @@ def survey(home: keys.Home) -> list[Row]:
     """
     orders, _ = jobs.kept_orders(home)
     open_orders = [order for order in orders if jobs.decided_certificate(home, order.code) is None]
-    rows = rows_from([drive for drive in media.list_drives() if drive.kind != "rom"], open_orders)
+    drives = [drive for drive in media.list_drives() if drive.kind != "rom"]
+    rows, identities = rows_from(drives, open_orders), {drive.path: drive.identity for drive in drives}
     for row in rows:
         if row.job is not None:
-            _tell_where_it_stands(row, row.job, home)
+            _tell_where_it_stands(row, row.job, home, identities[row.name])
     rows += [row for row, order, one in absent_rows(rows, open_orders) if not _ended(home, order.code, one.id)]
     return sorted(rows, key=lambda row: row.state is State.HELD)
 
@@ -157,23 +159,25 @@ def _planned(entry: Any, home: keys.Home, number: int) -> Row:
     row.job = job = replace(job, medium=medium.name_to_type)
     row.model, row.serial, row.training = medium.model, medium.serial, order.training
     row.typed = entry.get("confirm_serial")
-    row.size = _size(job)
-    _tell_where_it_stands(row, job, home)
+    identity = _identity(job)
+    row.size = identity.size if identity else 0
+    _tell_where_it_stands(row, job, home, identity)
     return row
 
 
-def _size(job: Job) -> int:
-    """In bytes, for the board; 0 where the drive is not there yet. The job looks again, and closely."""
+def _identity(job: Job) -> media.Identity | None:
+    """Who is at the target, for the board; None where nobody is yet. The job looks again, and closely."""
     try:
         found = [media.describe_image(Path(job.target))] if job.image else media.list_drives(path=job.target)
     except AgentError:
-        return 0
-    return found[0].identity.size if found else 0
+        return None
+    return found[0].identity if found else None
 
 
-def _tell_where_it_stands(row: Row, job: Job, home: keys.Home) -> None:
-    """After a crash or a power cut the board begins with what the journals say."""
+def _tell_where_it_stands(row: Row, job: Job, home: keys.Home, identity: media.Identity | None) -> None:
+    """After a crash, a power cut or a new start the board begins with what the journals say."""
     try:
+        issued = jobs.issued(home, job.order)
         medium = jobs.load_order(home, job.order).medium(job.medium)
         path = jobs.journal_path(home, job.order, medium.id)
         story = jobs.read_story(parse(path.read_bytes(), path.name)[0], path.name)
@@ -182,8 +186,44 @@ def _tell_where_it_stands(row: Row, job: Job, home: keys.Home) -> None:
     except AgentError as error:
         row.state, row.message, row.advice = State.HELD, error.message, error.advice
         return
-    if story.last is not None:
+    if issued is not None and issued.standing is jobs.Standing.REFUSED:
+        row.state = State.HELD
+        row.message = f"The marketplace refused the certificate of order {job.order}: {issued.reason}"
+        row.advice = "Ask for a new work order."
+    elif story.wiped and story.destroyed is None and not (job.start_over and issued is None):
+        _tell_of_the_end(row, story, identity, issued)
+    elif story.last is not None:
         row.message = f"{story.say()[:1].upper()}{story.say()[1:]}".rstrip(".") + "."
+        if story.last.open:
+            row.done, row.stage_size = story.last.done, story.last.identity.size
+        if story.wiped:
+            row.message += " The plan says start_over: it is wiped anew, from the first byte."
+
+
+def _tell_of_the_end(
+    row: Row, story: jobs.MediumStory, identity: media.Identity | None, issued: jobs.Issued | None
+) -> None:
+    """A drive that was wiped before is done, if it is the same one; another in its place is left alone."""
+    last = story.attempts[-1]
+    difference = last.identity.difference(identity) if identity is not None else None
+    if difference is not None:
+        row.state = State.HELD
+        row.message = (
+            f"This is not the drive that was wiped under order {row.job.order if row.job else ''}: {difference}."
+        )
+        row.advice = "Put the right drive in its place, and look again."
+        return
+    row.again, row.size = True, last.identity.size
+    row.done, row.stage_size = row.size, row.size
+    read_at = f"{read_time(last.checked['at']):%Y-%m-%d %H:%M} UTC" if last.checked else "an earlier time"
+    if issued is None:
+        row.state = State.WIPED
+        row.message = f"Wiped and read back at {read_at}. It was not looked at again since."
+        row.advice = f"wipe-agent certify --order {row.job.order if row.job else ''}"
+    else:
+        row.state = State.CERTIFIED
+        row.message = f"Wiped and read back at {read_at}, certificate issued. Wiping it anew needs a new order."
+        row.advice = "" if issued.standing is jobs.Standing.ACCEPTED else "wipe-agent sync"
 
 
 def _ended(home: keys.Home, order_code: str, medium_id: str) -> bool:

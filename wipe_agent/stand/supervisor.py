@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import IO
 
-from wipe_agent import keys
+from wipe_agent import keys, media
 from wipe_agent.errors import AgentError, BadUsage, OrderUnknown, TargetBusy, WrongSerial
 from wipe_agent.stand.board import BUSY, MAY_BEGIN, Event, Job, Row, State
 
@@ -58,11 +58,11 @@ class Stand:
     def find(self, typed: str) -> Row:
         """The row of a serial that was typed or scanned. Raises OrderUnknown in words where there is none or two."""
         said = " ".join(typed.split())
-        found = [row for row in self.rows.values() if said in (row.serial, row.job.medium if row.job else None)]
+        found = [row for row in self.rows.values() if any(media.same_typed(said, name) for name in _names(row))]
         if not found:
             raise OrderUnknown(
                 f"No drive here has the serial {said[:60]!r}.",
-                next_step="Look at the label, connect the drive, and press F5 to look again.",
+                next_step="Look at the label, and connect the drive.",
             )
         if len(found) > 1:
             raise OrderUnknown(
@@ -83,7 +83,7 @@ class Stand:
         if row.state not in MAY_BEGIN or row.holds:
             raise TargetBusy(f"{row.name}: {row.state}.", next_step="Choose another drive, or wait for this one.")
         said = " ".join(typed.split())
-        if said != row.job.medium:
+        if not media.same_typed(said, row.job.medium):
             raise WrongSerial(f"You typed {said[:80]!r}; order {row.job.order} means another serial at {row.name}.")
         row.typed = said
         self._start(row, row.job)
@@ -246,6 +246,10 @@ class Stand:
             pipe.flush()
         except (OSError, ValueError):
             return  # It has just ended; its last word is on the way.
+
+
+def _names(row: Row) -> tuple[str, ...]:
+    return (row.serial, row.job.medium) if row.job else (row.serial,)
 
 
 def _close(pipe: IO[str]) -> None:

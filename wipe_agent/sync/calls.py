@@ -51,7 +51,9 @@ def call(
         with error:
             raise _refusal(error) from error
     except (OSError, HTTPException) as error:
-        raise MarketUnreachable(f"{url} gives no answer ({getattr(error, 'reason', None) or error}).") from error
+        reason = getattr(error, "reason", None) or error
+        why = getattr(reason, "strerror", None) or reason
+        raise MarketUnreachable(f"{url} gives no answer ({why}).") from error
 
 
 @dataclass

@@ -64,6 +64,9 @@ def test_scanned_serials_begin_their_drives_and_every_line_is_json(here: Here) -
         ("DISK-2", "wiped"),
     ]
     assert lines[-1]["exit_code"] == 0
+    assert {line["message"] for line in lines if line["event"] == "progress" and line["state"] == "running"} <= {""}
+    assert not any(str(line.get("next")).startswith("Next:") for line in lines)
+    assert "gone" not in {line["event"] for line in lines}
     assert {line["stage"] for line in lines if line["event"] == "stage"} >= {"overwriting with zeros"}
     assert [planted_left(disk) for disk in here.disks] == [0, 0]
 
@@ -78,6 +81,15 @@ def test_a_drive_whose_serial_nobody_gave_is_left_as_it_was(here: Here) -> None:
     assert here.disks[1].read_bytes() == before
     with pytest.raises(jobs.certifying.NotComplete):  # One certificate, two drives: it waits for both.
         jobs.certify(here.home, order_code="WO-1", open_key=lambda: pytest.fail("the key is not asked for"))
+
+
+def test_words_that_mean_nothing_are_not_taken_for_a_serial(here: Here) -> None:
+    before = [disk.read_bytes() for disk in here.disks]
+    done = here.stand("--plan", str(here.plan(here.entry(1))), typed="frobnicate X\npause\nquit\n")
+    assert "'frobnicate X' is neither a serial of a drive here nor something that can be asked." in done.stderr
+    assert "pause: which drive? Next: Type pause and the drive's serial." in done.stderr
+    assert "F5" not in done.stderr
+    assert [disk.read_bytes() for disk in here.disks] == before
 
 
 def test_a_wrong_serial_is_refused_and_the_other_drive_goes_on(here: Here) -> None:
