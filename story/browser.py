@@ -49,6 +49,9 @@ class _Reader(HTMLParser):
         if tag == "form":
             self._form = Form(given.get("action", ""), given.get("method", "get").lower())
             self.forms.append(self._form)
+        if tag == "button" and self._form is not None and "formaction" in given:
+            # The same fields, sent elsewhere.
+            self.forms.append(Form(given["formaction"], self._form.method, self._form.fields))
         if self._form is None or not given.get("name"):
             if tag == "option" and self._form is not None and self._select and "selected" in given:
                 self._form.fields[self._select] = [given.get("value", "")]

@@ -172,8 +172,15 @@ class Person:
         *,
         button: str | None = None,
     ) -> Person:
-        """Fill in the form whose action ends like this, as a person does, and press its button."""
+        """Fill in the form whose action ends like this, as a person does, and press its button.
+
+        A form may have a second button that leads elsewhere; then that one is pressed.
+        """
         form = self.page.locator(f'form[method="post"][action$="{action}"]').first
+        second = self.page.locator(f'button[formaction$="{action}"]')
+        by_second = not form.count() and second.count() > 0
+        if by_second:
+            form = self.page.locator('form[method="post"]', has=second).first
         assert form.count(), f"{self.page.url} has no form for {action}:\n{self.words()[:3000]}"
         self._unfold(form)
         for name, value in (fields or {}).items():
@@ -181,7 +188,9 @@ class Person:
                 self._fill(form, name, one)
         for name, path in (files or {}).items():
             form.locator(f'input[type=file][name="{name}"]').set_input_files(str(path))
-        if button is None:
+        if by_second:
+            press = second
+        elif button is None:
             press = form.locator('button[type="submit"], button:not([type])').last
         else:
             press = form.get_by_role("button", name=button)
