@@ -268,13 +268,19 @@ def status_place(document: dict[str, Any]) -> dict[str, str]:
     return wipe.status_entry(said["statusListCredential"], int(said["statusListIndex"]))
 
 
-def test_a_credential_that_names_another_centres_place_takes_nobody_else_down(world: World) -> None:
+def accrediting_with_its_own_key(world: World) -> tuple[UUID, Ed25519PrivateKey, Actor]:
+    """An accreditor whose key we do not hold has accredited a centre: it, its key and one of its people."""
     key = Ed25519PrivateKey.generate()
     made = name(world, slug="", did_document=own_document(key))
     admit(world, made)
     ina, iwan = people_of(world, made)
     leave_the_house(world)
     accredit_as(world, ina, iwan)
+    return made, key, ina
+
+
+def test_a_credential_that_names_another_centres_place_takes_nobody_else_down(world: World) -> None:
+    _, key, _ = accrediting_with_its_own_key(world)
     centre = world.organisation(ELBE)
     with world.transaction() as session:
         others = json.loads(accreditation.current(session, world.station().station.centre_id).document)
@@ -292,12 +298,7 @@ def test_a_credential_that_names_another_centres_place_takes_nobody_else_down(wo
 
 
 def test_an_accreditor_hands_in_what_it_signed_with_a_key_that_we_do_not_hold(world: World) -> None:
-    key = Ed25519PrivateKey.generate()
-    made = name(world, slug="", did_document=own_document(key))
-    admit(world, made)
-    ina, iwan = people_of(world, made)
-    leave_the_house(world)
-    accredit_as(world, ina, iwan)
+    made, key, ina = accrediting_with_its_own_key(world)
     centre = world.organisation(ELBE)
     with world.transaction() as session:
         before = accreditation.current(session, centre).credential_id

@@ -212,16 +212,21 @@ def test_every_state_is_a_word_at_every_size(practice: Practice, size: tuple[int
     play(practice.bench(stand, wall=wall), story, size)
 
 
-def test_a_drive_that_was_wiped_before_is_done_and_is_not_begun_again(practice: Practice) -> None:
+def wipe_the_first(practice: Practice, *, typed: str) -> None:
+    """The first drive, wiped by the command alone, with its serial as somebody typed it."""
     jobs.wipe(
         practice.home,
         order_code="WO-1",
         target_path=practice.disks[0],
         medium_named=None,
-        typed=lambda _: "disk-1 ",
+        typed=lambda _: typed,
         operator="Ada",
         image=True,
     )
+
+
+def test_a_drive_that_was_wiped_before_is_done_and_is_not_begun_again(practice: Practice) -> None:
+    wipe_the_first(practice, typed="disk-1 ")
     before = practice.disks[0].read_bytes()
     practice.disks[1].write_bytes(before)  # As if the other drive were wiped; its journal does not say so.
     stand = Stand(practice.home, read_plan(practice.plan(), practice.home), operator="Ada", program=NOTHING_BEGINS)
@@ -247,15 +252,7 @@ def test_a_drive_that_was_wiped_before_is_done_and_is_not_begun_again(practice: 
 
 
 def test_another_drive_in_the_place_of_a_wiped_one_does_not_pass_as_wiped(practice: Practice) -> None:
-    jobs.wipe(
-        practice.home,
-        order_code="WO-1",
-        target_path=practice.disks[0],
-        medium_named=None,
-        typed=lambda _: "DISK-1",
-        operator="Ada",
-        image=True,
-    )
+    wipe_the_first(practice, typed="DISK-1")
     practice.disks[0].write_bytes(bytes(8 << 20))
     row = read_plan(practice.plan(), practice.home)[0]
     assert row.state is State.HELD
@@ -263,15 +260,7 @@ def test_another_drive_in_the_place_of_a_wiped_one_does_not_pass_as_wiped(practi
 
 
 def test_an_order_whose_certificate_was_refused_says_so_and_is_no_work(practice: Practice) -> None:
-    jobs.wipe(
-        practice.home,
-        order_code="WO-1",
-        target_path=practice.disks[0],
-        medium_named=None,
-        typed=lambda _: "DISK-1",
-        operator="Ada",
-        image=True,
-    )
+    wipe_the_first(practice, typed="DISK-1")
     done = jobs.certify(practice.home, order_code="WO-1", open_key=lambda: keys.load_key(practice.home, PASSPHRASE))
     done.bundle.rename(practice.home.refused / done.bundle.name)
     receipt = practice.home.receipts / f"{done.bundle.name}.json"
