@@ -220,6 +220,15 @@ def by_credential_id(session: Session, credential_id: str) -> Certificate | None
     return session.scalar(sa.select(Certificate).where(Certificate.credential_id == credential_id))
 
 
+def find(session: Session, certificate_id: UUID) -> Certificate:
+    """The accepted certificate with this number: its own, or that of our entry. Raises `NotFound`."""
+    own = by_credential_id(session, certificate_id.urn)  # The number that it calls itself goes first.
+    found = own or session.get(Certificate, certificate_id)
+    if found is None:
+        raise NotFound("We hold no certificate with this number.")
+    return found
+
+
 def revocation(session: Session, certificate_id: UUID) -> CertificateRevocation | None:
     """The revocation of a certificate, if it was revoked."""
     return session.get(CertificateRevocation, certificate_id)
@@ -292,14 +301,12 @@ def revoke(session: Session, certificate_id: UUID, reason: str, *, by: Actor, no
 
     Its place in the status list is set, so that whoever verifies offline hears of it with the next list.
     """
-    certificate = session.get(Certificate, certificate_id)
-    if certificate is None:
-        raise NotFound("There is no such certificate.")
+    certificate = find(session, certificate_id)
     if not 3 <= len(reason.strip()) <= 500:
         raise Invalid("Say why, in 3 to 500 characters. The reason is public.", field="reason")
-    if session.get(CertificateRevocation, certificate_id) is not None:
+    if session.get(CertificateRevocation, certificate.id) is not None:
         raise Conflict("This certificate was revoked already.")
-    session.add(CertificateRevocation(certificate_id=certificate_id, reason=reason.strip(), revoked_by=by.id, at=now))
+    session.add(CertificateRevocation(certificate_id=certificate.id, reason=reason.strip(), revoked_by=by.id, at=now))
     session.flush()
     place = _place(certificate)
     if place is not None:

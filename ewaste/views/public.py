@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
@@ -313,13 +314,7 @@ def centres_for(session: Session, device_class: str, *, now: datetime) -> list[d
 
 def certificate(session: Session, certificate_id: UUID) -> tuple[Certificate, dict[str, Any], dict[str, Any]]:
     """A certificate by our id or its own: the stored one, its short form, its device. Raises `NotFound`."""
-    found = session.scalar(
-        sa.select(Certificate)
-        .where(sa.or_(Certificate.id == certificate_id, Certificate.credential_id == f"urn:uuid:{certificate_id}"))
-        .limit(1)
-    )
-    if found is None:
-        raise NotFound("We hold no certificate with this number.")
+    found = registry.find(session, certificate_id)
     row = session.execute(
         sa.select(CertificateRevocation, Organisation.name, Device)
         .select_from(Certificate)
@@ -373,11 +368,8 @@ def certificate_for(session: Session, text: str) -> UUID:
             of_device.join(Listing, Listing.device_id == Certificate.device_id).where(Listing.code == listing)
         )
     elif number is not None:
-        found = session.scalar(
-            sa.select(Certificate.id)
-            .where(sa.or_(Certificate.id == number, Certificate.credential_id == f"urn:uuid:{number}"))
-            .limit(1)
-        )
+        with suppress(NotFound):
+            found = registry.find(session, number).id
     if found is None and (device is not None or listing is not None):
         raise NotFound(
             "We hold no certificate for this device yet, or there is a typing mistake. A device has one when its test "
