@@ -180,6 +180,10 @@ def test_a_centre_that_never_entered_is_not_on_the_list(browser: Browser, world:
     assert browser.get("/centres/nobody").status_code == 404
     assert browser.get("/centres/nobody/accreditation.json").status_code == 404
     assert browser.get("/centres/nobody/statements.json").status_code == 404
+    browser.sign_in("stefan")
+    listed, waiting = (f"/staff/centres/{world.organisation(name)}" for name in (RHEIN, "Elbe Prüfstelle"))
+    assert f'href="/centres/{SLUG}"' in browser.get(listed).text
+    assert "/centres/elbe-pruefstelle" not in browser.get(waiting).text
 
 
 def test_the_page_of_a_centre_counts_from_the_data(browser: Browser, world: World) -> None:
