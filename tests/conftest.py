@@ -27,6 +27,7 @@ from ewaste.core import embedded
 from ewaste.core.database import Database
 from ewaste.journey import founding
 from ewaste.migrations.upgrade import migrate
+from tests.contents import digests
 from tests.sites import Sites
 from tests.world import DID_HOST, World
 
@@ -88,11 +89,10 @@ class Clones:
                     "select tablename from pg_tables where schemaname = 'public' and tablename <> 'alembic_version'"
                 )
             ).all()
-            self._empty = "".join(f'delete from "{table}";' for table in tables)
-            everything = {
+            self._sample = {
                 table: connection.scalar(sa.text(f'select json_agg(t)::text from "{table}" t')) for table in tables
             }
-        self._sample = {table: rows for table, rows in everything.items() if rows}
+            self._digests = digests(connection, tables)
 
     def take(self) -> str:
         """A database with nothing in it but the sample market."""
@@ -112,10 +112,13 @@ class Clones:
                 )
             )
             connection.execute(sa.text("set local session_replication_role = replica"))
-            connection.exec_driver_sql(self._empty)
-            for table, rows in self._sample.items():
+            now = digests(connection, self._digests)
+            for table in (table for table, digest in self._digests.items() if now[table] != digest):
+                connection.execute(sa.text(f'delete from "{table}"'))
                 row_by_row = f'json_populate_recordset(cast(null as "{table}"), cast(:rows as json))'
-                connection.execute(sa.text(f'insert into "{table}" select * from {row_by_row}'), {"rows": rows})
+                connection.execute(
+                    sa.text(f'insert into "{table}" select * from {row_by_row}'), {"rows": self._sample[table]}
+                )
         self._waiting.append(name)
 
     def drop(self, name: str) -> None:

@@ -35,6 +35,7 @@ from ewaste.journey.clearing import Receipt
 from ewaste.market.models import Lot
 from ewaste.payments.gateway import PaymentState
 from ewaste.tradein.models import Offer
+from tests.contents import digests
 from wipe_agent import certificate as wipe
 
 DID_HOST = "market.test"
@@ -82,13 +83,8 @@ class World:
 
     def fingerprint(self) -> dict[str, str]:
         """A digest of the whole content of each table, the waiting jobs among them."""
-        tables = sorted({*Base.metadata.tables, "procrastinate_jobs"})
-        each = (
-            f"select '{table}', md5(coalesce(string_agg(t::text, '|' order by t::text), '')) from {table} t"
-            for table in tables
-        )
         with self.transaction() as session:
-            return dict(session.execute(sa.text(" union all ".join(each))).all())
+            return digests(session, sorted({*Base.metadata.tables, "procrastinate_jobs"}))
 
     @contextmanager
     def nothing_changes(self, *but: str) -> Iterator[None]:

@@ -82,6 +82,8 @@ TEST_SETTINGS: Final = {
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "autovacuum": "off",
+    # The tables are small, and many tests share few cores: helpers cost more to start than they spare.
+    "max_parallel_workers_per_gather": "0",
     "max_connections": "200",
 }
 

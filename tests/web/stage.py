@@ -66,6 +66,7 @@ from ewaste.transparency.models import LogCheckpoint, LogEntry, LogStatement
 from ewaste.web import create_app
 from ewaste.web.limits import limiter
 from tests.conftest import NOW
+from tests.contents import digests
 from tests.transparency.stage import NearSigner, publisher, store
 from tests.web import entering_stage
 from tests.world import GOOD_ANSWERS, LAPTOP, World, good_findings, jpeg
@@ -163,13 +164,7 @@ class Rehearsal:
 
     def _digests(self, tables: Sequence[str]) -> dict[str, str]:
         assert self._connection is not None
-        if not tables:
-            return {}
-        each = (
-            f"select '{table}', md5(coalesce(string_agg(t::text, '|' order by t::text), '')) from {table} t"
-            for table in tables
-        )
-        return {row[0]: row[1] for row in self._connection.execute(sa.text(" union all ".join(each)))}
+        return digests(self._connection, tables)
 
     def close(self) -> None:
         """Give the connections back."""
