@@ -115,10 +115,11 @@ class Clones:
             now = digests(connection, self._digests)
             for table in (table for table, digest in self._digests.items() if now[table] != digest):
                 connection.execute(sa.text(f'delete from "{table}"'))
-                row_by_row = f'json_populate_recordset(cast(null as "{table}"), cast(:rows as json))'
-                connection.execute(
-                    sa.text(f'insert into "{table}" select * from {row_by_row}'), {"rows": self._sample[table]}
-                )
+                if self._sample[table] is not None:
+                    row_by_row = f'json_populate_recordset(cast(null as "{table}"), cast(:rows as json))'
+                    connection.execute(
+                        sa.text(f'insert into "{table}" select * from {row_by_row}'), {"rows": self._sample[table]}
+                    )
         self._waiting.append(name)
 
     def drop(self, name: str) -> None:
