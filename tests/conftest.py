@@ -1,7 +1,8 @@
 """What tests stand on: a real PostgreSQL, and for each test a database with nothing in it but the sample market.
 
 A database is cloned from a migrated and seeded template. Cloning takes half a second on a busy machine, so a clone is
-emptied after its test and given to the next one; one that a test reached as its owner is dropped.
+brought back to the sample market after its test and given to the next one; one that a test reached as its owner is
+dropped.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -27,6 +29,7 @@ from ewaste.core import embedded
 from ewaste.core.database import Database
 from ewaste.journey import founding
 from ewaste.migrations.upgrade import migrate
+from tests.connections import Connections
 from tests.contents import digests
 from tests.sites import Sites
 from tests.world import DID_HOST, World
@@ -80,10 +83,11 @@ def template(cluster: embedded.Server, issuers: Issuers) -> str:
 class Clones:
     """Clones of the template that wait for their next test."""
 
-    def __init__(self, cluster: embedded.Server, template: str) -> None:
-        self._cluster, self._template = cluster, template
+    def __init__(self, cluster: embedded.Server, template: str, connections: Connections) -> None:
+        self._cluster, self._template, self._connections = cluster, template, connections
         self._waiting: list[str] = []
-        with self._admin(template).begin() as connection:
+        self._admins: dict[str, sa.Engine] = {}
+        with self._admin(template, poolclass=sa.NullPool).begin() as connection:
             tables = connection.scalars(
                 sa.text(
                     "select tablename from pg_tables where schemaname = 'public' and tablename <> 'alembic_version'"
@@ -103,14 +107,11 @@ class Clones:
         return name
 
     def give_back(self, name: str) -> None:
-        """Put out whoever is still connected, and bring the sample market back; no trigger sees it."""
-        with self._admin(name).begin() as connection:
-            connection.execute(
-                sa.text(
-                    "select pg_terminate_backend(pid) from pg_stat_activity"
-                    " where datname = current_database() and pid <> pg_backend_pid()"
-                )
-            )
+        """Put out whoever is still at work there, and bring the sample market back; no trigger sees it."""
+        if name not in self._admins:
+            self._admins[name] = self._admin(name, pool_size=1)
+        with self._admins[name].begin() as connection:
+            self._connections.settle(connection)
             connection.execute(sa.text("set local session_replication_role = replica"))
             now = digests(connection, self._digests)
             for table in (table for table, digest in self._digests.items() if now[table] != digest):
@@ -124,22 +125,40 @@ class Clones:
 
     def drop(self, name: str) -> None:
         """End a database whose rules a test may have changed."""
+        self._connections.forget(name)
+        if name in self._admins:
+            self._admins.pop(name).dispose()
         self._cluster.drop_database(name)
 
-    def _admin(self, name: str) -> sa.Engine:
-        return sa.create_engine(make_url(self._cluster.admin_url).set(database=name), poolclass=sa.NullPool)
+    def close(self) -> None:
+        """Give the connections back."""
+        for admin in self._admins.values():
+            admin.dispose()
+
+    def _admin(self, name: str, **pool: Any) -> sa.Engine:
+        return sa.create_engine(make_url(self._cluster.admin_url).set(database=name), **pool)
 
 
 @pytest.fixture(scope="session")
-def clones(cluster: embedded.Server, template: str) -> Clones:
+def connections() -> Iterator[Connections]:
+    """What stays connected between two tests."""
+    kept = Connections()
+    yield kept
+    kept.close()
+
+
+@pytest.fixture(scope="session")
+def clones(cluster: embedded.Server, template: str, connections: Connections) -> Iterator[Clones]:
     """The clones of this run."""
-    return Clones(cluster, template)
+    clones = Clones(cluster, template, connections)
+    yield clones
+    clones.close()
 
 
 @pytest.fixture(scope="session")
-def sites(tmp_path_factory: pytest.TempPathFactory) -> Sites:
+def sites(tmp_path_factory: pytest.TempPathFactory, connections: Connections) -> Sites:
     """The sites of this run."""
-    return Sites(tmp_path_factory.mktemp("sites"))
+    return Sites(tmp_path_factory.mktemp("sites"), connections)
 
 
 @pytest.fixture
@@ -166,11 +185,12 @@ def owner_url(cluster: embedded.Server, database_name: str) -> str:
 
 
 @pytest.fixture
-def database(app_url: str) -> Iterator[Database]:
+def database(app_url: str, connections: Connections) -> Database:
     """The clone, as the app role. What the engine has compiled once it need not compile for the next test."""
-    database = _databases.setdefault(app_url, Database(app_url, pool_size=8))
-    yield database
-    database.close()
+    if app_url not in _databases:
+        _databases[app_url] = Database(app_url, pool_size=8)
+        connections.keep(_databases[app_url])
+    return _databases[app_url]
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from ewaste.core import clock, logs
 from ewaste.core.config import Config
 from ewaste.core.database import Database
 from ewaste.web.edge import transaction
+from tests.connections import Connections
 from tests.due import run_due
 from tests.sites import Sites
 from tests.web.stage import NoProvider
@@ -41,8 +42,10 @@ def real_site(
 ) -> Iterator[Flask]:
     """A site of the test's own, because some add a page to it."""
     monkeypatch.setattr(clock, "now", lambda: world.now)
-    with open_site(Sites(tmp_path), app_url, world, provider_url) as app:
+    connections = Connections()
+    with open_site(Sites(tmp_path, connections), app_url, world, provider_url) as app:
         yield app
+    connections.close()
 
 
 @pytest.fixture(params=["text", "json"])
