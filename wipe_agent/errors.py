@@ -223,8 +223,8 @@ class LogMisbehaves(AgentError):
 class NotOurs(AgentError):
     exit_code = 71
     next_step = (
-        "Ask the marketplace for the certificates named above. If no station of the centre issued them, have the key "
-        "revoked; if one did, add their digests to the list (--own)."
+        "Sync first: that brings what the centre's other stations issued. Ask the marketplace for what is still named. "
+        "If no station of the centre issued it, have the key revoked; if one did, add its digest to a list (--own)."
     )
 
 

@@ -54,6 +54,7 @@ class Action(enum.StrEnum):
     REVOKE_STATION = "revoke a station"
     FETCH_ORDERS = "fetch work orders"
     SUBMIT_CERTIFICATE = "submit a certificate"
+    SEE_ISSUED = "see what a centre’s stations issued"
     NOTE_START = "note that a wipe began"
     COSIGN_LOG = "cosign the log"
     REVOKE_CERTIFICATE = "revoke a certificate"
@@ -122,6 +123,7 @@ TABLE: dict[Action, dict[Role, Relation]] = {
     Action.REVOKE_STATION: {R.OPERATOR: X.CENTRE, R.STAFF: X.ANY},
     Action.FETCH_ORDERS: {R.STATION: X.CENTRE},
     Action.SUBMIT_CERTIFICATE: {R.STATION: X.CENTRE},
+    Action.SEE_ISSUED: {R.OPERATOR: X.CENTRE, R.STATION: X.CENTRE},
     Action.NOTE_START: {R.STATION: X.CENTRE},
     Action.COSIGN_LOG: {R.STATION: X.CENTRE},
     Action.REVOKE_CERTIFICATE: {R.STAFF: X.ANY},

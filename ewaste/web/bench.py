@@ -27,7 +27,7 @@ from ewaste.devices.models import Device
 from ewaste.journey import bench as steps
 from ewaste.journey import clearing, rechecking, settlement
 from ewaste.processing import checklist
-from ewaste.views import bench, bench_list, shapes
+from ewaste.views import bench, bench_list, issued, shapes
 from ewaste.views import device as devices
 from ewaste.web import filters, holds, lists, verdict
 from ewaste.web.codes import qr
@@ -445,6 +445,14 @@ def hand_over() -> flask.typing.ResponseReturnValue:
 def stations() -> flask.Response:
     """The centre's wipe stations."""
     return _stations()
+
+
+@pages.get("/bench/stations/issued.txt")
+def issued_list() -> flask.Response:
+    """What the centre's stations issued, as a list for `wipe-agent monitor --own`."""
+    with reading() as session:
+        text = issued.as_list(session, actor())
+    return lists.file(text, f"issued-{now():%Y-%m-%d}.txt", "text/plain; charset=utf-8")
 
 
 @pages.post("/bench/stations/codes")

@@ -45,6 +45,7 @@ EXPECTED = {
     "revoke a station": "o S",
     "fetch work orders": "t",
     "submit a certificate": "t",
+    "see what a centre’s stations issued": "o t",
     "note that a wipe began": "t",
     "cosign the log": "t",
     "revoke a certificate": "S",

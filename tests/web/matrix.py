@@ -262,6 +262,7 @@ GET  /bench/queue.csv                                    sign-in  no       in   
 GET  /bench/labels                                       sign-in  no       in       no       no       no
 GET  /bench/re-audits                                    sign-in  no       in       no       no       no
 GET  /bench/stations                                     sign-in  no       in       no       no       no
+GET  /bench/stations/issued.txt                          sign-in  no       in       no       no       no
 POST /bench/stations/codes                               sign-in  no       in       no       no       no
 GET  /my-lots                                            sign-in  no       no       in       no       no
 GET  /watch-list                                         sign-in  no       no       in       no       no
@@ -378,6 +379,7 @@ POST /api/agent/enrol                                    in       in       in   
 GET  /api/agent/orders                                   sign-in  no       no       no       no       no
 POST /api/agent/certificates                             sign-in  no       no       no       no       no
 POST /api/agent/starts                                   sign-in  no       no       no       no       no
+POST /api/agent/issued                                   sign-in  no       no       no       no       no
 POST /api/agent/cosignatures                             sign-in  no       no       no       no       no
 POST /webhooks/stripe                                    unsigned unsigned unsigned unsigned unsigned unsigned
 """
@@ -675,6 +677,7 @@ SENT = {
     "POST /api/agent/enrol": Sent(json={"*": "$enrolment"}),
     "POST /api/agent/certificates": Sent(json={"files": "$files"}),
     "POST /api/agent/starts": Sent(json={"work_orders": ["$log_certificate"]}),
+    "POST /api/agent/issued": Sent(json={"after": "$log_certificate"}),
     "POST /api/agent/cosignatures": Sent(json={"checkpoint": "$log_certificate"}),
     "GET /log/tile/<path:name>": _sent(name="$log_tile"),
     "GET /log/tile/<path:name> (hashes)": _sent(name="$log_level"),
@@ -721,6 +724,7 @@ NEVER_DONE = {
     "GET /api/agent/orders": "a person is no station; `test_matrix.py` signs as one",
     "POST /api/agent/certificates": "a person is no station; `test_matrix.py` signs as one",
     "POST /api/agent/starts": "a person is no station; `tests/transparency` signs as one",
+    "POST /api/agent/issued": "a person is no station; `tests/transparency` signs as one",
     "POST /api/agent/cosignatures": "a person is no station; `tests/transparency` signs as one",
     "POST /webhooks/stripe": "the provider's signature is tested with the payments",
 }

@@ -252,6 +252,25 @@ def test_a_station_gets_the_work_orders_of_its_own_centre_only(stage: Stage) -> 
             assert stage.changed() == {"seen_nonces"}
 
 
+def test_a_station_is_told_what_its_own_centre_issued(stage: Stage) -> None:
+    def asked(whose: str, body: bytes) -> TestResponse:
+        return signed(stage, whose, "POST", "/api/agent/issued", body)
+
+    with stage.rehearse():
+        answer = asked("own", b'{"after": -1}')
+        assert answer.status_code == 200
+        numbers = [one["entry"] for one in answer.json["issued"]]
+        assert {one["station"].partition("#")[0] for one in answer.json["issued"]} == {
+            stage.things["own"]["station_key"].station.verification_method.partition("#")[0]
+        }
+        assert (numbers, answer.json["more"]) == (sorted(set(numbers)), False)
+        assert asked("own", b'{"after": %d}' % numbers[-1]).json["issued"] == []
+        assert stage.changed() == {"seen_nonces"}
+    with stage.rehearse():
+        for body in (b"{}", b'{"after": -2}', b'{"after": true}', b'{"after": "1"}', b'{"after": 9007199254740992}'):
+            assert asked("own", body).status_code == 422
+
+
 def test_a_station_clears_a_device_of_its_own_centre_and_no_other(stage: Stage) -> None:
     body = json.dumps({"files": stage.things["own"]["files"]}).encode()
     with stage.rehearse():

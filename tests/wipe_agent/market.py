@@ -41,6 +41,7 @@ class Market(ThreadingHTTPServer):
         self.received: dict[str, dict[str, Any]] = {}
         self.calls: list[str] = []
         self.starts: list[str] = []
+        self.issued: list[tuple[int, str, str]] = []  # entry of the log, digest, key
         self.nonces: set[str] = set()
         self.log: Operator | None = None
         self.cosigned: list[bytes] = []
@@ -81,6 +82,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._signed(self._cosignature)
         elif self.path == "/api/agent/starts":
             self._signed(self._starts)
+        elif self.path == "/api/agent/issued":
+            self._signed(self._issued)
         else:
             self._signed(self._certificate)
 
@@ -128,6 +131,12 @@ class _Handler(BaseHTTPRequestHandler):
         orders = json.loads(body)["work_orders"]
         self.server.starts.extend(orders)
         return 200, {"noted": len(orders), "server_time": moment().isoformat()}
+
+    def _issued(self, body: bytes) -> tuple[int, dict[str, Any]]:
+        """Two at a time, as a marketplace with a long list does it by the thousand."""
+        later = [one for one in self.server.issued if one[0] > json.loads(body)["after"]]
+        told = [{"entry": entry, "digest": digest, "station": key} for entry, digest, key in later[:2]]
+        return 200, {"issued": told, "more": len(later) > 2, "server_time": moment().isoformat()}
 
     def _signed(self, act: Any) -> None:
         market, body = self.server, self._body()

@@ -77,7 +77,8 @@ def test_a_log_without_trouble_is_told_in_a_few_lines(monitor: Monitor) -> None:
         "    1 wipe-certificate",
         "Witnesses of the newest state: 1; the trust file asks for 1.",
         f"    The harbour at {NOW:%Y-%m-%dT%H:%M:%SZ}",
-        "Nothing to worry about.",
+        "No centre was named, so nobody looked for certificates in its name: --centre DID.",
+        "Nothing was found that is wrong.",
     ]
     assert json.loads(json.dumps(found)) == found
     assert found["witnesses"] == [{"name": "The harbour", "at": f"{NOW:%Y-%m-%dT%H:%M:%SZ}"}]
@@ -101,11 +102,104 @@ def test_a_station_knows_what_it_issued_and_is_warned_of_the_rest(
     stolen = certificate("stolen")
     found, lines, code = monitor([*OTHERS, ours, stolen])
     assert (code, found["foreign"]) == (71, [{"index": 3, "digest": stolen.digest}])
-    assert f"Attention: Entry 3: a certificate that the centre did not issue, {stolen.digest}" in lines
-    assert lines[-1].startswith("Next: Ask the marketplace for the certificates named above.")
+    assert f"Attention: Entry 3: a certificate in the centre's name that is not known here, {stolen.digest}" in lines
+    assert lines[-1].startswith("Next: Sync first: that brings what the centre's other stations issued.")
     listed = tmp_path / "own.txt"
     listed.write_text(f"# the second station\n\n{stolen.digest}\n")
     assert monitor(None, "--own", str(listed))[2] == 0
+
+
+def test_what_other_stations_of_the_centre_issued_is_no_alarm(
+    station: Station, monitor: Monitor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("WIPE_AGENT_HOME", str(station.home.path))
+    theirs, more = certificate("of bench 2"), certificate("of bench 2, later")
+    second = f"{CENTRE}#station-2"
+    issued = {"after": 3, "issued": {theirs.digest: second, more.digest: second}}
+    station.home.issued_file.write_text(json.dumps(issued))
+    found, lines, code = monitor([*OTHERS, theirs, more])
+    assert (code, found["foreign"], found["elsewhere"]) == (0, [], {second: 2})
+    assert f"{CENTRE}: 2 certificates in the log." in lines
+    assert f"    2 by another key, {second}, as the list says. The station with that key follows them." in lines
+    assert lines[-1] == "Nothing to worry about."
+    station.home.issued_file.unlink()
+    listed = tmp_path / "issued.txt"
+    listed.write_text(f"# Certificates of Prüfstelle Nord\n{theirs.digest} {second}\n{more.digest} {second}\n")
+    found, _, code = monitor(None, "--own", str(listed))
+    assert (code, found["elsewhere"]) == (0, {second: 2})
+
+
+def test_what_the_stations_own_key_signed_elsewhere_is_an_alarm_though_the_marketplace_lists_it(
+    station: Station, monitor: Monitor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("WIPE_AGENT_HOME", str(station.home.path))
+    stolen, listed = certificate("signed with a stolen key"), tmp_path / "own.txt"
+    listed.write_text(f"{stolen.digest} {METHOD}\n")
+    station.home.issued_file.write_text(json.dumps({"after": 2, "issued": {stolen.digest: METHOD}}))
+    found, lines, code = monitor([*OTHERS, stolen], "--own", str(listed))
+    assert (code, found["foreign"]) == (71, [{"index": 2, "digest": stolen.digest}])
+    assert (
+        "Attention: Entry 2: a certificate in the centre's name that is not known here, signed with the key of this "
+        f"station, {stolen.digest}"
+    ) in lines
+    listed.write_text(f"{stolen.digest}\n{stolen.digest} {METHOD}\n")  # Somebody looked at it: it stands alone, too.
+    assert monitor(None, "--own", str(listed))[2] == 0
+
+
+def test_what_was_named_once_is_one_line_at_the_next_look(
+    station: Station, monitor: Monitor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("WIPE_AGENT_HOME", str(station.home.path))
+    strange, listed = [certificate(f"strange {number}") for number in range(3)], tmp_path / "own.txt"
+
+    def attention(lines: list[str]) -> list[str]:
+        return [line.removeprefix("Attention: ") for line in lines if line.startswith("Attention: ")]
+
+    _, lines, code = monitor(strange[:2])
+    assert (code, len(attention(lines))) == (71, 2)
+    found, lines, code = monitor(None)
+    assert (code, len(found["foreign"])) == (71, 2)
+    assert attention(lines) == ["2 certificates that were named earlier are not settled yet; --json lists all."]
+    listed.write_text(f"{strange[0].digest}\n")
+    _, lines, code = monitor(strange, "--own", str(listed))
+    assert code == 71
+    assert attention(lines) == [
+        f"Entry 2: a certificate in the centre's name that is not known here, {strange[2].digest}",
+        "1 certificate that was named earlier is not settled yet; --json lists all.",
+    ]
+
+
+def test_signatures_that_the_trust_file_does_not_count_are_named_as_such(
+    monitor: Monitor, operator: Operator, tmp_path: Path
+) -> None:
+    trust, other = tmp_path / "none.json", Witnessing("witness.example/two")
+    document = json.loads((tmp_path / "trust.json").read_bytes()) | {"witnesses": [], "witnessesNeeded": 0}
+    trust.write_bytes(canonical(document))
+    operator.show([leaf.data for leaf in OTHERS], other, at=NOW)
+    found, lines, code = monitor(None, "--trust", str(trust))
+    assert (code, found["witnesses"], found["uncounted"]) == (0, [], ["witness.example/two"])
+    assert lines[4:] == [
+        "Witnesses of the newest state: 0; the trust file asks for 0.",
+        "1 other signature is under it, of nobody whom the trust file names as a witness: not counted here.",
+        (
+            "The trust file asks for no witnesses, so this look alone does not show that others see the same log. "
+            "Compare with what they were shown: --compare FILE."
+        ),
+        "No centre was named, so nobody looked for certificates in its name: --centre DID.",
+        "Nothing was found that is wrong.",
+    ]
+
+
+def test_without_a_trust_file_the_monitor_says_where_to_get_one(
+    operator: Operator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WIPE_AGENT_HOME", str(tmp_path / "nobody"))
+    words = ["monitor", "--log", f"{operator.url}/log", "--state", str(tmp_path / "state")]
+    chosen = cli.parser().parse_args(words)
+    with pytest.raises(BadUsage, match="There is no trust file") as caught:
+        chosen.run(chosen, screen.Terminal(quiet=True))
+    assert caught.value.advice == "Give one with --trust FILE: the marketplace serves its own as /trust.json."
+    assert not (tmp_path / "state").exists()
 
 
 def test_a_bundle_that_was_accepted_a_day_ago_is_missed(
@@ -143,7 +237,9 @@ def test_a_centre_with_many_stations_gives_a_list(monitor: Monitor, tmp_path: Pa
     [
         (b"hello\n", "Line 1 of the list"),
         (digest_of(b"").encode() + b"\n" + digest_of(b"").encode()[:-1] + b"\n", "Line 2 of the list"),
-        ("zQm…\n".encode(), "cannot be read"),
+        ("zQm…\n".encode(), "Line 1 of the list"),
+        (digest_of(b"").encode() + b" one two\n", "Line 1 of the list"),
+        (b"\xff\n", "cannot be read"),
         (digest_of(b"").encode() + b"\x0b" + digest_of(b"").encode(), "Line 1 of the list"),
     ],
 )
@@ -207,6 +303,7 @@ FULL = State(
     (Entry(0, OTHERS[0].digest),),
     ((1, NOON),),
     Pending(0, OTHERS[0].data, NOON),
+    frozenset({OTHERS[0].digest}),
 )
 
 

@@ -67,7 +67,13 @@ def test_each_sync_hands_in_a_cosignature_under_the_stations_own_name(
     found, _, code = sync_once()
     assert code == 0
     assert found["witnessed"]["size"] == 5
-    assert found["witnessed"]["text"] == "Witnessed the log: 5 entries; this station looked for the first time."
+    whose = " Whoever names this station as a witness counts its signature."
+    assert found["witnessed"]["text"] == (
+        f"Witnessed the log: 5 entries; this station looked for the first time.{whose}"
+    )
+    trust = {**station.world.trust(), "logs": [{"origin": ORIGIN, "vkey": str(operator.vkey), "name": "The log"}]}
+    named = {"witnesses": [{"vkey": str(vkey(station)), "name": "This station"}], "witnessesNeeded": 1}
+    durable.write_file(station.home.trust_file, canonical({**trust, **named}))
     operator.show(ENTRIES[:300])
     assert sync_once()[0]["witnessed"]["text"] == (
         "Witnessed the log: 300 entries; since this station last looked it grew by 295."

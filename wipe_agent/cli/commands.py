@@ -221,6 +221,7 @@ def sync_all(chosen: Namespace, screen: Screen) -> Answer:
         _witness(home, station_key, screen, sent=False)
         raise
     witnessed = _witness(home, station_key, screen, sent=bool(done.receipts))
+    issued = sync.fetch_issued(home, station_key, note=screen.note)
     if done.refused:
         reasons = "; ".join(
             f"{one['certificate_id']}: {one.get('reason') or 'no reason given'}" for one in done.refused
@@ -231,6 +232,7 @@ def sync_all(chosen: Namespace, screen: Screen) -> Answer:
         "receipts": done.receipts,
         "waiting": done.waiting,
         "witnessed": {"size": witnessed.size, "text": witnessed.said},
+        "issued": len(issued),
     }
     return found, sentences or ["Nothing to send."], 0
 

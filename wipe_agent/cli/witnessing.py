@@ -7,7 +7,7 @@ import sys
 from argparse import Namespace
 from datetime import UTC, datetime
 
-from wipe_agent import durable, keys
+from wipe_agent import durable, keys, sync
 from wipe_agent import monitor as following
 from wipe_agent.certificate.shape import did
 from wipe_agent.certificate.times import write_time
@@ -51,13 +51,16 @@ def monitor(chosen: Namespace, _: Screen) -> Answer:
     if did(centre) is not None and centre:
         raise BadUsage(f"{centre!r} is no DID of a centre.", next_step="Write --centre did:web:...")
     own: dict[str, following.Own] | None = None
-    if centre and (centre == ours or chosen.own):
-        own = following.of_lists(chosen.own)
-        own |= following.of_station(home) if centre == ours else {}
+    lists, method, issued = following.of_lists(chosen.own), "", dict[str, str]()
+    if station is not None and centre == ours:
+        method, issued = station.verification_method, sync.kept_issued(home)
+        own = following.known(home, method, issued, lists)
+    elif centre and chosen.own:
+        own = lists
     elif centre:
         raise BadUsage(
             "This is no station of that centre, so it does not know what the centre issued.",
-            next_step="Give the centre's list of digests with --own FILE.",
+            next_step="Give the centre's list with --own FILE. Its page of stations has it as a file.",
         )
     found = following.follow(
         LogSite.at(chosen.log),
@@ -68,11 +71,14 @@ def monitor(chosen: Namespace, _: Screen) -> Answer:
         own=own,
         shown_to_others=[following.shown(path) for path in chosen.compare],
     )
-    return _told(found, trusted, centre, at)
+    by_our_key = {entry.digest for entry in found.foreign if method and issued.get(entry.digest) == method}
+    return _told(found, trusted, centre, at, by_our_key)
 
 
-def _told(found: following.Found, trusted: Trusted, centre: str, at: datetime) -> Answer:
-    """What a look found, for machines and for people."""
+def _told(found: following.Found, trusted: Trusted, centre: str, at: datetime, by_our_key: set[str]) -> Answer:
+    """What a look found, for machines and for people. `by_our_key` are digests of what is not known here, though the
+    marketplace says that the key of this station signed it.
+    """
     sentences = [
         f"{found.origin}: {_count(found.size, 'entry', 'entries')}, {found.size - found.before} of them new.",
         "It only grew, and every entry is the one in the tree that the log signed.",
@@ -81,23 +87,39 @@ def _told(found: following.Found, trusted: Trusted, centre: str, at: datetime) -
     names = {trusted.witnesses[key]: time for key, time in found.witnesses.items()}
     sentences.append(f"Witnesses of the newest state: {len(names)}; the trust file asks for {trusted.needed}.")
     sentences += [f"    {name} at {write_time(time)}" for name, time in sorted(names.items())]
+    if found.uncounted:
+        others = _count(len(found.uncounted), "other signature is", "other signatures are")
+        sentences.append(f"{others} under it, of nobody whom the trust file names as a witness: not counted here.")
     unwitnessed = found.unwitnessed(at)
     if found.waiting_since is not None:
         word = "Attention: entries" if unwitnessed else "Entries"
         sentences.append(f"{word} have waited for enough witnesses since {write_time(found.waiting_since)}.")
     if centre:
         sentences.append(f"{centre}: {_count(found.entries, 'certificate', 'certificates')} in the log.")
+    sentences += [
+        f"    {count} by another key, {key}, as the list says. The station with that key follows them."
+        for key, count in sorted(found.elsewhere.items())
+    ]
     sentences += [f"{name} is of this same log." for name in found.compared]
     troubles = [
-        f"Entry {one.index}: a certificate that the centre did not issue, {one.digest}" for one in found.foreign
+        f"Entry {one.index}: a certificate in the centre's name that is not known here"
+        f"{', signed with the key of this station' if one.digest in by_our_key else ''}, {one.digest}"
+        for one in found.foreign
+        if one.digest not in found.told
     ]
-    troubles += [f"Accepted more than a day ago, but not in the log: {digest}" for digest in found.missing]
+    missing = [digest for digest in found.missing if digest not in found.told]
+    troubles += [f"Accepted more than a day ago, but not in the log: {digest}" for digest in missing]
     troubles += [*found.late, *found.strange]
     sentences += [f"Attention: {text}" for text in troubles[:MOST_TOLD]]
     if len(troubles) > MOST_TOLD:
         sentences.append(f"Attention: {len(troubles) - MOST_TOLD} more; --json lists all.")
-    kind = NotOurs if found.foreign else LogLate if troubles or unwitnessed else None
-    sentences += [f"Next: {kind.next_step}"] if kind is not None else ["Nothing to worry about."]
+    if found.told:
+        still = _count(
+            len(found.told), "certificate that was named earlier is", "certificates that were named earlier are"
+        )
+        sentences.append(f"Attention: {still} not settled yet; --json lists all.")
+    kind = NotOurs if found.foreign else LogLate if troubles or found.missing or unwitnessed else None
+    sentences += [f"Next: {kind.next_step}"] if kind is not None else _calm(trusted, centre)
     said = {
         "origin": found.origin,
         "size": found.size,
@@ -105,10 +127,13 @@ def _told(found: following.Found, trusted: Trusted, centre: str, at: datetime) -
         "kinds": dict(found.kinds),
         "witnesses": [{"name": name, "at": write_time(time)} for name, time in sorted(names.items())],
         "witnesses_needed": trusted.needed,
+        "uncounted": found.uncounted,
         "waiting_since": write_time(found.waiting_since) if found.waiting_since else None,
         "unwitnessed": unwitnessed,
         "centre": centre or None,
         "certificates": found.entries,
+        "elsewhere": dict(found.elsewhere),
+        "told": sorted(found.told),
         "foreign": [{"index": one.index, "digest": one.digest} for one in found.foreign],
         "missing": found.missing,
         "late": found.late,
@@ -116,6 +141,19 @@ def _told(found: following.Found, trusted: Trusted, centre: str, at: datetime) -
         "compared": found.compared,
     }
     return said, sentences, kind.exit_code if kind is not None else 0
+
+
+def _calm(trusted: Trusted, centre: str) -> list[str]:
+    """Nothing was found, and what was not looked for."""
+    said = []
+    if trusted.needed == 0:
+        said.append(
+            "The trust file asks for no witnesses, so this look alone does not show that others see the same log. "
+            "Compare with what they were shown: --compare FILE."
+        )
+    if not centre:
+        said.append("No centre was named, so nobody looked for certificates in its name: --centre DID.")
+    return [*said, "Nothing was found that is wrong." if said else "Nothing to worry about."]
 
 
 def _count(number: int, one: str, many: str) -> str:
@@ -127,7 +165,12 @@ def _trusted(chosen: Namespace) -> Trusted:
         trust = trust_of(chosen)
     except ValueError as error:
         raise Unreadable(str(error)) from error
-    if trust is None or not trust.logs:
+    if trust is None:
+        raise BadUsage(
+            "There is no trust file, so it is not known which key the log signs with.",
+            next_step="Give one with --trust FILE: the marketplace serves its own as /trust.json.",
+        )
+    if not trust.logs:
         raise BadUsage("The trust file names no log.", next_step="Give a trust file that does, with --trust FILE.")
     return trusted_in(trust)
 

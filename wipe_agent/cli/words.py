@@ -104,7 +104,7 @@ def _add_log(all_: argparse._SubParsersAction[_Parser], common: _Parser) -> None
         default=[],
         type=Path,
         metavar="FILE",
-        help="digests of the centre's certificates, one a line; beside those of this station",
+        help="a list of the centre's certificates, as its page of stations gives it; or digests, one a line",
     )
     monitor.add_argument(
         "--compare",

@@ -117,6 +117,11 @@ class Home:
         return self.path / "receipts"
 
     @property
+    def issued_file(self) -> Path:
+        """Which certificates of the centre are in the log, as the marketplace says."""
+        return self.path / "issued.json"
+
+    @property
     def trust_file(self) -> Path:
         """Whom this station trusts, pinned at enrolment."""
         return self.path / "trust.json"

@@ -31,12 +31,12 @@ from wipe_agent.certificate.log.tiles import WIDTH
 from wipe_agent.certificate.times import write_time
 from wipe_agent.errors import BadAnswer, LogMisbehaves
 from wipe_agent.errors import Unreadable as NotReadable
-from wipe_agent.monitor.own import Own, of_lists, of_station
+from wipe_agent.monitor.own import Own, known, of_lists
 from wipe_agent.monitor.shown import Shown, shown
 from wipe_agent.monitor.state import Entry, Pending, State
 from wipe_agent.witness import LogSite, Memory, Trusted, growth, look_at, misbehaves, rolled_back
 
-__all__ = ["Entry", "Found", "Own", "Shown", "State", "follow", "of_lists", "of_station", "shown"]
+__all__ = ["Entry", "Found", "Own", "Shown", "State", "follow", "known", "of_lists", "shown"]
 
 MOST_STRANGE = 20
 PATIENCE = timedelta(hours=24)
@@ -55,15 +55,21 @@ class Found:
     entries: int = 0
     """Certificates of the centre in the whole log."""
     foreign: list[Entry] = field(default_factory=list)
-    """Certificates in the centre's name that it did not issue."""
+    """Certificates in the centre's name that are not known here."""
+    elsewhere: Counter[str] = field(default_factory=Counter)
+    """Certificates that are the centre's by a list alone, by the id of the key that signed them."""
     missing: list[str] = field(default_factory=list)
     """Digests of certificates that the marketplace accepted more than a day ago and that are not in the log."""
+    told: frozenset[str] = frozenset()
+    """Digests of those in `foreign` and `missing` that an earlier look named already."""
     late: list[str] = field(default_factory=list)
     """Sentences: certificates that came into the log more than a day after their date."""
     strange: list[str] = field(default_factory=list)
     """Sentences: new entries that are no leaves of this format."""
     witnesses: Mapping[VerifierKey, datetime] = field(default_factory=dict)
     """Who cosigned the newest checkpoint, and when."""
+    uncounted: list[str] = field(default_factory=list)
+    """Names under it that are no witnesses of the trust file. Their signatures are not checked and do not count."""
     waiting_since: datetime | None = None
     """Since when entries wait for enough witnesses; None if they do not wait."""
     compared: list[str] = field(default_factory=list)
@@ -96,13 +102,17 @@ def follow(
         look = _Look(site, memory, trusted, state, seen, at)
         look.only_grew()
         found = Found(seen.checkpoint.origin, state.frontier.size, seen.checkpoint.size, witnesses=seen.witnesses)
+        counted = {seen.checkpoint.origin, *(one.name for one in seen.witnesses)}
+        found.uncounted = sorted({one.name for one in seen.note.signatures} - counted)
         new = look.read_entries(centre, found)
         for other in shown_to_others:
             look.compare(other, found)
         new = replace(new, note=bytes(seen.note), pending=look.wait_for_witnesses(found))
         new = new.sighted(seen.checkpoint.size, at)
         _judge(new, own, at, found)
-        new.save(folder, found.origin)
+        named = frozenset([*(entry.digest for entry in found.foreign), *found.missing])
+        found.told = state.told & named
+        replace(new, told=named).save(folder, found.origin)
     return found
 
 
@@ -113,6 +123,7 @@ def _judge(state: State, own: Mapping[str, Own] | None, at: datetime, found: Fou
         return
     present = {entry.digest for entry in state.entries}
     found.foreign = [entry for entry in state.entries if entry.digest not in own]
+    found.elsewhere = Counter(key for digest in present if digest in own and (key := own[digest].signed_with))
     found.missing = sorted(
         digest
         for digest, one in own.items()

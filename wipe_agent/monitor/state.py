@@ -42,6 +42,7 @@ class State:
     """The last verified checkpoint as a note (None: nothing yet) and all that was learnt up to it.
 
     `centre` is whose entries were looked for. `sightings` are (size, time): at that time the log had so many entries.
+    `told` are digests of certificates that somebody was warned of already.
     """
 
     centre: str = ""
@@ -50,6 +51,7 @@ class State:
     entries: tuple[Entry, ...] = ()
     sightings: tuple[tuple[int, datetime], ...] = ()
     pending: Pending | None = None
+    told: frozenset[str] = frozenset()
 
     @property
     def checkpoint(self) -> Checkpoint | None:
@@ -84,6 +86,7 @@ class State:
                 tuple(Entry(index, digest) for index, digest in said["entries"]),
                 tuple((size, read_time(at)) for size, at in said["sightings"]),
                 Pending(pending["index"], pending["data"].encode(), read_time(pending["since"])) if pending else None,
+                frozenset(said.get("told", ())),
             )
             checkpoint = state.checkpoint
         except FileNotFoundError:
@@ -108,6 +111,7 @@ class State:
             "sightings": [(size, write_time(at)) for size, at in self.sightings],
             "pending": pending
             and {"index": pending.index, "data": pending.data.decode(), "since": write_time(pending.since)},
+            "told": sorted(self.told),
         }
         durable.write_file(_place(folder, origin), json.dumps(said, ensure_ascii=False).encode())
 

@@ -27,6 +27,7 @@ from wipe_agent import durable, jobs, journal, keys
 from wipe_agent.certificate import Bundle, Trust, canonical, digest_multibase, fingerprint, public_key_multibase, read
 from wipe_agent.errors import AlreadyEnrolled, BadAnswer, MarketRefused, MarketUnreachable, TargetBusy, Unreadable
 from wipe_agent.sync.calls import call
+from wipe_agent.sync.issued import fetch_issued, kept_issued
 from wipe_agent.sync.queue import Queue, bundles, look
 from wipe_agent.sync.starting import tell_starts
 from wipe_agent.sync.witnessing import SETTLE_SECONDS, Witnessed, witness_log
@@ -39,7 +40,9 @@ __all__ = [
     "Synced",
     "Witnessed",
     "enrol",
+    "fetch_issued",
     "fetch_orders",
+    "kept_issued",
     "look",
     "offer_refused_again",
     "send",

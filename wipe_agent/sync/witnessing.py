@@ -56,4 +56,7 @@ def witness_log(home: keys.Home, key: Ed25519PrivateKey, *, settle: float = 0) -
     size = seen.checkpoint.size
     grown = f"since this station last looked it grew by {size - seen.before}"
     how = grown if seen.before else "this station looked for the first time"
-    return Witnessed(f"Witnessed the log: {size} {'entry' if size == 1 else 'entries'}; {how}.", size)
+    counts = (
+        "" if witness.vkey in trusted.witnesses else " Whoever names this station as a witness counts its signature."
+    )
+    return Witnessed(f"Witnessed the log: {size} {'entry' if size == 1 else 'entries'}; {how}.{counts}", size)

@@ -23,6 +23,7 @@ from ewaste.centres.models import Centre, Station
 from ewaste.core import clock
 from ewaste.core.refusals import Invalid, NotAllowed
 from ewaste.journey import clearing, witnessing
+from ewaste.views import issued
 from ewaste.web.edge import actor, now, runtime, transaction
 from ewaste.web.limits import limiter
 from ewaste.web.submission import submit
@@ -136,6 +137,18 @@ def certificates() -> flask.Response:
             }
         }
     )
+
+
+@pages.post("/issued")
+def issued_after() -> flask.Response:
+    """Which certificates of the station's centre came into the log after an entry, and which key signed each."""
+    entry = _body().get("after")
+    if not isinstance(entry, int) or isinstance(entry, bool) or not issued.FIRST <= entry < 2**53:
+        raise Invalid("Send the number of the last entry that you know as `after`, or -1.", field="after")
+    with transaction() as session:
+        rows = issued.after(session, actor(), entry)
+    told = [{"entry": number, "digest": digest, "station": station} for number, digest, station in rows]
+    return _json({"issued": told, "more": len(rows) == issued.AT_ONCE, "server_time": clock.text(now())})
 
 
 @pages.post("/starts")

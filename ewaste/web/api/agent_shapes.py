@@ -95,6 +95,28 @@ class StartsNoted(BaseModel):
     server_time: datetime
 
 
+class IssuedAsked(BaseModel):
+    """The number of the last entry of the log that the station knows; -1 for none."""
+
+    after: int = Field(ge=-1, lt=2**53, examples=[-1])
+
+
+class IssuedTold(BaseModel):
+    """A certificate in the log, and the key that signed it."""
+
+    entry: int
+    digest: str
+    station: str
+
+
+class IssuedAfter(BaseModel):
+    """The oldest first, at most 1,000; with `more`, ask again after the last one."""
+
+    issued: list[IssuedTold]
+    more: bool
+    server_time: datetime
+
+
 class CosignatureSent(BaseModel):
     """A checkpoint of the log as text, with the station’s cosignature under it (C2SP tlog-cosignature)."""
 
@@ -159,6 +181,11 @@ CALLS = (
         "POST", "/starts", "agent_starts", "Say that wipes began",
         "Each work order gets a leaf in the public log. Sent again, nothing changes.",
         StartsSent, StartsNoted, 200, True, (403, 404, 413, 422, 500),
+    ),
+    AgentCall(
+        "POST", "/issued", "agent_issued", "Which certificates of the centre are in the log",
+        "Each with the key that signed it, so that the monitor of one station knows what the others issued.",
+        IssuedAsked, IssuedAfter, 200, True, (403, 413, 422, 500),
     ),
     AgentCall(
         "POST", "/cosignatures", "agent_cosignatures", "Hand in a cosignature of the log",
