@@ -30,6 +30,7 @@ from ewaste.certificates.models import (
 )
 from ewaste.core import status_lists
 from ewaste.core.refusals import Conflict, Invalid, NotFound, Refusal
+from ewaste.devices.media import KIND_WORDS
 from ewaste.devices.models import Device, Medium
 from wipe_agent import certificate as wipe
 
@@ -38,6 +39,8 @@ Statement = wipe.Statement
 # How every zip begins, so that a damaged one is told from what never was one.
 ZIP = b"PK"
 DAMAGED = "This file is damaged; download it again."
+CENTRE_MAY = "our-centre"
+"""The name of a line beside the checks of a certificate: whether its centre and station may certify at that moment."""
 
 
 class CertificateRefused(Refusal):
@@ -73,6 +76,11 @@ class Examined:
     def refuse(self, message: str) -> CertificateRefused:
         """The refusal of this bundle, with its reason."""
         return CertificateRefused(message, examined=self)
+
+    def refuse_centre(self, message: str) -> CertificateRefused:
+        """The same where not the certificate or the device stands against it, but who made it."""
+        self.checks = [*self.checks, {"name": CENTRE_MAY, "level": "", "ok": False, "text": message, "code": ""}]
+        return self.refuse(message)
 
 
 def open_bundle(files: Mapping[str, str]) -> Examined:
@@ -137,7 +145,7 @@ def check_coverage(
         covered[medium.id] = line
     missing = [medium for medium in media if medium.id not in covered and medium.id not in held]
     if missing:
-        names = ", ".join(f"{medium.kind.value} ending {medium.serial[-4:]}" for medium in missing)
+        names = ", ".join(f"{KIND_WORDS[medium.kind.value]} ending {medium.serial[-4:]}" for medium in missing)
         count = _count(len(covered), "storage medium", "storage media")
         raise examined.refuse(
             f"This certificate covers {count}. This device has {len(media)}. "

@@ -102,6 +102,18 @@ EVENTS = {
     ),
 }
 
+HOLD_WORDS: Mapping[str, str] = {
+    "stolen": "Reported stolen",
+    "ownership": "Ownership in dispute",
+    "lock": "Account or firmware lock",
+    "battery": "Unsafe battery",
+    "wrong-item": "Not the item declared",
+    "litigation": "Kept for a legal matter",
+    "seal": "Seal does not match",
+    "weight": "Weight does not match",
+    "validation": "Doubted by a second person",
+}
+"""Why a device stands still, in a few words for everybody."""
 HOLDS = {
     HoldKind.STOLEN: "The device may be reported as stolen or lost. We have to ask before we do anything with it.",
     HoldKind.OWNERSHIP: "It is not clear who owns the device. We have to ask before we do anything with it.",

@@ -425,21 +425,25 @@ def _require_ours(
         )
     if centre.standing is not Standing.ACCREDITED:
         why = centre.suspension_reason or centre.withdrawal_reason or "not accredited yet"
-        raise examined.refuse(
+        raise examined.refuse_centre(
             f"Your centre is {STANDING_WORDS[centre.standing]}: {why.rstrip('.')}. "
             "Nothing it certifies clears a device until it is reinstated."
         )
     issued = session.scalar(sa.select(Accreditation).where(Accreditation.credential_id == statement.accreditation_id))
     if issued is None or issued.centre_id != centre.organisation_id or issued.digest != statement.accreditation_digest:
-        raise examined.refuse("The accreditation in the bundle is not one that we issued to your centre.")
+        raise examined.refuse_centre("The accreditation in the bundle is not one that we issued to your centre.")
     _require_scope(examined, statement, centre)
     station = session.scalar(sa.select(Station).where(Station.verification_method == statement.verification_method))
     if station is None or station.centre_id != centre.organisation_id:
-        raise examined.refuse("No station of your centre is enrolled under the key that signed this certificate.")
+        raise examined.refuse_centre(
+            "No station of your centre is enrolled under the key that signed this certificate."
+        )
     if station.revoked_at is not None:
-        raise examined.refuse(f"The station that signed this certificate was revoked: {station.revoked_because}.")
+        raise examined.refuse_centre(
+            f"The station that signed this certificate was revoked: {station.revoked_because}."
+        )
     if station.retires_at is not None and station.retires_at <= now:
-        raise examined.refuse(
+        raise examined.refuse_centre(
             f"The key that signed this certificate ended on {station.retires_at:%d %B %Y}, as another took its place."
         )
     order = session.scalar(sa.select(WorkOrder).where(WorkOrder.credential_id == statement.work_order_id))
@@ -452,11 +456,11 @@ def _require_scope(examined: registry.Examined, statement: Any, centre: Centre) 
     """An older accreditation may come along, as stations work offline for days; the scope that counts is today's."""
     for line in statement.lines:
         if line.level not in centre.methods or line.kind not in centre.media_kinds:
-            raise examined.refuse(
+            raise examined.refuse_centre(
                 f"Your centre is not accredited any more for “{line.level}” on the kind “{line.kind}”. Ask the desk."
             )
         if centre.accredited_until is None or line.verified > centre.accredited_until:
-            raise examined.refuse("The accreditation of your centre ended before this wipe did. Ask the desk.")
+            raise examined.refuse_centre("The accreditation of your centre ended before this wipe did. Ask the desk.")
 
 
 def _require_unused(

@@ -535,6 +535,7 @@ def _certificate(
 def _refused(refusal: CertificateRefusal) -> dict[str, Any]:
     return {
         "id": None,
+        "refusal": refusal.id,
         "credential_id": refusal.credential_id,
         "status": "refused",
         "issuer_name": None,

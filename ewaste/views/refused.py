@@ -22,6 +22,7 @@ from ewaste.centres.models import Station, WorkOrder
 from ewaste.certificates.models import Certificate, CertificateRefusal
 from ewaste.core.ids import read_code
 from ewaste.core.refusals import NotFound, RefusalNote
+from ewaste.devices.media import KIND_WORDS
 from ewaste.devices.models import Device, Medium
 from ewaste.views import shapes
 
@@ -241,10 +242,13 @@ def _compared(session: Session, found: CertificateRefusal, device: Device) -> li
     )
     media = session.scalars(sa.select(Medium).where(Medium.device_id == device.id).order_by(Medium.created_at)).all()
     serial = str(device.observed.get("serial", device.claimed_serial))
+    host = _in(wipe, "device")
+    # A station that saw no machine around the media says nothing of one; then what it was told stands there alone.
+    seen = _text(_in(host, "hostObserved"), "serial") or _text(_in(host, "hostClaimed"), "serial")
     rows = [
         _row("Work order", order.credential_id if order else "none issued", _text(_in(wipe, "workOrder"), "id")),
         _row("Custody cycle", str(order.cycle) if order else "-", _text(wipe, "custodyCycle")),
-        _row("Device serial", serial, _text(_in(_in(wipe, "device"), "hostObserved"), "serial")),
+        _row("Device serial", serial, seen),
     ]
     said: dict[str, str] = {}
     lines = _in(statement, "credentialSubject").get("conformityAssessment")
@@ -256,14 +260,21 @@ def _compared(session: Session, found: CertificateRefusal, device: Device) -> li
         covered = said.pop(medium.serial, None)
         rows.append(
             {
-                "what": f"Medium {medium.serial}",
-                "expected": f"{medium.kind.value}, {medium.model}",
-                "said": covered if covered is not None else "not in the certificate",
+                "what": f"{KIND_WORDS[medium.kind.value]}, {medium.model}",
+                "expected": medium.serial,
+                "said": "not in the certificate" if covered is None else medium.serial,
+                "note": covered,
                 "ok": covered is not None,
             }
         )
     rows += [
-        {"what": f"Medium {unknown or '?'}", "expected": "not noted in this device", "said": how, "ok": False}
+        {
+            "what": "Storage medium",
+            "expected": "not noted in this device",
+            "said": unknown or "?",
+            "note": how,
+            "ok": False,
+        }
         for unknown, how in said.items()
     ]
     return rows
@@ -288,7 +299,8 @@ def _text(where: Mapping[str, Any], name: str) -> str:
 
 
 def _row(what: str, expected: str, said: str) -> dict[str, Any]:
-    return {"what": what, "expected": expected, "said": said or "not said", "ok": said == expected}
+    """What is not said neither agrees nor disagrees: `ok` is None."""
+    return {"what": what, "expected": expected, "said": said or "not said", "ok": said == expected if said else None}
 
 
 def _key(kind: str, action: str, message: str) -> str:

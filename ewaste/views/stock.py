@@ -17,8 +17,9 @@ from sqlalchemy.orm import Session, aliased
 from ewaste.accounts import policy
 from ewaste.accounts.models import Actor, Organisation, OrganisationKind, Person
 from ewaste.accounts.policy import Action
-from ewaste.certificates.models import Clearance
-from ewaste.core.ids import DEVICE, read_code
+from ewaste.centres.models import WorkOrder
+from ewaste.certificates.models import Certificate, CertificateRefusal, Clearance
+from ewaste.core.ids import DEVICE, WORK_ORDER, read_code
 from ewaste.core.money import Money
 from ewaste.core.refusals import Invalid
 from ewaste.devices.incidents import Incident
@@ -357,10 +358,26 @@ def _wanted(chosen: Filters, now: datetime) -> list[sa.ColumnElement[bool]]:
 
 
 def _fits(q: str) -> sa.ColumnElement[bool]:
-    """By code, serial number or IMEI, a medium's serial number, model, or the seller's e-mail address."""
+    """By code, a work order's code, a certificate's number, serial number or IMEI, a medium's serial number, model, or
+    the seller's e-mail address.
+    """
     code = read_code(q, DEVICE)
     if code:
         return Device.code == code
+    order = read_code(q, WORK_ORDER)
+    if order:
+        return Device.id.in_(sa.select(WorkOrder.device_id).where(WorkOrder.code == order))
+    number = _number(q)
+    if number is not None:
+        urn = number.urn
+        return sa.or_(
+            Device.id.in_(
+                sa.select(Certificate.device_id).where(
+                    sa.or_(Certificate.credential_id == urn, Certificate.id == number)
+                )
+            ),
+            Device.code.in_(sa.select(CertificateRefusal.device_code).where(CertificateRefusal.credential_id == urn)),
+        )
     pattern = shapes.like(q)
     if "@" in q:
         return Device.seller_id.in_(sa.select(Person.id).where(Person.email.like(shapes.like(q.lower())[1:])))
@@ -372,6 +389,14 @@ def _fits(q: str) -> sa.ColumnElement[bool]:
         (Device.brand + " " + Device.model).ilike(pattern),
         Device.code.ilike(pattern),
     )
+
+
+def _number(q: str) -> UUID | None:
+    """A certificate's number, as it is written or with urn:uuid: before it; None for what is none."""
+    try:
+        return UUID("".join(q.split()))
+    except ValueError:
+        return None
 
 
 def _rows(wanted: Sequence[sa.ColumnElement[bool]]) -> sa.Select[Any]:

@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from ewaste.accounts.models import SELLERS, Actor, Role
+from ewaste.certificates.models import CertificateRefusal
 from ewaste.core import clock
 from ewaste.core.money import Money
 from ewaste.devices import notices
@@ -111,12 +112,7 @@ def events(records: Records, seen_by: Audience, *, payout: Mapping[str, Any] | N
             )
         )
     if seen_by is not Audience.OWNER:
-        told += [
-            _entry(
-                refusal.at, "refusal", None, Words("refusal", "A certificate was refused", refusal.reason), by=MARKET
-            )
-            for refusal in records.refusals
-        ]
+        told += [_entry(one.at, "refusal", None, _refusal(one, seen_by), by=MARKET) for one in records.refusals]
     told.sort(key=lambda entry: entry["at"])  # Stable: events of one moment keep the order of the chain.
     ahead = _ahead(records, seen_by)
     return [*told, ahead] if ahead else told
@@ -230,6 +226,14 @@ def _told(event: CustodyEvent, reader: Reader) -> dict[str, Any]:
         link=event.hash,
         entry=event.seq,
     )
+
+
+def _refusal(refusal: CertificateRefusal, seen_by: Audience) -> Words:
+    """The reason is written to the centre; the desk reads what the centre was told."""
+    if seen_by is not Audience.STAFF:
+        return Words("refusal", "A certificate was refused", refusal.reason)
+    told, url = f"The centre was told: “{refusal.reason}”", f"/staff/certificates/refused/{refusal.id}"
+    return Words("refusal", "A certificate was refused", told, url=url)
 
 
 def _buyer(event: CustodyEvent, role: Role, reader: Reader) -> str:
@@ -468,7 +472,8 @@ def hold_text(hold: Hold) -> str:
 
 def _hold_placed(it: Told) -> Words:
     kind = str(it.evidence.get("kind", ""))
-    title = f"Put on hold: {kind.replace('-', ' ')}"
+    word = notices.HOLD_WORDS.get(kind, kind)
+    title = f"Put on hold: {word[:1].lower()}{word[1:]}"
     for_seller = str(it.evidence.get("noteForSeller") or "")
     if it.reader.seen_by is Audience.OWNER:
         usual = notices.HOLDS[HoldKind(kind)] if kind in set(HoldKind) else ""

@@ -9,6 +9,7 @@ from typing import Any
 import flask
 from flask import Blueprint, request
 
+from ewaste.certificates.registry import CENTRE_MAY
 from ewaste.core.money import Money
 from ewaste.core.refusals import NotFound
 from ewaste.processing.outcomes import FRACTIONS
@@ -22,6 +23,7 @@ pages = Blueprint("figures", __name__)
 # A check of a certificate, as the reason for which a certificate was refused.
 REASONS: Mapping[str, str] = {
     "market": "The document held, and our own rules refused it: a medium without proof, or too little proof",
+    CENTRE_MAY: "Its centre or station could not certify for us then: suspended, withdrawn, or its key ended",
     "readable": "It could not be read",
     "trust": "Its issuer was not one that we trust",
     "accreditation-proof": "The accreditation was not signed by our accreditor",

@@ -16,6 +16,7 @@ from jinja2.runtime import Undefined
 from markupsafe import Markup, escape
 
 from ewaste.core.money import SYMBOLS
+from ewaste.devices import notices
 from ewaste.devices.media import KIND_WORDS as MEDIUM_KINDS
 from ewaste.web import charts
 
@@ -123,19 +124,6 @@ DEVICE_CLASSES: Mapping[str, tuple[str, str]] = {
     "server": ("Server", "Servers"),
 }
 WAYS: Mapping[str, str] = {"resale": "Resale", "remanufacture": "Remanufacture", "dismantling": "Dismantling"}
-HOLDS: Mapping[str, str] = {
-    "stolen": "Reported stolen",
-    "police": "Police matter",
-    "ownership": "Ownership in dispute",
-    "lock": "Account or firmware lock",
-    "battery": "Unsafe battery",
-    "wrong-item": "Not the item declared",
-    "wrong_item": "Not the item declared",
-    "litigation": "Kept for a legal matter",
-    "seal": "Seal does not match",
-    "weight": "Weight does not match",
-    "validation": "Doubted by a second person",
-}
 ROLES: Mapping[str, str] = {
     "consumer": "Private person",
     "centre": "Test centre",
@@ -416,7 +404,7 @@ def way_word(way: Any) -> str:
 
 def hold_word(kind: Any) -> str:
     """Why a device is on hold."""
-    return HOLDS.get(_text(kind), _text(kind).replace("_", " ").capitalize())
+    return notices.HOLD_WORDS.get(_text(kind), _text(kind).replace("_", " ").capitalize())
 
 
 def role_word(role: Any) -> str:

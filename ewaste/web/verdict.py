@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from ewaste.certificates.registry import DAMAGED, Statement, Verified
+from ewaste.certificates.registry import CENTRE_MAY, DAMAGED, Statement, Verified
 from ewaste.devices.media import KIND_WORDS
 from ewaste.web import filters
 
@@ -157,6 +157,11 @@ GROUPS: Sequence[tuple[str, tuple[str, ...]]] = (
 
 # The name of a line that is no check of the certificate: what we know of the device ourselves.
 OURS = "our-records"
+OWN: Mapping[str, str] = {
+    CENTRE_MAY: "May its centre certify at this moment?",
+    OURS: "Does it fit what we know of the device?",
+}
+"""Lines that are no checks of the certificate itself, each with the question that it answers."""
 # What a check that fails means for whoever holds the certificate. The exact cause, often a word to the test centre,
 # stands among the checks.
 REASONS: Mapping[str, str] = {
@@ -185,6 +190,7 @@ REASONS: Mapping[str, str] = {
     "log": "What came with it from the public log does not hold.",
     "status": "The list that came with it, and should tell whether it was revoked, was changed or is another one.",
 }
+_OWN_REASONS: Mapping[str, str] = {CENTRE_MAY: "Its centre or station could not certify for us when it came in."}
 _NO_REASON = "One of the checks below does not hold."
 
 _ONCE_YOURS = (
@@ -239,13 +245,13 @@ def for_scripts(contact: str) -> dict[str, Any]:
 def reason(checks: Sequence[Mapping[str, Any]]) -> str | None:
     """What the first check that fails means, in words for whoever is no test centre; None when none fails."""
     failed = next((str(check["name"]) for check in checks if check["ok"] is False), None)
-    return None if failed is None else REASONS.get(failed, _NO_REASON)
+    return None if failed is None else REASONS.get(failed) or _OWN_REASONS.get(failed, _NO_REASON)
 
 
 def counted(checks: Sequence[Mapping[str, Any]]) -> str:
     """How far the checks came: all passed, or where they stopped, as nothing is asked after the first that fails."""
     stopped = next((number for number, check in enumerate(checks, start=1) if check["ok"] is False), None)
-    if stopped is not None and len(checks) < ALL_CHECKS:
+    if stopped is not None and len(checks) < ALL_CHECKS and checks[stopped - 1]["name"] not in OWN:
         return f"Stopped at check {stopped} of {ALL_CHECKS}"
     return f"{sum(check['ok'] is True for check in checks)} of {len(checks)} checks passed"
 
@@ -368,14 +374,14 @@ def grouped(
     """
     named = {name for _, names in GROUPS for name in names}
     made = {check["name"] for check in checks}
-    if len(made) < len(named) and any(check["ok"] is False and check["name"] != OURS for check in checks):
+    if len(made) < len(named) and any(check["ok"] is False and check["name"] not in OWN for check in checks):
         # A report ends where the next checks would mean nothing. They are named, so that nobody misses them.
         checks = [*checks, *({"name": name, "ok": None, "text": NOT_REACHED} for name in named - made)]
-    rest = tuple(str(check["name"]) for check in checks if check["name"] not in {*named, OURS})
+    rest = tuple(str(check["name"]) for check in checks if check["name"] not in {*named, *OWN})
     reached = {name: values for name, values in (evidence or {}).items() if name in made}
     shown = [{**check, "evidence": list(reached.get(check["name"], ()))} for check in checks]
     found = []
-    for title, names in (("Does it fit what we know of the device?", (OURS,)), *GROUPS, ("Other checks", rest)):
+    for title, names in (*((question, (name,)) for name, question in OWN.items()), *GROUPS, ("Other checks", rest)):
         own = sorted((check for check in shown if check["name"] in names), key=lambda check: names.index(check["name"]))
         if own:
             found.append(

@@ -125,7 +125,7 @@ def test_a_medium_that_was_found_after_the_work_order_is_missed(world: World) ->
     device_id, order = world.ordered()
     world.note_medium(device_id, "CARD-9", kind="sd")
     assert world.refuse(world.bundle(order)) == (
-        "This certificate covers one storage medium. This device has 2. Not covered: sd ending RD-9. "
+        "This certificate covers one storage medium. This device has 2. Not covered: SD card ending RD-9. "
         "Wipe what is missing under a new work order and send a new certificate."
     )
     assert world.submit(world.bundle(world.order(device_id))).outcome == "accepted"

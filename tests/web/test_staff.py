@@ -20,6 +20,7 @@ from ewaste.devices import custody
 from ewaste.devices.incidents import Incident, IncidentKind
 from ewaste.devices.lifecycle import State
 from ewaste.devices.models import Hold
+from ewaste.journey import accrediting
 from ewaste.market.models import Listing, ListingState, Lot, Order, OrderState
 from ewaste.payments.models import InstructionKind, PaymentInstruction
 from ewaste.processing.models import Routing
@@ -256,8 +257,14 @@ def test_a_refused_certificate_stands_beside_what_was_expected_of_it(browser: Br
     link = re.search(r'href="(/staff/certificates/refused/[0-9a-f-]{36})"', listed)
     assert link
     page = text(browser.get(link[1]))
-    rows = dict(re.findall(r"<td>Medium (DRIVE-\d)</td>.*?<td[^>]*>.*?</td> <td[^>]*>(.*?)</td>", page))
-    assert rows == {"DRIVE-1": "clear, full-read", "DRIVE-2": "not in the certificate"}
+    cells = [re.findall(r"<td[^>]*>(.*?)</td>", row) for row in re.findall(r"<tr>(.*?)</tr>", page)]
+    said = [[re.sub(r"<[^>]+>", " ", cell).split() for cell in row] for row in cells if row and "SSD" in row[0]]
+    assert [row[1:] for row in said] == [
+        [["DRIVE-1"], ["DRIVE-1", "clear,", "full-read"], ["yes"]],
+        [["DRIVE-2"], ["not", "in", "the", "certificate"], ["no"]],
+    ]
+    (serial,) = (row for row in cells if row and row[0] == "Device serial")
+    assert [re.sub(r"<[^>]+>", " ", cell).split() for cell in serial[1:]] == [["PF1ABCDE"], ["PF1ABCDE"], ["yes"]]
     assert "<h1>It does not cover all the storage of the device.</h1>" in page
     assert "The centre was told: “This certificate covers one medium." in page
     assert "Failed:</strong> This certificate covers one medium." in page
@@ -265,6 +272,55 @@ def test_a_refused_certificate_stands_beside_what_was_expected_of_it(browser: Br
     with zipfile.ZipFile(io.BytesIO(browser.get(link[1] + "/bundle.zip").data)) as archive:
         assert set(archive.namelist()) == {"accreditation.json", "certificate.json", "work-order.json"}
     assert "Certificates refused" in text(browser.get("/staff")).partition("queues are empty")[0]
+
+
+def test_a_refusal_for_its_centre_is_not_told_as_the_devices_fault(browser: Browser, world: World) -> None:
+    device_id, order = world.ordered()
+    files, code = world.bundle(order), world.device(device_id).code
+    with world.transaction() as session:
+        accrediting.suspend(
+            session, world.stefan, world.device(device_id).centre_id, reason="An audit is due.", now=world.now
+        )
+    world.refuse(files)
+    browser.sign_in("stefan")
+    story = text(browser.get(f"/staff/devices/{code}"))
+    link = re.search(r'href="(/staff/certificates/refused/[0-9a-f-]{36})">A certificate was refused', story)
+    assert link
+    assert "<p>The centre was told: “Your centre is suspended: An audit is due." in story
+    page = text(browser.get(link[1]))
+    assert "<h1>Its centre or station could not certify for us when it came in.</h1>" in page
+    assert "May its centre certify at this moment?" in page
+    assert "Does it fit what we know of the device?" not in page
+    assert "It was refused by what we know" not in page
+    assert "Not looked at" not in page
+    figures = text(browser.get("/open"))
+    assert "Its centre or station could not certify for us then" in figures
+    assert "our own rules refused it" not in figures
+
+
+def test_a_certificate_leads_staff_to_its_device_and_a_number_to_both(browser: Browser, world: World) -> None:
+    device_id, order = world.ordered()
+    assert world.submit(world.bundle(order)).outcome == "accepted"
+    code = world.device(device_id).code
+    with world.transaction() as session:
+        certificate = session.scalars(sa.select(Certificate)).one()
+    number = certificate.credential_id.removeprefix("urn:uuid:")
+    browser.sign_in("stefan")
+    for known in (number, f"urn:uuid:{number}", number.replace("-", "").upper(), order.code, order.code.lower()):
+        assert f"/staff/devices/{code}" in text(browser.get("/staff/devices", query_string={"q": known})), known
+    assert code not in text(browser.get("/staff/devices", query_string={"q": "0" * 32}))
+    page = text(browser.get(f"/certificates/{number}"))
+    assert f'href="/staff/devices/{code}">Its device on the desk' in page
+    assert "revoke this certificate</a>" in page
+    told = text(browser.get(f"/staff/devices/{code}"))
+    assert "What was checked when it came in" in told
+    assert "Whether it is in the log by now, and not revoked, says" in told
+    browser.sign_in("ada")
+    page = text(browser.get(f"/certificates/{number}"))
+    assert "Its device on the desk" in page
+    assert "revoke this certificate" not in page
+    browser.sign_in("cora")
+    assert "on the desk" not in text(browser.get(f"/certificates/{number}"))
 
 
 def test_a_device_is_found_by_whatever_is_known_of_it(browser: Browser, world: World) -> None:
