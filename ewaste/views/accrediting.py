@@ -125,8 +125,12 @@ def decision(session: Session, actor: Actor, decision_id: UUID) -> dict[str, Any
         raise NotFound("There is no such proposal.")
     told = _decision(row, actor)
     audit = session.get(Audit, row.Decision.audit_id) if row.Decision.audit_id else None
+    centre = session.get_one(Centre, row.Decision.centre_id)
+    lifts = row.Decision.kind is DecisionKind.LIFT and centre.standing is Standing.SUSPENDED
     return {
         "decision": told | {"means": MEANS[row.Decision.kind]},
+        # Who lifts it reads what is lifted. Once it is lifted it stands in the centre's history.
+        "suspended": {"at": centre.suspended_at, "reason": centre.suspension_reason} if lifts else None,
         "audit": None
         if audit is None
         else {"id": audit.id, "by": audit.concluded_name, "at": audit.concluded_at, "checklist": audit.checklist},

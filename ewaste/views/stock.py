@@ -31,7 +31,7 @@ from ewaste.processing import ways
 from ewaste.processing.models import Inspection, Routing
 from ewaste.tradein import offers
 from ewaste.tradein.models import Offer, OfferState
-from ewaste.views import books, market, public, shapes
+from ewaste.views import books, desk_step, market, public, shapes
 from ewaste.views import device as devices
 
 HELD, UNCLEARED, OVERDUE, UNSOLD = "held", "uncleared", "overdue", "unsold"
@@ -159,13 +159,21 @@ def device(session: Session, actor: Actor, code: str) -> dict[str, Any]:
         "hold": (Action.HOLD, not gone),
         "lift": (Action.HOLD, held),
     }
-    if held:
-        told["device"]["next"] = {
-            "title": "Settle the hold",
-            "text": "Nothing moves until it is lifted, with the reason.",
-            "by": None,
-            "who": None,
-        }
+    offer, owed = told["offer"], told["payout"] is not None and told["payout"]["status"] != "paid"
+    told["device"]["next"] = step = desk_step.step(
+        desk_step.Stands(
+            found.state,
+            told["device"]["centre_name"],
+            held=held,
+            listable=listable_now,
+            for_sale=told["listing"] is not None or in_lot is not None,
+            answer_by=offer["answer_by"] if offer and offer["status"] == "open" else None,
+            pay_by=offer["pay_by"] if offer and owed else None,
+        )
+    )
+    # The story ends in the same words.
+    ahead = {"title": step["title"], "text": step["text"]} if step else {}
+    told["events"] = [{**event, **ahead} if event["kind"] == "next" else event for event in told["events"]]
     return told | {
         "ask": {
             "proposed": shapes.money(ways.selling_price(session, found.id)),

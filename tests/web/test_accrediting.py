@@ -95,7 +95,15 @@ def test_a_suspension_is_immediate_and_two_people_lift_it(browser: Browser, worl
     assert "Suspended since" in text(browser.get(address))
     lift = {"kind": "lift", "reason": "Every account has its own now."}
     waits = browser.post(address + "/propose", data=lift).location
-    browser.sign_in("sara").post(f"{waits}/confirm")
+    mine = text(browser.get(waits))
+    assert "sign in as Sara Winter (sara@clearhand.example) for the second pair of eyes" in mine
+    assert "Stefan Vogel (stefan@" not in mine
+    # Who confirms reads what is lifted: why, and since when.
+    theirs = text(browser.sign_in("sara").get(waits))
+    assert "An audit found a shared password." in theirs
+    assert "<dt>Suspended</dt>" in theirs
+    assert "<dt>How it was settled</dt>" in theirs
+    browser.post(f"{waits}/confirm")
     assert centre(world).standing is Standing.ACCREDITED
     page = text(browser.get(address)).partition('id="history"')[2]
     said = ("Stefan Vogel", "Sara Winter", "An audit found a shared password.", "Every account has its own now.")

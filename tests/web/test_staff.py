@@ -323,6 +323,23 @@ def test_a_certificate_leads_staff_to_its_device_and_a_number_to_both(browser: B
     assert "on the desk" not in text(browser.get(f"/certificates/{number}"))
 
 
+def test_the_desk_reads_what_comes_next_for_it_and_not_for_the_seller(browser: Browser, world: World) -> None:
+    device_id, order = world.ordered()
+    address = f"/staff/devices/{world.device(device_id).code}"
+    browser.sign_in("stefan")
+    page = text(browser.get(address))
+    assert "What happens next: Rhein Datenpark" in page
+    assert "<h2>It is wiped and certified</h2>" in page
+    assert "The seller is paid then, at the latest on the day named here." in page
+    world.submit(world.bundle(order))
+    page = text(browser.get(address))
+    assert "What happens next: our desk" in page
+    assert page.count("List it") >= 1
+    assert "Put it into the shop, or form a lot with it." in page
+    for to_the_seller in ("Then we pay you", "Nothing is left for you to do", "That changes nothing for you"):
+        assert to_the_seller not in page
+
+
 def test_a_device_is_found_by_whatever_is_known_of_it(browser: Browser, world: World) -> None:
     code = world.device(world.with_media(serials=("WD-9000",), serial="PF1FINDME")).code
     other = world.device(world.expected(serial="OTHER1")).code
