@@ -364,4 +364,4 @@ class Play:
         try:
             act()
         except (Refusal, KeyError) as problem:
-            self.say(f"{what} is left as it is: {problem}")
+            self.say(f"The sample does not go on with {what}, as somebody was faster: {problem}")

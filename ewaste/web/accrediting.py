@@ -11,6 +11,7 @@ from flask import Blueprint, request, url_for
 from sqlalchemy.orm import Session
 
 from ewaste.accounts import firms
+from ewaste.accounts.models import Role
 from ewaste.centres.accreditation import CREDENTIAL
 from ewaste.centres.accreditors import DOCUMENT
 from ewaste.centres.checklist import EVIDENCE
@@ -161,16 +162,26 @@ def hand_in(id: UUID) -> flask.typing.ResponseReturnValue:  # noqa: A002 - the a
 def compromised(id: UUID, station_id: UUID) -> flask.typing.ResponseReturnValue:  # noqa: A002 - the address says id
     """The key of a station may be in other hands."""
 
+    opened: list[UUID] = []
+
     def step(session: Session) -> str:
         since = moment(typed("since"), "since")
-        opened = rechecking.report_key(
+        found = rechecking.report_key(
             session, actor(), station_id, since=since, reason=typed("reason", FREE_TEXT),
             issuers=runtime().issuers, centre_id=id, now=now(),
         )  # fmt: skip
-        return f"The key is revoked. {len(opened)} certificates since then are in doubt; their devices are in no sale."
+        opened.extend(recheck.id for recheck in found)
+        if not found:
+            return "The key is revoked. No certificate came with it since then."
+        certificates = filters.plural(len(found), "certificate")
+        return f"The key is revoked. In doubt: {certificates}. Their devices are in no sale until two people looked."
 
-    form = f"compromised-{station_id}"
-    return stepped(step, show_centre(id), lambda: url_for("staff.centre", id=id), open_form=form)
+    def onward() -> str:
+        """To the certificates in doubt, for those who settle them; an accreditor's people do not."""
+        settles = opened and actor().role is Role.STAFF
+        return url_for(".rechecks") if settles else url_for("staff.centre", id=id)
+
+    return stepped(step, show_centre(id), onward, open_form=f"compromised-{station_id}")
 
 
 @pages.get("/staff/rechecks")

@@ -489,7 +489,7 @@ def compromised(id: UUID) -> flask.typing.ResponseReturnValue:  # noqa: A002 - t
             )  # fmt: skip
     except Refusal as refusal:
         return refused(refusal, _stations, open_form=f"compromised-{id}")
-    flask.flash(f"The key is revoked. {len(opened)} certificates since then are looked at again.", "ok")
+    flask.flash(f"The key is revoked. Looked at again: {filters.plural(len(opened), 'certificate')} since then.", "ok")
     return redirect(url_for(".stations"), 303)
 
 

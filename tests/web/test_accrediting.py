@@ -225,6 +225,10 @@ def test_a_centre_replaces_a_key_and_reports_a_stolen_one(browser: Browser, worl
     since = f"{world.now - timedelta(hours=1):%Y-%m-%dT%H:%M}"
     form = {"since": since, "reason": "The laptop was stolen."}
     assert browser.post(f"/bench/stations/{station.id}/compromised", data=form).status_code == 303
+    own = text(browser.get("/bench/stations"))
+    assert "The key is revoked. Looked at again: no certificates since then." in own
+    assert "not believed from" in own
+    assert "The laptop was stolen." in own
     public = text(browser.get(f"/centres/{SLUG}"))
     assert "stolen" in public
     assert browser.get(f"/centres/{SLUG}/did.json").json["assertionMethod"] == []
@@ -235,8 +239,10 @@ def test_two_people_settle_a_certificate_in_doubt_on_its_page(browser: Browser, 
     address = f"/staff/centres/{world.organisation(RHEIN)}/stations/{world.station().station.id}/compromised"
     form = {"since": f"{world.now - timedelta(days=1):%Y-%m-%dT%H:%M}", "reason": "The laptop was stolen."}
     browser.sign_in("stefan")
-    assert browser.post(address, data=form).status_code == 303
+    answer = browser.post(address, data=form)
+    assert (answer.status_code, answer.location) == (303, "/staff/rechecks")
     page = text(browser.get("/staff/rechecks"))
+    assert "In doubt: 1 certificate. Their devices are in no sale until two people looked." in page
     assert world.device(device).code in page
     found = re.search(r"/staff/rechecks/([0-9a-f-]{36})/propose", page)
     assert found

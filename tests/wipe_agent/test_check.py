@@ -35,6 +35,18 @@ def test_a_reader_that_takes_everything_for_zero_does_not_pass(monkeypatch: pyte
         check.self_test()
 
 
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ({}, "nothing"),
+        ({"file-system ext": 1}, "1 ext file system"),
+        ({"file png": 3, "file-system ext": 2}, "3 png files, 2 ext file systems"),
+    ],
+)
+def test_what_was_recognised_is_told_in_words(found: dict[str, int], said: str) -> None:
+    assert signatures.in_words(found) == said
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 64 * 1024 - 1), st.integers(1, 255))
 def test_every_single_byte_shows(place: int, value: int) -> None:

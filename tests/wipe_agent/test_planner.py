@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from ewaste.certificates.policy import ADMITTED
+from wipe_agent import cli, screen
 from wipe_agent.errors import BadUsage, MethodRefused
 from wipe_agent.media import Facts, Hidden, Security
 from wipe_agent.methods import METHODS, POLICIES, named, plan
@@ -182,3 +183,14 @@ def test_nothing_is_left_out_that_was_not_looked_at() -> None:
     assert "hidden areas (HPA, DCO) were not examined" in unasked.exclusions
     asked = plan(HDD, "hdd", POLICIES["market"], levels=CLEAR)
     assert asked.exclusions == ("sectors the drive remapped",)
+
+
+def test_the_plan_for_an_image_says_once_that_hidden_areas_were_not_examined(
+    tmp_path: Path,
+) -> None:
+    image = tmp_path / "practice.img"
+    image.write_bytes(bytes(1 << 20))
+    asked = cli.parser().parse_args(["plan", "--target", str(image), "--image"])
+    _, sentences, code = asked.run(asked, screen.Terminal(quiet=True))
+    assert code == 0
+    assert " ".join(sentences).count("were not examined") == 1

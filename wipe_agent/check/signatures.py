@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 SECTOR = 512
@@ -135,6 +135,16 @@ def partitions(read: Callable[[int, int], bytes], size: int) -> list[int]:
 def tally(found: list[Found]) -> dict[str, int]:
     """How many of each, as `{"file-system ext": 1, "file png": 3}`."""
     return dict(sorted(Counter(f"{one.what} {one.name}" for one in found).items()))
+
+
+def in_words(counts: Mapping[str, int]) -> str:
+    """What was tallied, for people: "1 ext file system, 3 png files"; "nothing"."""
+    told = []
+    for name, count in sorted(counts.items()):
+        what, _, which = name.partition(" ")
+        noun = what.replace("-", " ")
+        told.append(f"{count} {which} {noun}{'' if count == 1 else 's'}")
+    return ", ".join(told) or "nothing"
 
 
 def _confirm(data: memoryview, base: int, sectors: list[int], shift: int) -> list[Found]:

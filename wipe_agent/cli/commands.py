@@ -19,6 +19,7 @@ from wipe_agent.certificate import Bundle, Report, Trust, verify
 from wipe_agent.certificate.bundle import read_file
 from wipe_agent.certificate.strict import MAX_BYTES
 from wipe_agent.certificate.times import read_time
+from wipe_agent.check import signatures
 from wipe_agent.cli import residue
 from wipe_agent.cli.operator import operator_of
 from wipe_agent.cli.planning import wish_of
@@ -172,7 +173,7 @@ def wipe(chosen: Namespace, screen: Screen) -> Answer:
         ]
     if done.resumed_at is not None:
         sentences.append(f"The work had been broken off and went on at byte {done.resumed_at:,}.")
-    before = ", ".join(f"{name} ({count} times)" for name, count in done.before.items()) or "nothing"
+    before = signatures.in_words(done.before)
     sentences.append(f"Recognised before the wipe: {before}. After it: nothing.")
     sentences.append(f"Next: wipe-agent certify --order {done.order}")
     return asdict(done), sentences, 0

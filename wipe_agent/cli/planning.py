@@ -99,10 +99,12 @@ def _sentences(drive: media.Drive, facts: media.Facts, best: methods.Plan) -> li
         *([f"{health.celsius} °C"] if health.celsius is not None else []),
         *([facts.self_encrypting] if facts.self_encrypting else []),
     ]
+    # What was not examined is among what is not reached, and said once.
+    hidden = "" if facts.hidden.says in best.exclusions else f"; {facts.hidden.says}"
     after = ", then an overwrite that is read back in full" if best.settle else ""
     return [
         *(f"Not to be wiped: {refusal}" for refusal in drive.refusals),
-        f"{drive.path}: {', '.join(known)}; {facts.hidden.says}.",
+        f"{drive.path}: {', '.join(known)}{hidden}.",
         f"Plan: {best.method.name}{after}. Level {best.level}, evidence {best.evidence_class}.",
         f"Why: {best.why}",
         *_ruled_out(best),

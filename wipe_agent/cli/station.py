@@ -9,7 +9,7 @@ from typing import Any
 
 from wipe_agent import check, doctor, foreign, keys, media, sync
 from wipe_agent.certificate.times import write_time
-from wipe_agent.check import tools
+from wipe_agent.check import signatures, tools
 from wipe_agent.cli.commands import Answer, Screen
 from wipe_agent.errors import NotBlank, NotReady
 from wipe_agent.report import wording
@@ -116,8 +116,7 @@ def check_drive(chosen: Namespace, screen: Screen) -> Answer:
         )
         looks = ", ".join(f"{count} {look}" for look, count in sorted(read.looks.items()))
         sentences += [f"The first of them look like this: {looks}."] if looks else []
-        listed = ", ".join(f"{count} {what}" for what, count in sorted(recognised.items())) or "nothing"
-        sentences.append(f"Recognised: {listed}.")
+        sentences.append(f"Recognised: {signatures.in_words(recognised)}.")
         sentences += [f"{tool} sees: {', '.join(names)}." for tool, names in sorted(said_by_tools.items()) if names]
     sentences.append("This was a look. It is no certificate.")
     found = {
