@@ -43,6 +43,7 @@ NO_PAGES = (
 )
 NO_PAGE_ENDINGS = (
     ".csv",
+    ".txt",
     ".zip",
     ".json",
     ".svg",
