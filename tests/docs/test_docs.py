@@ -121,7 +121,7 @@ def test_every_command_of_the_agent_is_told() -> None:
     assert set(commands) == {
         *("enrol", "media", "plan", "orders", "wipe", "map", "phones", "reset", "stand", "bench", "certify", "sync"),
         *("verify", "report", "summary", "labels", "doctor", "status", "check", "import-snapshot"),
-        *("thaw", "witness", "monitor"),
+        *("thaw", "witness", "monitor", "issued"),
         "import-erasure",
     }
     for name in commands:

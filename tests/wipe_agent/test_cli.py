@@ -52,7 +52,7 @@ def test_every_command_takes_json(tmp_path: Path) -> None:
     assert set(commands()) == {
         *("enrol", "media", "plan", "orders", "wipe", "map", "phones", "reset", "stand", "bench", "certify", "sync"),
         *("verify", "report", "summary", "labels", "doctor", "status", "check", "import-snapshot"),
-        *("thaw", "witness", "monitor"),
+        *("thaw", "witness", "monitor", "issued"),
         "import-erasure",
     }
     for command in commands().values():

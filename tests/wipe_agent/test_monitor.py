@@ -146,6 +146,24 @@ def test_what_the_stations_own_key_signed_elsewhere_is_an_alarm_though_the_marke
     assert monitor(None, "--own", str(listed))[2] == 0
 
 
+def test_the_list_of_a_station_is_one_that_a_monitor_elsewhere_reads(
+    station: Station, monitor: Monitor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    station.wipe()
+    bundle = station.certify().bundle
+    digest = digest_multibase(read((bundle / "certificate.json").read_bytes()))
+    monkeypatch.setenv("WIPE_AGENT_HOME", str(station.home.path))
+    asked = cli.parser().parse_args(["issued"])
+    found, lines, code = asked.run(asked, screen.Terminal(quiet=True))
+    assert (found, lines, code) == ({"station": METHOD, "digests": [digest]}, [f"{digest} {METHOD}"], 0)
+    listed = tmp_path / "bench-1.txt"
+    listed.write_text("\n".join([*lines, ""]))
+    monkeypatch.setenv("WIPE_AGENT_HOME", str(tmp_path / "nobody"))
+    ours = log.Leaf("wipe-certificate", CENTRE, digest)
+    found, _, code = monitor([ours], "--centre", CENTRE, "--own", str(listed))
+    assert (code, found["foreign"], found["elsewhere"]) == (0, [], {METHOD: 1})
+
+
 def test_what_was_named_once_is_one_line_at_the_next_look(
     station: Station, monitor: Monitor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

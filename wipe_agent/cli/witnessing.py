@@ -1,4 +1,4 @@
-"""The commands about the public log: witness and monitor."""
+"""The commands about the public log: witness, monitor, and issued."""
 
 from __future__ import annotations
 
@@ -73,6 +73,14 @@ def monitor(chosen: Namespace, _: Screen) -> Answer:
     )
     by_our_key = {entry.digest for entry in found.foreign if method and issued.get(entry.digest) == method}
     return _told(found, trusted, centre, at, by_our_key)
+
+
+def issued(_: Namespace, __: Screen) -> Answer:
+    """List what this station issued, for the monitor of another one: on each line a digest and this station's key."""
+    home = keys.Home.from_environment()
+    method = keys.load_station(home).verification_method
+    digests = sorted(following.of_station(home))
+    return {"station": method, "digests": digests}, [f"{digest} {method}" for digest in digests], 0
 
 
 def _told(found: following.Found, trusted: Trusted, centre: str, at: datetime, by_our_key: set[str]) -> Answer:

@@ -85,7 +85,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _add_log(all_: argparse._SubParsersAction[_Parser], common: _Parser) -> None:
-    """witness and monitor."""
+    """witness, monitor and issued."""
     trusting = _Parser(add_help=False, parents=[common])
     trusting.add_argument("--trust", type=Path, metavar="FILE", help="trust file; else the one pinned at enrolment")
 
@@ -115,6 +115,9 @@ def _add_log(all_: argparse._SubParsersAction[_Parser], common: _Parser) -> None
         help="a log proof or checkpoint that somebody else was shown",
     )
     monitor.set_defaults(run=_later("witnessing", "monitor"))
+
+    issued = all_.add_parser("issued", parents=[common], help="list what this station issued, for monitors elsewhere")
+    issued.set_defaults(run=_later("witnessing", "issued"))
 
 
 def _add_station(all_: argparse._SubParsersAction[_Parser], common: _Parser) -> None:

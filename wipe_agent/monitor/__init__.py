@@ -31,12 +31,12 @@ from wipe_agent.certificate.log.tiles import WIDTH
 from wipe_agent.certificate.times import write_time
 from wipe_agent.errors import BadAnswer, LogMisbehaves
 from wipe_agent.errors import Unreadable as NotReadable
-from wipe_agent.monitor.own import Own, known, of_lists
+from wipe_agent.monitor.own import Own, known, of_lists, of_station
 from wipe_agent.monitor.shown import Shown, shown
 from wipe_agent.monitor.state import Entry, Pending, State
 from wipe_agent.witness import LogSite, Memory, Trusted, growth, look_at, misbehaves, rolled_back
 
-__all__ = ["Entry", "Found", "Own", "Shown", "State", "follow", "known", "of_lists", "shown"]
+__all__ = ["Entry", "Found", "Own", "Shown", "State", "follow", "known", "of_lists", "of_station", "shown"]
 
 MOST_STRANGE = 20
 PATIENCE = timedelta(hours=24)
