@@ -156,7 +156,7 @@ def confirm(
     for said in published.made(session, centre.organisation_id, now=now):
         log.publish(session, said.document, kind=said.kind, issuer=said.issuer, now=now)
     if decision.kind is DecisionKind.FRAUD and decision.since is not None:
-        _doubt(session, centre, decision.since, by=actor, now=now)
+        _doubt(session, centre, decision.since, by=actor, issuers=issuers, now=now)
     _tell_centre(session, centre, decision, now=now)
     return decision
 
@@ -331,8 +331,12 @@ def _detail(decision: Decision, accreditor: Accreditor) -> dict[str, object]:
     return detail
 
 
-def _doubt(session: Session, centre: Centre, since: datetime, *, by: Actor, now: datetime) -> None:
-    found = rechecks.in_doubt(session, since=since, station_id=None, centre_id=centre.organisation_id)
+def _doubt(
+    session: Session, centre: Centre, since: datetime, *, by: Actor, issuers: credentials.Issuers, now: datetime
+) -> None:
+    held = rechecks.standing(session, station_id=None, centre_id=centre.organisation_id)
+    seen = log.seen(session, [each.digest for each in held], kind="wipe-certificate", trusted=issuers.log)
+    found = [each for each in held if not rechecks.survives(seen.get(each.digest), since)]
     because = f"the accreditation of its test centre was withdrawn for fraud, from {since:%d %B %Y, %H:%M} UTC on"
     rechecks.begin(session, found, cause=RecheckCause.FRAUD, because=because, since=since, by=by, now=now)
     doubts.tell_buyers(

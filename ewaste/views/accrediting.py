@@ -27,10 +27,13 @@ from ewaste.centres.accrediting_models import (
     DecisionOutcome,
 )
 from ewaste.centres.models import Centre, Standing
+from ewaste.certificates import rechecks
 from ewaste.certificates.models import Certificate
 from ewaste.certificates.rechecks import Recheck, RecheckCause, RecheckOutcome
+from ewaste.core.log_trust import LogTrust
 from ewaste.core.refusals import Conflict, NotFound
 from ewaste.devices.models import Device
+from ewaste.transparency import log
 from ewaste.views import shapes
 
 WORDS: Mapping[DecisionKind, str] = {
@@ -268,14 +271,15 @@ def list_accreditors(session: Session, actor: Actor) -> dict[str, Any]:
     }
 
 
-def list_rechecks(session: Session, actor: Actor, *, page: int) -> dict[str, Any]:
-    """Certificates in doubt, the oldest first, and those that were settled last. 50 a page."""
+def list_rechecks(session: Session, actor: Actor, trusted: LogTrust, *, page: int) -> dict[str, Any]:
+    """Certificates in doubt, the longest waiting first, and those that were settled last. 50 a page."""
     policy.require(actor, Action.SEE_DESK)
     every = (
         sa.select(
             Recheck,
             Certificate.id.label("certificate"),
             Certificate.accepted_at,
+            Certificate.digest,
             Device.code,
             Device.brand,
             Device.model,
@@ -293,9 +297,11 @@ def list_rechecks(session: Session, actor: Actor, *, page: int) -> dict[str, Any
     settled = session.execute(
         every.where(Recheck.settled_at.is_not(None)).order_by(Recheck.settled_at.desc(), Recheck.id).limit(20)
     ).all()
+    digests = [row.digest for row in (*waiting, *settled)]
+    seen = log.seen(session, digests, kind="wipe-certificate", trusted=trusted)
     return {
-        "rechecks": [_recheck(row, actor) for row in waiting],
-        "settled": [_recheck(row, actor) for row in settled],
+        "rechecks": [_recheck(row, actor, seen.get(row.digest)) for row in waiting],
+        "settled": [_recheck(row, actor, seen.get(row.digest)) for row in settled],
         "total": shapes.count(session, open_),
         "outcomes": [{"value": value.value, "label": label} for value, label in OUTCOMES.items()],
         "may": {"settle"} if policy.allows(actor, Action.RECHECK) else set(),
@@ -362,7 +368,7 @@ def _status(row: Accreditor) -> str:
     return "in force" if row.confirmed_at is not None else "waits"
 
 
-def _recheck(row: Any, actor: Actor) -> dict[str, Any]:
+def _recheck(row: Any, actor: Actor, seen_at: datetime | None) -> dict[str, Any]:
     found: Recheck = row.Recheck
     return {
         "id": found.id,
@@ -375,6 +381,8 @@ def _recheck(row: Any, actor: Actor) -> dict[str, Any]:
         "cause": CAUSES[found.cause],
         "because": found.because,
         "since": found.since,
+        "seen_at": seen_at,
+        "believed": rechecks.survives(seen_at, found.since),
         "opened_by": found.opened_name,
         "opened_at": found.opened_at,
         "outcome": OUTCOMES[found.outcome] if found.outcome else None,

@@ -185,7 +185,13 @@ def propose_end(id: UUID) -> flask.typing.ResponseReturnValue:  # noqa: A002 - t
 
     def step(session: Session) -> str:
         rechecking.propose_end(
-            session, actor(), id, outcome=typed("outcome", 20), note=typed("note", FREE_TEXT), now=now()
+            session,
+            actor(),
+            id,
+            outcome=typed("outcome", 20),
+            note=typed("note", FREE_TEXT),
+            issuers=runtime().issuers,
+            now=now(),
         )
         return "Proposed. Somebody else confirms it."
 
@@ -197,8 +203,8 @@ def confirm_end(id: UUID) -> flask.typing.ResponseReturnValue:  # noqa: A002 - t
     """The second person: it stands, or it is revoked."""
 
     def step(session: Session) -> str:
-        rechecking.confirm_end(session, actor(), id, now=now())
-        return "Confirmed. Whoever bought the device has been told."
+        rechecking.confirm_end(session, actor(), id, issuers=runtime().issuers, now=now())
+        return "Confirmed. Whoever bought the device is told by mail."
 
     return stepped(step, _rechecks, lambda: url_for(".rechecks"), open_form=str(id))
 
@@ -329,7 +335,7 @@ def _rechecks(
     status: int = 200, *, form: Any = None, errors: dict[str, str] | None = None, open_form: str | None = None
 ) -> flask.Response:
     with transaction() as session:
-        told = accrediting.list_rechecks(session, actor(), page=number())
+        told = accrediting.list_rechecks(session, actor(), runtime().issuers.log, page=number())
     return page(
         "staff/rechecks.html",
         status,

@@ -542,7 +542,7 @@ SENT = {
     "POST /staff/decisions/<uuid:id>/confirm": _sent(id="$decision"),
     "POST /staff/decisions/<uuid:id>/undo": _sent(id="$decision"),
     "POST /staff/rechecks/<uuid:id>/propose": _sent(
-        id="$recheck", form={"outcome": "stands", "note": "Looked at by hand."}
+        id="$recheck", form={"outcome": "revoked", "note": "Looked at by hand."}
     ),
     "POST /staff/rechecks/<uuid:id>/confirm": _sent(id="$recheck_proposed"),
     "POST /staff/rechecks/<uuid:id>/undo": _sent(id="$recheck_proposed"),

@@ -413,7 +413,7 @@ def _accrediting(world: World, session: Session) -> dict[str, Any]:
         by=sara,
         now=now,
     )
-    rechecks.propose(session, doubts[1], "stands", "Looked at by hand.", by=sara, now=now)
+    rechecks.propose(session, doubts[1], "revoked", "Looked at by hand.", by=sara, now=now)
     named = [
         admitting.name_accreditor(
             session, sara, name=name, country="DE", city="Essen", slug=slug, did_document="",

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import re
 from datetime import timedelta
+from pathlib import Path
 
 import sqlalchemy as sa
+from flask import Flask
 
 from ewaste.accounts import sessions
 from ewaste.accounts.models import Membership, Person, Role
 from ewaste.centres import checklist
 from ewaste.centres.accrediting_models import Audit
 from ewaste.centres.models import Centre, Standing
-from ewaste.journey import accrediting, admitting
+from ewaste.devices.lifecycle import State
+from ewaste.journey import accrediting, admitting, rechecking
+from tests.transparency.witness import Witness
 from tests.web.conftest import Browser
 from tests.web.test_bench import text
 from tests.world import World
@@ -234,9 +239,43 @@ def test_two_people_settle_a_certificate_in_doubt_on_its_page(browser: Browser, 
     assert found
     recheck = f"/staff/rechecks/{found[1]}"
     assert browser.post(f"{recheck}/propose", data={"outcome": "perhaps", "note": "Hm."}).status_code == 422
-    assert browser.post(f"{recheck}/propose", data={"outcome": "stands", "note": "Read by hand."}).status_code == 303
+    assert "Whoever checks it reads that it is revoked, so it cannot stand here either." in page
+    assert 'name="outcome" value="revoked"' in page
+    answer = browser.post(f"{recheck}/propose", data={"outcome": "stands", "note": "Read by hand."})
+    assert (answer.status_code, "It cannot stand" in text(answer)) == (409, True)
+    assert browser.post(f"{recheck}/propose", data={"outcome": "revoked", "note": "Nobody saw it."}).status_code == 303
     assert browser.post(f"{recheck}/confirm").status_code == 409
     browser.sign_in("sara")
     assert browser.post(f"{recheck}/confirm").status_code == 303
-    assert world.raw("select device_listable(:id)", id=device) is True
+    assert world.device(device).state is State.CLEARING
     assert "Settled last" in text(browser.get("/staff/rechecks"))
+
+
+def test_a_certificate_in_doubt_may_stand_on_its_page_once_a_witness_is_known_to_have_seen_it(
+    browser: Browser, world: World, site: Flask, tmp_path: Path
+) -> None:
+    witness = Witness(world, tmp_path)
+    site.extensions["ewaste"] = dataclasses.replace(site.extensions["ewaste"], issuers=world.issuers)
+    device = world.cleared()
+    witness.signs(world)
+    since = world.later(minutes=5)
+    with world.transaction() as session:
+        rechecking.report_key(
+            session,
+            world.olga,
+            world.station().station.id,
+            since=since,
+            reason="The laptop was stolen.",
+            issuers=world.issuers,
+            now=since,
+        )
+    witness.hands_in(world)
+    page = text(browser.sign_in("stefan").get("/staff/rechecks"))
+    assert "Witnesses had seen it in the log by" in page
+    assert 'value="stands"' in page
+    found = re.search(r'action="(/staff/rechecks/[0-9a-f-]{36})/propose"', page)
+    assert found
+    form = {"outcome": "stands", "note": "Read by hand."}
+    assert browser.post(f"{found[1]}/propose", data=form).status_code == 303
+    assert browser.sign_in("sara").post(f"{found[1]}/confirm").status_code == 303
+    assert world.raw("select device_listable(:id)", id=device) is True
