@@ -282,8 +282,8 @@ class Bench(App[None]):
         await self._redraw()
 
     async def _redraw(self) -> None:
-        if not self.query("#drives"):  # A last tick: the screen was taken down.
-            return
+        if not self.query("#drives") or not self.query_one("#drives").is_attached:
+            return  # A last tick: the screen was taken down.
         drives = self.query_one("#drives", VerticalScroll)
         every = list(self._board.rows.values())
         columns = max(1, self.size.width // _CARD_COLUMNS) if self._wall else 1
