@@ -27,6 +27,8 @@ SALES = "tests/certificates/test_gate.py"
 HTTP = "tests/web/test_matrix.py"
 STANDING = "tests/certificate/test_standing.py"
 LOG = "tests/transparency/test_steps.py"
+BUNDLE = "tests/certificate/test_bundle.py"
+BROWSER = "tests/certificate/test_javascript.py"
 TEXTS = "tests/certificate/test_attacks_on_texts.py"
 
 INDEX: dict[str, tuple[str, ...]] = {
@@ -81,6 +83,10 @@ INDEX: dict[str, tuple[str, ...]] = {
     "Two readings of one text": (
         f"{TEXTS}::test_what_two_readers_could_read_in_two_ways_is_not_read",
         f"{TEXTS}::test_a_letter_that_only_looks_the_same_is_another_letter",
+    ),
+    "An archive that shows each reader another certificate": (
+        f"{BUNDLE}::test_an_archive_in_which_two_readers_could_find_two_certificates_is_not_read",
+        f"{BROWSER}::test_both_find_the_same_files_in_an_archive_or_refuse_it_in_the_same_words",
     ),
     "Huge or nested documents": (f"{TEXTS}::test_what_is_huge_or_nested_is_refused_before_anything_is_looked_at",),
     "Archives and lists that inflate": (

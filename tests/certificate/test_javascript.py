@@ -18,6 +18,7 @@ import pytest
 
 from ewaste.certificates import registry
 from ewaste.web import verdict
+from tests.certificate import archives
 from tests.certificate.scene import AT, Scene, trust_file, trust_with_end
 from tests.certificate.test_verify import JUNK
 from wipe_agent.certificate import CHECKS, Bundle, Trust, Unreadable, canonical, read, verify
@@ -149,6 +150,26 @@ def test_what_the_right_keys_sign_is_judged_alike_by_both(tmp_path: Path) -> Non
     ]
     assert [pair for pair in zip(python, browser, strict=True) if pair[0] != pair[1]] == []
     assert {checks[-1][0] for checks in python} > {"shape", "status"}
+
+
+def test_both_find_the_same_files_in_an_archive_or_refuse_it_in_the_same_words(tmp_path: Path) -> None:
+    files = Scene().files()
+    made = archives.two_ways(files, {**files, "certificate.json": b"{}"}) | archives.one_way(files)
+    given, python = [], []
+    for number, data in enumerate(made.values()):
+        path = tmp_path / f"{number}.zip"
+        path.write_bytes(data)
+        given.append({"path": str(path), "trust": None, "training": False, "at": write_time(AT)})
+        try:
+            report = verify(Bundle.load(path), None, at=AT, training=False)
+            python.append([check.text for check in report.checks])
+        except Unreadable as reason:
+            python.append([str(reason)])
+    browser = [
+        [report["unreadable"]] if "unreadable" in report else [check["text"] for check in report["checks"]]
+        for report in run(given)["reports"]
+    ]
+    assert dict(zip(made, browser, strict=True)) == dict(zip(made, python, strict=True))
 
 
 def test_the_browser_comes_to_the_outcome_that_the_site_comes_to_without_its_register() -> None:
