@@ -326,6 +326,8 @@ class Verified:
     """The files without which nothing can be checked, and which the bundle lacks."""
     known_at: datetime | None = None
     """As of when its status lists tell how it stands; None without lists."""
+    digest: str = ""
+    """That of the certificate, once its statement can be read. A number is chosen by who issues; this is not."""
 
     @property
     def withdrawn(self) -> str | None:
@@ -341,7 +343,9 @@ def verify_publicly(files: Mapping[str, bytes] | bytes, trust: bytes, *, at: dat
     except wipe.Unreadable as error:
         return Verified([], None, _unreadable(files, error))
     report = wipe.verify(bundle, wipe.Trust.parse(trust), at=at, training=training)
-    return Verified(_plain(report.checks), report.statement, report.refusal, report.missing, report.known_at)
+    return Verified(
+        _plain(report.checks), report.statement, report.refusal, report.missing, report.known_at, report.digest or ""
+    )
 
 
 def _unreadable(files: Mapping[str, bytes] | bytes, error: wipe.Unreadable) -> str:

@@ -48,6 +48,9 @@ INDEX: dict[str, tuple[str, ...]] = {
         f"{GATE}::test_a_second_certificate_for_one_work_order_is_a_replay",
         f"{SALES}::test_a_clearance_lasts_for_one_custody_cycle",
     ),
+    "A certificate under the number of another": (
+        "tests/web/test_public.py::test_a_certificate_under_the_number_of_another_does_not_stand_in_its_place",
+    ),
     "A dock or adapter taken for the device": ("test_a_drive_wiped_in_a_dock_needs_the_record_of_its_removal",),
     "An accreditation that had ended": (
         "test_an_accreditation_that_ended_before_the_signature_is_refused",

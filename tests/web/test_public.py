@@ -565,6 +565,22 @@ def test_a_list_costs_the_same_number_of_statements_however_long(
     assert cost("/lots") == one
 
 
+def test_a_certificate_under_the_number_of_another_does_not_stand_in_its_place(world: World, stranger: Visitor) -> None:
+    accepted = bundle_of(world, stranger)
+    certificate = json.loads(accepted["certificate.json"])
+    _, order = world.ordered(serials=("DRIVE-2",), serial="QF00002")
+    under_its_number = world.bundle(order, change=lambda statement: statement.update(id=certificate["id"]))
+    world.later(hours=3)
+    reason = "Our register has another certificate under this number, and never took this one."
+    for files, standing in ((accepted, "live"), (under_its_number, "refused")):
+        sent = stranger.client.post("/api/v1/verify", json={"files": files, "training": True}).get_json()
+        assert (sent["verifies"], sent["credential_id"], sent["standing"]) == (True, certificate["id"], standing)
+        assert sent["standing_reason"] == (reason if standing == "refused" else None)
+        answer = stranger.post("/verify", {"text": json.dumps({"files": files})})
+        assert ("We refused this certificate." in words(answer.text)) is (standing == "refused")
+        assert (reason in words(answer.text)) is (standing == "refused")
+
+
 def test_a_medium_that_was_found_later_stands_on_top_of_the_verdict(world: World, stranger: Visitor) -> None:
     device_id = world.cleared()
     code = world.device(device_id).code
