@@ -86,6 +86,7 @@ INDEX: dict[str, tuple[str, ...]] = {
     "Two readings of one text": (
         f"{TEXTS}::test_what_two_readers_could_read_in_two_ways_is_not_read",
         f"{TEXTS}::test_a_letter_that_only_looks_the_same_is_another_letter",
+        "tests/web/test_public.py::test_what_is_said_twice_is_not_taken_as_said_once",
     ),
     "An archive that shows each reader another certificate": (
         f"{BUNDLE}::test_an_archive_in_which_two_readers_could_find_two_certificates_is_not_read",

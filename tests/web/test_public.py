@@ -312,6 +312,31 @@ def test_text_that_is_no_bundle_is_refused_in_words_and_kept(text: str, sentence
     assert sentence in words(answer.text)
 
 
+def test_what_is_said_twice_is_not_taken_as_said_once(world: World, stranger: Visitor) -> None:
+    files = bundle_of(world, stranger)
+    documents = {name: json.loads(text) for name, text in files.items() if name.endswith(".json")}
+    text = json.dumps(documents)
+    assert "It proves nothing." in words(stranger.post("/verify", {"text": text}).text)
+    for old, new, sentence in (
+        ('"serial": "', '"serial": "ANOTHER", "serial": "', "says something twice"),
+        ('"certificate.json": ', '"certificate.json": {}, "certificate.json": ', "says something twice"),
+        ('"badBlocks": 0', '"badBlocks": -0', "has the number -0.0"),
+    ):
+        assert old in text
+        page = words(stranger.post("/verify", {"text": text.replace(old, new, 1)}).text)
+        assert sentence in page
+        assert "It proves nothing." not in page
+    named = [(name, content) for name, content in files.items() if name != "log-proof.txt"]
+    twice = [("certificate.json", "{}"), *named]
+    answer = stranger.post(
+        "/verify",
+        {"bundle": [(io.BytesIO(content.encode()), name) for name, content in twice]},
+        content_type="multipart/form-data",
+    )
+    assert answer.status_code == 422
+    assert "There are two files with the name certificate.json. Choose one of them." in words(answer.text)
+
+
 def test_the_code_of_a_certificate_can_be_printed(world: World, stranger: Visitor) -> None:
     code = world.device(world.cleared()).code
     page = stranger.get(f"/certificates/{certificate_of(world, code)}/code").text
