@@ -19,7 +19,16 @@ import pytest
 from ewaste.certificates import registry
 from ewaste.web import verdict
 from tests.certificate import archives
-from tests.certificate.scene import AT, Scene, trust_file, trust_with_end
+from tests.certificate.scene import (
+    AT,
+    LOG,
+    WITNESSES,
+    Scene,
+    trust_file,
+    trust_with_end,
+    trust_with_log,
+    trusted_witness,
+)
 from tests.certificate.test_verify import JUNK
 from wipe_agent.certificate import CHECKS, Bundle, Trust, Unreadable, canonical, read, verify
 from wipe_agent.certificate.times import read_time, write_time
@@ -315,6 +324,11 @@ def test_both_take_the_same_trust_files() -> None:
             [accreditor | {"roles": ["accreditor", "marketplace"]} | ends],
         )
     ]
-    given.append(canonical(trust_with_end()))
-    told = run(trusts=given)["trusts"]
-    assert [trusted(data) for data in given] == told == [True] + [False] * (len(given) - 2) + [True]
+    logged = trust_with_log()
+    given += [
+        canonical({**logged, "witnesses": [*logged["witnesses"], witness]})
+        for witness in (trusted_witness("other.example", key=name) for name in (LOG, WITNESSES[0]))
+    ]
+    good = [canonical(trust_with_end()), canonical(logged)]
+    told = run(trusts=[*given, *good])["trusts"]
+    assert [trusted(data) for data in [*given, *good]] == told == [True] + [False] * (len(given) - 1) + [True, True]
