@@ -220,6 +220,14 @@ def by_credential_id(session: Session, credential_id: str) -> Certificate | None
     return session.scalar(sa.select(Certificate).where(Certificate.credential_id == credential_id))
 
 
+def is_taken(session: Session, credential_id: str) -> bool:
+    """Whether a certificate is found under this number already, its own or our entry's: who issues chooses it."""
+    entry = number(credential_id)
+    return by_credential_id(session, credential_id) is not None or (
+        entry is not None and session.get(Certificate, entry) is not None
+    )
+
+
 def find(session: Session, certificate_id: UUID) -> Certificate:
     """The accepted certificate with this number: its own, or that of our entry. Raises `NotFound`."""
     own = by_credential_id(session, certificate_id.urn)  # The number that it calls itself goes first.

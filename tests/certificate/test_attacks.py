@@ -50,6 +50,7 @@ INDEX: dict[str, tuple[str, ...]] = {
     ),
     "A certificate under the number of another": (
         "tests/web/test_public.py::test_a_certificate_under_the_number_of_another_does_not_stand_in_its_place",
+        f"{GATE}::test_a_certificate_does_not_take_the_number_of_another_nor_that_of_our_entry",
     ),
     "A dock or adapter taken for the device": ("test_a_drive_wiped_in_a_dock_needs_the_record_of_its_removal",),
     "An accreditation that had ended": (
