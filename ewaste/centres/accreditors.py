@@ -8,6 +8,7 @@ until when each that ended counted: so what was certified before its end verifie
 from __future__ import annotations
 
 import re
+import urllib.parse
 from datetime import datetime
 from uuid import UUID
 
@@ -267,6 +268,11 @@ def _identity(issuers: credentials.Issuers, slug: str, document: str) -> tuple[s
         did, keys = credentials.read_did_document(document)
     except ValueError as error:
         raise Invalid(f"The DID document cannot be used: {error}", field="did_document") from error
-    if did in (issuers.accreditor.did, issuers.market.did) or did.startswith(f"did:web:{issuers.did_host}:centres:"):
+    if _spoken(did).startswith(_spoken(f"did:web:{issuers.did_host}")):
         raise Invalid("This identity is one of ours.", field="did_document")
     return did, keys
+
+
+def _spoken(did: str) -> str:
+    """A DID as people and resolvers read it: a host has no case, and any sign may be written as %6D."""
+    return f"{urllib.parse.unquote(did).lower()}:"

@@ -50,6 +50,10 @@ export async function readTrust(bytes) {
   ]) {
     if (new Set(listed).size !== listed.length) throw new Unreadable(`The trust file lists a ${what} twice.`);
   }
+  const own = new Set(logs.map((log) => log.raw.join()));
+  if (witnesses.some((witness) => own.has(witness.raw.join()))) {
+    throw new Unreadable("The trust file lists a log as a witness of itself.");
+  }
   if (logs.some((log, place) => log.name !== document.logs[place].origin)) {
     throw new Unreadable("The trust file has a log whose key goes by another name than the log's origin.");
   }

@@ -27,6 +27,8 @@ SALES = "tests/certificates/test_gate.py"
 HTTP = "tests/web/test_matrix.py"
 STANDING = "tests/certificate/test_standing.py"
 LOG = "tests/transparency/test_steps.py"
+BUNDLE = "tests/certificate/test_bundle.py"
+BROWSER = "tests/certificate/test_javascript.py"
 TEXTS = "tests/certificate/test_attacks_on_texts.py"
 
 INDEX: dict[str, tuple[str, ...]] = {
@@ -45,6 +47,10 @@ INDEX: dict[str, tuple[str, ...]] = {
         "test_a_new_certificate_must_name_the_one_that_it_supersedes",
         f"{GATE}::test_a_second_certificate_for_one_work_order_is_a_replay",
         f"{SALES}::test_a_clearance_lasts_for_one_custody_cycle",
+    ),
+    "A certificate under the number of another": (
+        "tests/web/test_public.py::test_a_certificate_under_the_number_of_another_does_not_stand_in_its_place",
+        f"{GATE}::test_a_certificate_does_not_take_the_number_of_another_nor_that_of_our_entry",
     ),
     "A dock or adapter taken for the device": ("test_a_drive_wiped_in_a_dock_needs_the_record_of_its_removal",),
     "An accreditation that had ended": (
@@ -81,6 +87,11 @@ INDEX: dict[str, tuple[str, ...]] = {
     "Two readings of one text": (
         f"{TEXTS}::test_what_two_readers_could_read_in_two_ways_is_not_read",
         f"{TEXTS}::test_a_letter_that_only_looks_the_same_is_another_letter",
+        "tests/web/test_public.py::test_what_is_said_twice_is_not_taken_as_said_once",
+    ),
+    "An archive that shows each reader another certificate": (
+        f"{BUNDLE}::test_an_archive_in_which_two_readers_could_find_two_certificates_is_not_read",
+        f"{BROWSER}::test_both_find_the_same_files_in_an_archive_or_refuse_it_in_the_same_words",
     ),
     "Huge or nested documents": (f"{TEXTS}::test_what_is_huge_or_nested_is_refused_before_anything_is_looked_at",),
     "Archives and lists that inflate": (

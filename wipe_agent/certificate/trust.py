@@ -97,15 +97,7 @@ class Trust:
         witnesses = tuple(
             Witness(_verifier(one, COSIGNATURE, "witness"), one["name"]) for one in document.get("witnesses", ())
         )
-        # A witness is counted by its key: under two names it is still one.
-        for what, named in (
-            ("log", [log.origin for log in logs]),
-            ("witness", [witness.key.raw for witness in witnesses]),
-        ):
-            if len(set(named)) != len(named):
-                raise Unreadable(f"The trust file lists a {what} twice.")
-        if any(log.origin != log.key.name for log in logs):
-            raise Unreadable("The trust file has a log whose key goes by another name than the log's origin.")
+        _require_apart(logs, witnesses)
         return cls(
             document["training"],
             names,
@@ -137,3 +129,15 @@ def _verifier(document: Mapping[str, Any], kind: int, what: str) -> VerifierKey:
             f"The trust file lists the key of {document['name']} as a {what}, which is for something else."
         )
     return key
+
+
+def _require_apart(logs: tuple[Log, ...], witnesses: tuple[Witness, ...]) -> None:
+    """Raises Unreadable where two voices are one. A witness is counted by its key: under two names it is still one."""
+    seers = [witness.key.raw for witness in witnesses]
+    for what, named in (("log", [log.origin for log in logs]), ("witness", seers)):
+        if len(set(named)) != len(named):
+            raise Unreadable(f"The trust file lists a {what} twice.")
+    if {log.key.raw for log in logs} & set(seers):
+        raise Unreadable("The trust file lists a log as a witness of itself.")
+    if any(log.origin != log.key.name for log in logs):
+        raise Unreadable("The trust file has a log whose key goes by another name than the log's origin.")

@@ -63,6 +63,8 @@ class Report:
     checks: list[Check] = field(default_factory=list)
     statement: Statement | None = None
     """What the certificate says, as soon as its shape is known. Believe it only when `ok`."""
+    digest: str | None = None
+    """The digest of the certificate whole, as soon as its shape is known: two of one number are told apart by it."""
     missing: tuple[str, ...] = ()
     """The files without which nothing can be checked, and which the bundle lacks."""
     known_at: datetime | None = None
@@ -169,6 +171,7 @@ def _verify(bundle: Bundle, trust: Trust | None, at: datetime, training: bool, r
             raise _Fails(signed.kind.proof_check, f"{signed.kind.the} {refusal}") from None
     holds("shape", "All three have the form of their kind, and nothing besides.")
     statement = report.statement = read_statement(certificate.document)
+    digest = report.digest = digest_of(certificate.form)
 
     if trust is None:
         raise _Fails("trust", "There is no trusted issuer. Give a trust file, or enrol this station to pin one.")
@@ -201,7 +204,7 @@ def _verify(bundle: Bundle, trust: Trust | None, at: datetime, training: bool, r
         problem = question(case)
         report.checks.append(Check(name, "holds", fine) if problem is None else Check(name, "fails", problem))
     answered("envelope", _envelope(bundle, certificate, centre_key))
-    leaf = Leaf("wipe-certificate", statement.issuer_did, digest_of(certificate.form))
+    leaf = Leaf("wipe-certificate", statement.issuer_did, digest)
     seen, witnessed = in_log(bundle.files.get(vocabulary.LOG_PROOF_FILE), leaf, statement, trust)
     answered("log", seen)
     stands, report.known_at = still_stands(
