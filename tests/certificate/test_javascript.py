@@ -18,7 +18,7 @@ import pytest
 
 from ewaste.certificates import registry
 from ewaste.web import verdict
-from tests.certificate.scene import AT, Scene, trust_file, trust_with_end
+from tests.certificate.scene import AT, Scene, at, trust_file, trust_with_end, trust_with_new_keys
 from tests.certificate.test_verify import JUNK
 from wipe_agent.certificate import CHECKS, Bundle, Trust, Unreadable, canonical, read, verify
 from wipe_agent.certificate.times import read_time, write_time
@@ -294,6 +294,19 @@ def test_both_take_the_same_trust_files() -> None:
             [accreditor | {"roles": ["accreditor", "marketplace"]} | ends],
         )
     ]
-    given.append(canonical(trust_with_end()))
+    changed = trust_with_new_keys()
+    own = changed["parties"][0]["keyEnds"][0]
+    for key_ends in (
+        [],
+        [own, own],
+        [{"id": own["id"]}],
+        [own | {"until": "2026-03-02"}],
+        [own | {"id": "did:web:accreditor.example#key-9"}],
+        [own | {"compromisedSince": "2026-03-02T16:00:01Z"}],
+        [own | {"reason": "It was lost."}],
+    ):
+        parties = [changed["parties"][0] | {"keyEnds": key_ends}, changed["parties"][1]]
+        given.append(canonical(changed | {"parties": parties}))
+    given += [canonical(trust_with_end()), canonical(changed), canonical(trust_with_new_keys(lost=at(16)))]
     told = run(trusts=given)["trusts"]
-    assert [trusted(data) for data in given] == told == [True] + [False] * (len(given) - 2) + [True]
+    assert [trusted(data) for data in given] == told == [True] + [False] * (len(given) - 4) + [True] * 3
