@@ -29,6 +29,7 @@ class RecheckCause(enum.StrEnum):
 
     KEY = "station-key"
     FRAUD = "fraud"
+    ACCREDITOR_KEY = "accreditor-key"
 
 
 TOLD = {
@@ -36,6 +37,8 @@ TOLD = {
     "look at what was certified with it since then.",
     RecheckCause.FRAUD: "The test centre that certified your device is no longer accredited, because it did not work "
     "honestly, so we look at what it certified since then.",
+    RecheckCause.ACCREDITOR_KEY: "The key of the body that accredited the test centre may have been used by somebody "
+    "else, so we look at what was certified under it since then.",
 }
 
 

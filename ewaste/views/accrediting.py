@@ -65,7 +65,11 @@ MEANS: Mapping[DecisionKind, tuple[str, ...]] = {
     ),
 }
 FOUND = {"met": "Met", "not-met": "Not met", "not-applicable": "Does not apply"}
-CAUSES = {RecheckCause.KEY: "A station’s key", RecheckCause.FRAUD: "Fraud of the centre"}
+CAUSES = {
+    RecheckCause.KEY: "A station’s key",
+    RecheckCause.FRAUD: "Fraud of the centre",
+    RecheckCause.ACCREDITOR_KEY: "An accreditor’s key",
+}
 OUTCOMES = {RecheckOutcome.STANDS: "It stands", RecheckOutcome.REVOKED: "It is revoked"}
 
 

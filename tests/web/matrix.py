@@ -134,6 +134,7 @@ POST /bench/collections                                  sign-in no     no     i
 POST /bench/re-audits/<uuid:id>                          sign-in no     no     in     hidden no     no     no     no
 POST /bench/stations/<uuid:id>/retire                    sign-in no     no     in     hidden no     no     in     no
 # A new key for a station is the centre's business alone; that one was stolen, the desk may say as well.
+POST /bench/stations/codes/<uuid:id>/withdraw            sign-in no     no     in     hidden no     no     no     no
 POST /bench/stations/<uuid:id>/replace                   sign-in no     no     in     hidden no     no     no     no
 POST /bench/stations/<uuid:id>/compromised               sign-in no     no     in     hidden no     no     in     no
 
@@ -516,6 +517,7 @@ SENT = {
     "GET /staff/orders/<code>": _sent(code="$order_paid"),
     "POST /staff/orders/<code>/refund": _sent(code="$order_paid", form=_WHY),
     "POST /staff/payouts/<uuid:id>/again": _sent(id="$failed_payout"),
+    "POST /bench/stations/codes/<uuid:id>/withdraw": _sent(id="$enrolment_code"),
     "POST /bench/stations/<uuid:id>/replace": _sent(id="$station", form={"retires_at": "$next_week"}),
     "POST /bench/stations/<uuid:id>/compromised": _sent(id="$station", form={"since": "$just_now", **_WHY}),
     "POST /staff/centres/<uuid:id>/stations/<uuid:station_id>/compromised": _sent(

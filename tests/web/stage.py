@@ -29,8 +29,8 @@ from werkzeug.test import TestResponse
 
 from ewaste.accounts import tokens
 from ewaste.accounts.models import ANONYMOUS, WORKER, Actor
-from ewaste.centres import checklist
-from ewaste.centres.models import Centre
+from ewaste.centres import checklist, stations
+from ewaste.centres.models import Centre, EnrolmentCode
 from ewaste.certificates import rechecks
 from ewaste.certificates.models import Certificate, CertificateRefusal
 from ewaste.certificates.reaudit import Because, ReAudit
@@ -540,11 +540,15 @@ def _present(
             session, world.olga, devices["listed"], kind="listing", pictures=picture, now=now
         )
         things |= {"photograph": own[0].id, "listing_photograph": shelf_photos[0].id, "jpeg": JPEG}
+        stations.new_code(session, world.olga, world.station().station.centre_id, now=now)
+        made = sa.select(EnrolmentCode.id).where(EnrolmentCode.centre_id == world.station().station.centre_id)
+        code = session.scalars(made.order_by(EnrolmentCode.made_at.desc()).limit(1)).one()
     return (
         things
         | entering_stage.things(world, side)
         | {
             "station": world.station().station.id,
+            "enrolment_code": code,
             "station_key": world.station(),
             "centre": centre,
             "recycler": world.organisation({"rita": "Werk Zwei", "rosa": "Neu & Gut"}[buyer]),
