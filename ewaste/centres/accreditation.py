@@ -158,7 +158,7 @@ def issue(session: Session, issuers: credentials.Issuers, centre: Centre, *, bec
         raise Conflict("This centre was never accredited.")
     keys = station_keys(session, centre.organisation_id, now=now)
     accreditor = accreditors.find(session, centre.accreditor_id)
-    signer = accreditors.issuer(issuers, accreditor)
+    signer = accreditors.issuer(session, issuers, accreditor, now=now)
     if not keys or signer is None or accreditor.ended_at is not None:
         return
     organisation = session.get_one(Organisation, centre.organisation_id)

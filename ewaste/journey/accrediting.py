@@ -17,8 +17,8 @@ from ewaste.accounts import firms, letters, policy, standing
 from ewaste.accounts.models import Actor, Organisation, OrganisationKind, OrganisationState
 from ewaste.accounts.policy import Action
 from ewaste.accounts.standing import StandingKind
-from ewaste.centres import accreditation, accreditors, audits, credentials, decisions, published, stations
-from ewaste.centres.accrediting_models import Accreditor, Audit, Decision, DecisionKind
+from ewaste.centres import accreditation, accreditors, audits, credentials, decisions, kept_lists, published, stations
+from ewaste.centres.accrediting_models import Accreditor, Audit, Decision, DecisionKind, KeptStatusList
 from ewaste.centres.models import Accreditation, Centre, Standing, Station
 from ewaste.certificates import rechecks
 from ewaste.certificates.rechecks import RecheckCause
@@ -175,6 +175,14 @@ def hand_in(
     for said in published.made(session, centre_id, now=now):
         log.publish(session, said.document, kind=said.kind, issuer=said.issuer, now=now)
     return taken
+
+
+def hand_in_list(
+    session: Session, actor: Actor, status_list: str, note: str, *, issuers: credentials.Issuers, now: datetime
+) -> KeptStatusList:
+    """An accreditor that signs with its own key hands in a status list of its accreditations, for our bundles."""
+    accreditor = accreditors.find(session, _acting(session, actor).id, to_change=True)
+    return kept_lists.take_in(session, issuers, accreditor, status_list, note, by=actor, now=now)
 
 
 def suspend(session: Session, actor: Actor, centre_id: UUID, *, reason: str, now: datetime) -> Centre:

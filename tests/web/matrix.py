@@ -307,6 +307,10 @@ POST /staff/accreditors/<uuid:id>/confirm                sign-in  no       no   
 POST /staff/accreditors/<uuid:id>/undo                   sign-in  no       no       no       in       no
 POST /staff/accreditors/<uuid:id>/end                    sign-in  no       no       no       in       no
 POST /staff/accreditors/<uuid:id>/invite                 sign-in  no       no       no       in       no
+POST /staff/accreditors/<uuid:id>/keys                   sign-in  no       no       no       in       no
+POST /staff/key-changes/<uuid:id>/confirm                sign-in  no       no       no       in       no
+POST /staff/key-changes/<uuid:id>/undo                   sign-in  no       no       no       in       no
+POST /staff/status-lists                                 sign-in  no       no       no       in       no
 GET  /staff/recyclers/<uuid:id>                          sign-in  no       no       no       in       in
 GET  /staff/prices                                       sign-in  no       no       no       in       in
 GET  /staff/prices/propose                               sign-in  no       no       no       in       no
@@ -560,6 +564,12 @@ SENT = {
     "POST /staff/accreditors/<uuid:id>/confirm": _sent(id="$accreditor_named"),
     "POST /staff/accreditors/<uuid:id>/undo": _sent(id="$accreditor_named"),
     "POST /staff/accreditors/<uuid:id>/end": _sent(id="$accreditor", form=_WHY),
+    "POST /staff/accreditors/<uuid:id>/keys": _sent(
+        id="$accreditor", form={"old_method": "did:web:market.test:accreditors:verband-west#key-1", **_WHY}
+    ),
+    "POST /staff/key-changes/<uuid:id>/confirm": _sent(id="$key_change"),
+    "POST /staff/key-changes/<uuid:id>/undo": _sent(id="$key_change"),
+    "POST /staff/status-lists": _sent(form={"status_list": "{}", "note": ""}),
     "POST /staff/accreditors/<uuid:id>/invite": _sent(
         id="$accreditor", form={"name": "Ina Prüfer", "email": "ina@verband.example"}
     ),
@@ -698,6 +708,7 @@ NEVER_DONE = {
     "POST /bench/devices/<code>/reinspect": "nothing waits for it; `test_bench_inspecting.py` brings one there",
     "POST /bench/devices/<code>/media/<uuid:medium_id>/validate": "nothing is recorded as destroyed there",
     "POST /staff/centres/<uuid:id>/credential": "we sign for the house; `test_other_accreditors.py` has one that signs",
+    "POST /staff/status-lists": "we sign the lists of the house; `test_kept_lists.py` has one that signs",
     "POST /bench/re-audits/<uuid:id>": "who visits has worked on the device themselves; `test_reaudits.py` has another",
     "POST /orders/<code>/pay (of a lot)": "no payment provider answers in this test",
     "POST /orders/<code>/pay (from the shop)": "no payment provider answers in this test",

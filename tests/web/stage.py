@@ -51,6 +51,7 @@ from ewaste.journey import (
     bench,
     clearing,
     publishing,
+    rekeying,
     sale,
     settlement,
     trade_in,
@@ -424,9 +425,16 @@ def _accrediting(world: World, session: Session) -> dict[str, Any]:
             session, sara, name=name, country="DE", city="Essen", slug=slug, did_document="",
             reason="It audits for the state.", issuers=world.issuers, now=now,
         )
-        for name, slug in (("Verband West", "verband-west"), ("Verband Ost", "verband-ost"))
+        for name, slug in (
+            ("Verband West", "verband-west"), ("Verband Ost", "verband-ost"), ("Verband Süd", "verband-sued"),
+        )
     ]  # fmt: skip
-    admitting.confirm_accreditor(session, world.stefan, named[0].id, now=now)
+    for admitted in (named[0], named[2]):
+        admitting.confirm_accreditor(session, world.stefan, admitted.id, now=now)
+    change = rekeying.propose_key(
+        session, sara, named[2].id, old_method=f"{named[2].did}#key-1", reason="It has signed for three years.",
+        issuers=world.issuers, now=now,
+    )  # fmt: skip
     return {
         "audit": audit.id,
         "decision": decision.id,
@@ -434,6 +442,7 @@ def _accrediting(world: World, session: Session) -> dict[str, Any]:
         "recheck_proposed": doubts[1].id,
         "accreditor": named[0].id,
         "accreditor_named": named[1].id,
+        "key_change": change.id,
     }
 
 
@@ -541,8 +550,8 @@ def _present(
         )
         things |= {"photograph": own[0].id, "listing_photograph": shelf_photos[0].id, "jpeg": JPEG}
         stations.new_code(session, world.olga, world.station().station.centre_id, now=now)
-        made = sa.select(EnrolmentCode.id).where(EnrolmentCode.centre_id == world.station().station.centre_id)
-        code = session.scalars(made.order_by(EnrolmentCode.made_at.desc()).limit(1)).one()
+        codes = sa.select(EnrolmentCode.id).where(EnrolmentCode.centre_id == world.station().station.centre_id)
+        code = session.scalars(codes.order_by(EnrolmentCode.made_at.desc()).limit(1)).one()
     return (
         things
         | entering_stage.things(world, side)
