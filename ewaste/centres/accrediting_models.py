@@ -71,6 +71,14 @@ class AccreditorKey(Base):
     compromised_since: Mapped[datetime | None]
 
 
+IN_ORDER = (
+    AccreditorKey.added_at,
+    sa.func.length(AccreditorKey.verification_method),
+    AccreditorKey.verification_method,
+)
+"""The keys of an accreditor as they came; those of one moment by their name, which ends in a number."""
+
+
 class DecisionOutcome(enum.StrEnum):
     """What became of a proposal."""
 

@@ -18,7 +18,13 @@ from sqlalchemy.orm import Session
 
 from ewaste.accounts.models import Actor, Membership, Organisation, OrganisationKind, OrganisationState, Person, Role
 from ewaste.centres import credentials
-from ewaste.centres.accrediting_models import Accreditor, AccreditorKey, AccreditorKeyChange, DecisionOutcome
+from ewaste.centres.accrediting_models import (
+    IN_ORDER,
+    Accreditor,
+    AccreditorKey,
+    AccreditorKeyChange,
+    DecisionOutcome,
+)
 from ewaste.core.ids import CENTRE, new_code
 from ewaste.core.refusals import Conflict, Invalid, NotAllowed, NotFound
 
@@ -109,7 +115,7 @@ def party(session: Session, accreditor: Accreditor) -> credentials.Party:
 def issuer(
     session: Session, issuers: credentials.Issuers, accreditor: Accreditor, *, now: datetime
 ) -> credentials.Issuer | None:
-    """The one who signs for this accreditor now: with the oldest of its keys that has not ended.
+    """The one who signs for this accreditor now: with the one of its keys that ends next.
 
     None for one that signs with a key that we do not hold. Raises `Conflict` where the key's file is another's.
     """
@@ -122,7 +128,7 @@ def issuer(
             AccreditorKey.compromised_since.is_(None),
             sa.or_(AccreditorKey.revoked_at.is_(None), AccreditorKey.revoked_at > now),
         )
-        .order_by(AccreditorKey.added_at, AccreditorKey.id)
+        .order_by(AccreditorKey.revoked_at.nulls_last(), *IN_ORDER)
         .limit(1)
     ).one_or_none()
     number = 1 if row is None else int(row.verification_method.rpartition("-")[2])
@@ -149,7 +155,7 @@ def _parties(session: Session, *which: sa.ColumnElement[bool]) -> list[tuple[Acc
         sa.select(Accreditor, AccreditorKey, changed.label("changed"))
         .join(AccreditorKey, AccreditorKey.accreditor_id == Accreditor.id)
         .where(*which)
-        .order_by(Accreditor.confirmed_at, Accreditor.id, AccreditorKey.added_at, AccreditorKey.id)
+        .order_by(Accreditor.confirmed_at, Accreditor.id, *IN_ORDER)
     ):
         each, key = row.Accreditor, row.AccreditorKey
         found.setdefault(each, []).append(key)

@@ -16,7 +16,13 @@ from sqlalchemy.orm import Session
 
 from ewaste.accounts.models import Actor
 from ewaste.centres import accreditors, credentials
-from ewaste.centres.accrediting_models import Accreditor, AccreditorKey, AccreditorKeyChange, DecisionOutcome
+from ewaste.centres.accrediting_models import (
+    IN_ORDER,
+    Accreditor,
+    AccreditorKey,
+    AccreditorKeyChange,
+    DecisionOutcome,
+)
 from ewaste.centres.published import Said, key_statement
 from ewaste.core.refusals import Conflict, Invalid, NotAllowed, NotFound
 
@@ -158,9 +164,7 @@ def _keys(session: Session, issuers: credentials.Issuers, accreditor: Accreditor
     """The keys of an accreditor, the oldest first. The first one of the house is written down when it is asked for."""
     rows = list(
         session.scalars(
-            sa.select(AccreditorKey)
-            .where(AccreditorKey.accreditor_id == accreditor.id)
-            .order_by(AccreditorKey.added_at, AccreditorKey.id)
+            sa.select(AccreditorKey).where(AccreditorKey.accreditor_id == accreditor.id).order_by(*IN_ORDER)
         )
     )
     if rows or not accreditor.house:

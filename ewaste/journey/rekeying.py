@@ -87,7 +87,7 @@ def confirm_key(
         log.publish(session, said.document, kind=said.kind, issuer=said.issuer, now=now)
     if change.compromised_since is not None:
         _replace_accreditations(session, issuers, accreditor, centres, now=now)
-        _doubt(session, accreditor, centres, change, since=change.compromised_since, by=actor, now=now)
+        _doubt(session, accreditor, change, since=change.compromised_since, by=actor, now=now)
     _tell(session, accreditor, change, now=now)
     return change
 
@@ -125,7 +125,6 @@ def _replace_accreditations(
 def _doubt(
     session: Session,
     accreditor: Accreditor,
-    centres: list[Centre],
     change: AccreditorKeyChange,
     *,
     since: datetime,
@@ -133,8 +132,8 @@ def _doubt(
     now: datetime,
 ) -> None:
     found: list[Certificate] = []
-    for centre in centres:
-        found += rechecks.in_doubt(session, since=since, station_id=None, centre_id=centre.organisation_id)
+    for centre_id in accreditation.signed_with(session, change.old_method):
+        found += rechecks.in_doubt(session, since=since, station_id=None, centre_id=centre_id)
     found = [one for one in found if credentials.key_of(str(one.bundle["accreditation.json"])) == change.old_method]
     found.sort(key=lambda one: (one.device_id, one.accepted_at))  # Devices are locked in this order.
     because = f"the key of {accreditor.name} may have been used by others since {since:%d %B %Y, %H:%M} UTC"

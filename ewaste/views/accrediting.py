@@ -19,6 +19,7 @@ from ewaste.accounts.models import Actor, Organisation, Role
 from ewaste.accounts.policy import Action
 from ewaste.centres import accreditors, audits, checklist, decisions, kept_lists
 from ewaste.centres.accrediting_models import (
+    IN_ORDER,
     Accreditor,
     AccreditorKey,
     AccreditorKeyChange,
@@ -247,7 +248,7 @@ def list_accreditors(session: Session, actor: Actor, *, now: datetime) -> dict[s
     """Every accreditor that was ever named, the house first, with its keys and who admitted it."""
     policy.require(actor, Action.SEE_ACCREDITING, organisation=actor.organisation_id)
     keys: dict[UUID, list[AccreditorKey]] = {}
-    for key in session.scalars(sa.select(AccreditorKey).order_by(AccreditorKey.added_at, AccreditorKey.id)):
+    for key in session.scalars(sa.select(AccreditorKey).order_by(*IN_ORDER)):
         keys.setdefault(key.accreditor_id, []).append(key)
     rows = session.execute(
         sa.select(

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from ewaste.accounts.models import Actor
 from ewaste.centres import accreditation, accreditors, listing
 from ewaste.centres.accrediting_models import Accreditor, AccreditorKeyChange
+from ewaste.centres.models import Centre
 from ewaste.certificates import registry
 from ewaste.certificates.models import Certificate
 from ewaste.certificates.rechecks import Recheck, RecheckCause
@@ -194,6 +195,22 @@ def test_what_was_certified_under_a_lost_key_of_the_house_leaves_every_sale_unti
     assert HOUSE + "#key-1" not in json.dumps(did_document(world, HOUSE))
     [_, revoked] = sorted(said_in_the_log(world, HOUSE), key=lambda one: str(one["event"]))
     assert (revoked["event"], revoked["compromisedSince"]) == ("revoked", f"{since:%Y-%m-%dT%H:%M:%SZ}")
+
+
+def test_a_centre_that_moved_on_answers_for_what_it_certified_under_the_lost_key(world: World) -> None:
+    device = world.cleared()
+    moved = world.organisation("Rhein Datenpark")
+    with world.transaction() as session:
+        since = session.scalars(sa.select(Certificate.accepted_at)).one()
+    world.later(minutes=1)
+    world.decide("withdraw", reason="It changes its accreditor.")
+    other = name(world)
+    admit(world, other)
+    with world.transaction() as session:
+        session.execute(sa.update(Centre).where(Centre.organisation_id == moved).values(accreditor_id=other))
+    assert world.raw("select device_listable(:id)", id=device) is True
+    change_key(world, house(world), f"{HOUSE}#key-1", compromised_since=since, reason="A copy was found.")
+    assert world.raw("select device_listable(:id)", id=device) is False
 
 
 def did_document(world: World, did: str) -> dict[str, Any]:
