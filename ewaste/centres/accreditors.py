@@ -8,6 +8,7 @@ until when each that ended counted: so what was certified before its end verifie
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -92,6 +93,28 @@ def parties(session: Session) -> list[credentials.Party]:
 def trust_bytes(session: Session, issuers: credentials.Issuers) -> bytes:
     """The trust file of this market as it stands now, in canonical form."""
     return credentials.trust_bytes(issuers, parties(session))
+
+
+def lost_keys(session: Session) -> dict[str, datetime]:
+    """Verification method of each key that others may have had to the moment since when."""
+    rows = session.execute(
+        sa.select(AccreditorKey.verification_method, AccreditorKey.compromised_since).where(
+            AccreditorKey.compromised_since.is_not(None)
+        )
+    )
+    return {method: since for method, since in rows if since is not None}
+
+
+def trust_of_ours(session: Session, issuers: credentials.Issuers) -> bytes:
+    """The trust file as far as it judges what we took in ourselves: when that was, we know without any witness.
+
+    So of a key that others may have had, its end counts here and the loss does not; `lost_keys` names those.
+    """
+    known = [
+        replace(party, ends={method: credentials.KeyEnd(end.until) for method, end in party.ends.items()})
+        for party in parties(session)
+    ]
+    return credentials.trust_bytes(issuers, known)
 
 
 def trust_fingerprint(session: Session, issuers: credentials.Issuers) -> str:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ewaste.accounts.models import Actor
 from ewaste.centres import accreditation, accreditors, listing
-from ewaste.centres.accrediting_models import Accreditor, AccreditorKeyChange
+from ewaste.centres.accrediting_models import Accreditor, AccreditorKey, AccreditorKeyChange
 from ewaste.centres.models import Centre
 from ewaste.certificates import registry
 from ewaste.certificates.models import Certificate
@@ -190,11 +190,34 @@ def test_what_was_certified_under_a_lost_key_of_the_house_leaves_every_sale_unti
         assert (certificate.device_id, doubt.cause, doubt.since) == (late, RecheckCause.ACCREDITOR_KEY, since)
         seconds = since.replace(microsecond=0)
         assert trust(world).key_end(f"{HOUSE}#key-1") == (world.now.replace(microsecond=0), seconds)
+    # What was accepted before is as good in our books as it was, and what came since is being looked at.
+    assert wrong(world) == []
     # Its centres have an accreditation under the new key at once.
     assert issued(world, "Rhein Datenpark")["proof"]["verificationMethod"] == f"{HOUSE}#key-2"
     assert HOUSE + "#key-1" not in json.dumps(did_document(world, HOUSE))
     [_, revoked] = sorted(said_in_the_log(world, HOUSE), key=lambda one: str(one["event"]))
     assert (revoked["event"], revoked["compromisedSince"]) == ("revoked", f"{since:%Y-%m-%dT%H:%M:%SZ}")
+
+
+def wrong(world: World) -> list[str]:
+    with world.transaction() as session:
+        return audit.everything(session, issuers=world.issuers, now=world.now).wrong
+
+
+def test_the_audit_finds_what_was_certified_under_a_lost_key_and_nobody_looked_at(world: World) -> None:
+    device = world.cleared()
+    change_key(world, house(world), f"{HOUSE}#key-1")
+    world.later(hours=1)
+    with world.transaction() as session:
+        session.execute(
+            sa.update(AccreditorKey)
+            .where(AccreditorKey.verification_method == f"{HOUSE}#key-1")
+            .values(compromised_since=sa.select(Certificate.accepted_at).scalar_subquery())
+        )
+        name_of = session.scalars(sa.select(Certificate.credential_id).where(Certificate.device_id == device)).one()
+    assert wrong(world) == [
+        f"Certificate {name_of}: others may have had the key of its accreditation, and nobody looked at it again."
+    ]
 
 
 def test_a_centre_that_moved_on_answers_for_what_it_certified_under_the_lost_key(world: World) -> None:

@@ -266,12 +266,21 @@ def test_two_people_change_the_key_of_the_house_on_the_page_and_the_trust_file_t
     assert [end["id"] for end in party["keyEnds"]] == [old]
     listed = browser.get("/accreditation/did.json").json["assertionMethod"]
     assert listed == [old, f"{house.did}#key-2"]
-    asked_again = browser.post(asked, data={"old_method": f"{house.did}#key-2", "reason": "Once more."})
-    assert asked_again.status_code == 303
-    with world.transaction() as session:
-        waits = session.scalars(sa.select(AccreditorKeyChange.id).where(AccreditorKeyChange.outcome.is_(None))).one()
-    assert browser.post(f"/staff/key-changes/{waits}/undo").status_code == 303
-    assert "Another key waits" not in text(browser.get("/staff/accreditors"))
+    day = f"{world.now + timedelta(days=9):%Y-%m-%d}"
+    for more, told in (
+        ({"ends_at": day}, f"{world.now + timedelta(days=9):%b %Y}, 23:59"),
+        ({"since": f"{world.now - timedelta(hours=1):%Y-%m-%dT%H:%M}"}, "at once; others may have had it since"),
+    ):
+        form = {"old_method": f"{house.did}#key-2", "reason": "Once more.", **more}
+        assert browser.post(asked, data=form).status_code == 303
+        page = text(browser.get("/staff/accreditors"))
+        assert told in page
+        assert f"{house.did}#key-3" in page
+        with world.transaction() as session:
+            open_ = sa.select(AccreditorKeyChange.id).where(AccreditorKeyChange.outcome.is_(None))
+            waits = session.scalars(open_).one()
+        assert browser.post(f"/staff/key-changes/{waits}/undo").status_code == 303
+        assert "Another key waits" not in text(browser.get("/staff/accreditors"))
 
 
 def test_a_centre_withdraws_a_code_on_its_page(browser: Browser, world: World) -> None:
