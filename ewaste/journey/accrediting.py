@@ -180,8 +180,14 @@ def hand_in(
 def hand_in_list(
     session: Session, actor: Actor, status_list: str, note: str, *, issuers: credentials.Issuers, now: datetime
 ) -> KeptStatusList:
-    """An accreditor that signs with its own key hands in a status list of its accreditations, for our bundles."""
-    accreditor = accreditors.find(session, _acting(session, actor).id, to_change=True)
+    """An accreditor that signs with its own key hands in a status list of its accreditations, for our bundles.
+
+    One that ended does so as well: what was certified under it before still stands, and may still have to fall.
+    """
+    policy.require(actor, Action.ACCREDIT, organisation=actor.organisation_id)
+    accreditor = accreditors.find(session, accreditors.of(session, actor).id, to_change=True)
+    if accreditor.ended_at is None:
+        accreditors.require_own(accreditor, actor)
     return kept_lists.take_in(session, issuers, accreditor, status_list, note, by=actor, now=now)
 
 

@@ -17,7 +17,7 @@ from ewaste.centres.accrediting_models import KeptStatusList
 from ewaste.certificates import registry
 from ewaste.certificates.models import Certificate
 from ewaste.core.refusals import Conflict, Invalid, NotAllowed
-from ewaste.journey import accrediting, completing, rekeying
+from ewaste.journey import accrediting, admitting, completing, rekeying
 from ewaste.views import accrediting as views
 from ewaste.views import trail
 from tests.centres.test_other_accreditors import (
@@ -241,6 +241,16 @@ def test_a_list_is_not_taken_under_a_key_that_ended_or_that_others_may_have(verb
     with world.transaction() as session:
         rekeying.confirm_key(session, world.stefan, change, issuers=world.issuers, now=world.now)
     verband.refuse(before, "Others may have the key that signed it")
+
+
+def test_an_accreditor_that_ended_still_hands_in_its_lists_for_what_was_certified_before(verband: Verband) -> None:
+    world = verband.world
+    with world.transaction() as session:
+        admitting.end_accreditor(session, world.stefan, verband.accreditor, reason="It was dissolved.", now=world.now)
+    world.later(days=1)
+    listed = verband.signed(withdrawn=[wipe.Withdrawn(PLACE, world.now, "It never wiped.", None)])
+    verband.hand_in(listed)
+    assert verband.kept() == [(listed, 0, "")]
 
 
 def test_who_has_its_lists_signed_by_us_hands_none_in(world: World) -> None:
