@@ -223,8 +223,9 @@ class LogMisbehaves(AgentError):
 class NotOurs(AgentError):
     exit_code = 71
     next_step = (
-        "Ask the marketplace for the certificates named above. If no station of the centre issued them, have the key "
-        "revoked; if one did, add their digests to the list (--own)."
+        "Ask the marketplace for what is named above. If no station of the centre issued a certificate, or holds the "
+        "key that an accreditation lists, have the key revoked; if one does, run `wipe-agent sync`, or add the digest "
+        "to the list (--own)."
     )
 
 

@@ -7,7 +7,7 @@ certificate stands, or it is revoked.
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -29,6 +29,7 @@ class RecheckCause(enum.StrEnum):
 
     KEY = "station-key"
     FRAUD = "fraud"
+    ACCREDITOR_KEY = "accreditor-key"
 
 
 TOLD = {
@@ -36,6 +37,8 @@ TOLD = {
     "look at what was certified with it.",
     RecheckCause.FRAUD: "The test centre that certified your device is no longer accredited, because it did not work "
     "honestly, so we look at what it certified.",
+    RecheckCause.ACCREDITOR_KEY: "The key of the body that accredited the test centre may have been used by somebody "
+    "else, so we look at what was certified under it.",
 }
 
 
@@ -105,6 +108,11 @@ def survives(seen_at: datetime | None, since: datetime) -> bool:
     believed, and not what we say of its coming. Whoever checks it offline goes by the same rule (docs/spec/status.md).
     """
     return seen_at is not None and seen_at <= since
+
+
+def fallen(certificates: Sequence[Certificate], seen: Mapping[str, datetime], since: datetime) -> list[Certificate]:
+    """Those that do not survive. `seen` tells by digest when enough witnesses had seen them in the log."""
+    return [each for each in certificates if not survives(seen.get(each.digest), since)]
 
 
 def begin(

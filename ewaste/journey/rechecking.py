@@ -60,7 +60,7 @@ def report_key(
         log.publish(session, said.document, kind=said.kind, issuer=said.issuer, now=now)
     held = rechecks.standing(session, station_id=station_id, centre_id=station.centre_id)
     seen = log.seen(session, [each.digest for each in held], kind="wipe-certificate", trusted=issuers.log)
-    found = [each for each in held if not rechecks.survives(seen.get(each.digest), since)]
+    found = rechecks.fallen(held, seen, since)
     because = f"the key of station {station.name} may have been used by others since {since:%d %B %Y, %H:%M} UTC"
     opened = rechecks.begin(session, found, cause=RecheckCause.KEY, because=because, since=since, by=actor, now=now)
     doubts.tell_buyers(

@@ -6,7 +6,7 @@ presses its button.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,14 +17,17 @@ from sqlalchemy.orm import Session
 from ewaste.accounts import policy
 from ewaste.accounts.models import Actor, Organisation, Role
 from ewaste.accounts.policy import Action
-from ewaste.centres import accreditors, audits, checklist, decisions
+from ewaste.centres import accreditors, audits, checklist, decisions, kept_lists
 from ewaste.centres.accrediting_models import (
+    IN_ORDER,
     Accreditor,
     AccreditorKey,
+    AccreditorKeyChange,
     Audit,
     Decision,
     DecisionKind,
     DecisionOutcome,
+    KeptStatusList,
 )
 from ewaste.centres.models import Centre, Standing
 from ewaste.certificates import rechecks
@@ -68,7 +71,11 @@ MEANS: Mapping[DecisionKind, tuple[str, ...]] = {
     ),
 }
 FOUND = {"met": "Met", "not-met": "Not met", "not-applicable": "Does not apply"}
-CAUSES = {RecheckCause.KEY: "A station’s key", RecheckCause.FRAUD: "Fraud of the centre"}
+CAUSES = {
+    RecheckCause.KEY: "A station’s key",
+    RecheckCause.FRAUD: "Fraud of the centre",
+    RecheckCause.ACCREDITOR_KEY: "An accreditor’s key",
+}
 OUTCOMES = {RecheckOutcome.STANDS: "It stands", RecheckOutcome.REVOKED: "It is revoked"}
 
 
@@ -240,22 +247,33 @@ def of_centre(session: Session, actor: Actor, centre: Centre, *, now: datetime) 
     }
 
 
-def list_accreditors(session: Session, actor: Actor) -> dict[str, Any]:
+def list_accreditors(session: Session, actor: Actor, *, now: datetime) -> dict[str, Any]:
     """Every accreditor that was ever named, the house first, with its keys and who admitted it."""
     policy.require(actor, Action.SEE_ACCREDITING, organisation=actor.organisation_id)
     keys: dict[UUID, list[AccreditorKey]] = {}
-    for key in session.scalars(sa.select(AccreditorKey).order_by(AccreditorKey.added_at, AccreditorKey.id)):
+    for key in session.scalars(sa.select(AccreditorKey).order_by(*IN_ORDER)):
         keys.setdefault(key.accreditor_id, []).append(key)
     rows = session.execute(
         sa.select(
             Accreditor,
+            AccreditorKeyChange,
             sa.select(sa.func.count())
             .select_from(Centre)
             .where(Centre.accreditor_id == Accreditor.id)
             .scalar_subquery()
             .label("centres"),
-        ).order_by(Accreditor.house.nulls_last(), Accreditor.named_at, Accreditor.id)
+        )
+        .outerjoin(
+            AccreditorKeyChange,
+            sa.and_(AccreditorKeyChange.accreditor_id == Accreditor.id, AccreditorKeyChange.outcome.is_(None)),
+        )
+        .order_by(Accreditor.house.nulls_last(), Accreditor.named_at, Accreditor.id)
     ).all()
+    lists: dict[UUID, list[KeptStatusList]] = {}
+    for held in kept_lists.held(session):
+        lists.setdefault(held.accreditor_id, []).append(held)
+    admits = policy.allows(actor, Action.ADMIT_ACCREDITOR)
+    mine = accreditors.of(session, actor).id if actor.role is Role.ACCREDITOR else None
     return {
         "accreditors": [
             {
@@ -264,11 +282,24 @@ def list_accreditors(session: Session, actor: Actor) -> dict[str, Any]:
                 "centres": row.centres,
                 "keys": keys.get(row.Accreditor.id, []),
                 "mine": row.Accreditor.named_by == actor.id,
+                "change": row.AccreditorKeyChange,
+                "my_change": row.AccreditorKeyChange is not None and row.AccreditorKeyChange.proposed_by == actor.id,
+                "changes_key": admits or row.Accreditor.id == mine,
+                "old_keys": _may_end(row.Accreditor, keys.get(row.Accreditor.id, [])),
+                "lists": [{"row": held, "stale": held.fresh_until <= now} for held in lists.get(row.Accreditor.id, [])],
+                "hands_in": row.Accreditor.own_key and row.Accreditor.id == mine,
             }
             for row in rows
         ],
-        "may": {"admit"} if policy.allows(actor, Action.ADMIT_ACCREDITOR) else set(),
+        "may": {"admit"} if admits else set(),
     }
+
+
+def _may_end(accreditor: Accreditor, keys: Sequence[AccreditorKey]) -> list[dict[str, str]]:
+    """The keys whose end can be told, those without one first. The first key of the house lies in its file alone."""
+    left = sorted((key for key in keys if key.compromised_since is None), key=lambda key: key.revoked_at is not None)
+    named = [key.verification_method for key in left] or [f"{accreditor.did}#key-1"]
+    return [{"value": method, "label": method} for method in named]
 
 
 def list_rechecks(session: Session, actor: Actor, trusted: LogTrust, *, page: int) -> dict[str, Any]:

@@ -358,7 +358,7 @@ def test_an_accreditor_hands_in_what_it_signed_with_a_key_that_we_do_not_hold(wo
     with world.nothing_changes(), pytest.raises(Conflict, match="handed in already"):
         hand_in(good)
     with world.transaction() as session:
-        assert accreditors.issuer(world.issuers, session.get_one(Accreditor, made)) is None
+        assert accreditors.issuer(session, world.issuers, session.get_one(Accreditor, made), now=world.now) is None
 
 
 def ended_market(world: World) -> tuple[World, UUID, dict[str, str], dict[str, str]]:

@@ -24,9 +24,11 @@ from tests.certificate.scene import (
     LOG,
     WITNESSES,
     Scene,
+    at,
     trust_file,
     trust_with_end,
     trust_with_log,
+    trust_with_new_keys,
     trusted_witness,
 )
 from tests.certificate.test_verify import JUNK
@@ -329,6 +331,21 @@ def test_both_take_the_same_trust_files() -> None:
         canonical({**logged, "witnesses": [*logged["witnesses"], witness]})
         for witness in (trusted_witness("other.example", key=name) for name in (LOG, WITNESSES[0]))
     ]
-    good = [canonical(trust_with_end()), canonical(logged)]
-    told = run(trusts=[*given, *good])["trusts"]
-    assert [trusted(data) for data in [*given, *good]] == told == [True] + [False] * (len(given) - 1) + [True, True]
+    changed = trust_with_new_keys()
+    own = changed["parties"][0]["keyEnds"][0]
+    for key_ends in (
+        [],
+        [own, own],
+        [{"id": own["id"]}],
+        [own | {"until": "2026-03-02"}],
+        [own | {"id": "did:web:accreditor.example#key-9"}],
+        [own | {"compromisedSince": "2026-03-02"}],
+        [own | {"reason": "It was lost."}],
+    ):
+        parties = [changed["parties"][0] | {"keyEnds": key_ends}, changed["parties"][1]]
+        given.append(canonical(changed | {"parties": parties}))
+    good = [trust_with_end(), logged, changed, trust_with_new_keys(lost=at(16))]
+    given += map(canonical, good)
+    told = run(trusts=given)["trusts"]
+    assert [trusted(data) for data in given] == told
+    assert told == [True] + [False] * (len(given) - len(good) - 1) + [True] * len(good)

@@ -60,7 +60,21 @@ def test_the_manual_names_every_command_and_option() -> None:
 
 def test_every_command_takes_json(tmp_path: Path) -> None:
     assert set(commands()) == {
-        *("enrol", "media", "plan", "orders", "wipe", "map", "phones", "reset", "stand", "bench", "certify", "sync"),
+        *(
+            "enrol",
+            "pin",
+            "media",
+            "plan",
+            "orders",
+            "wipe",
+            "map",
+            "phones",
+            "reset",
+            "stand",
+            "bench",
+            "certify",
+            "sync",
+        ),
         *("verify", "report", "summary", "labels", "doctor", "status", "check", "import-snapshot"),
         *("thaw", "witness", "monitor"),
         "import-erasure",

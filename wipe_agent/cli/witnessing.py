@@ -66,6 +66,7 @@ def monitor(chosen: Namespace, _: Screen) -> Answer:
         at=at,
         centre=centre,
         own=own,
+        held=following.held_by_station(home) if centre and centre == ours else None,
         shown_to_others=[following.shown(path) for path in chosen.compare],
     )
     return _told(found, trusted, centre, at)
@@ -86,17 +87,27 @@ def _told(found: following.Found, trusted: Trusted, centre: str, at: datetime) -
         word = "Attention: entries" if unwitnessed else "Entries"
         sentences.append(f"{word} have waited for enough witnesses since {write_time(found.waiting_since)}.")
     if centre:
-        sentences.append(f"{centre}: {_count(found.entries, 'certificate', 'certificates')} in the log.")
+        certificates = _count(found.entries, "certificate", "certificates")
+        accreditations = _count(found.accreditations, "accreditation", "accreditations")
+        sentences.append(f"{centre}: {certificates} and {accreditations} in the log.")
     sentences += [f"{name} is of this same log." for name in found.compared]
     troubles = [
         f"Entry {one.index}: a certificate that the centre did not issue, {one.digest}" for one in found.foreign
     ]
+    troubles += [
+        f"Entry {one.index}: an accreditation of the centre lists a key that it does not know, {one.digest}"
+        for one in found.unexpected
+    ]
+    troubles += [
+        f"Entry {one.index}: an accreditation whose text the marketplace does not give, {one.digest}"
+        for one in found.unread
+    ]
     troubles += [f"Accepted more than a day ago, but not in the log: {digest}" for digest in found.missing]
-    troubles += [*found.late, *found.strange]
+    troubles += [*found.unlogged, *found.late, *found.strange]
     sentences += [f"Attention: {text}" for text in troubles[:MOST_TOLD]]
     if len(troubles) > MOST_TOLD:
         sentences.append(f"Attention: {len(troubles) - MOST_TOLD} more; --json lists all.")
-    kind = NotOurs if found.foreign else LogLate if troubles or unwitnessed else None
+    kind = NotOurs if found.foreign or found.unexpected else LogLate if troubles or unwitnessed else None
     sentences += [f"Next: {kind.next_step}"] if kind is not None else ["Nothing to worry about."]
     said = {
         "origin": found.origin,
@@ -110,6 +121,10 @@ def _told(found: following.Found, trusted: Trusted, centre: str, at: datetime) -
         "centre": centre or None,
         "certificates": found.entries,
         "foreign": [{"index": one.index, "digest": one.digest} for one in found.foreign],
+        "accreditations": found.accreditations,
+        "accreditations_unexpected": [{"index": one.index, "digest": one.digest} for one in found.unexpected],
+        "accreditations_unread": [{"index": one.index, "digest": one.digest} for one in found.unread],
+        "accreditations_unlogged": found.unlogged,
         "missing": found.missing,
         "late": found.late,
         "strange": found.strange,

@@ -77,7 +77,7 @@ def enrol() -> flask.Response:
         )
         centre = session.get_one(Centre, station.centre_id)
         centre_name = session.get_one(Organisation, station.centre_id).name
-        trust = credentials.trust_file(issuers, accreditors.others(session))
+        trust = credentials.trust_file(issuers, accreditors.parties(session))
     return _json(
         {
             "station_id": str(station.id),
@@ -98,8 +98,7 @@ def orders() -> flask.Response:
     with transaction() as session:
         open_orders, accreditation = clearing.fetch_orders(session, actor(), now=now())
         centre = clearing.centre_did_document(session, g.station.centre_id, now=now())
-        parties = [credentials.did_document(issuer) for issuer in (issuers.accreditor, issuers.market)]
-        parties += [credentials.keys_did_document(party.did, party.keys) for party in accreditors.others(session)]
+        parties = list(accreditors.did_documents(session, issuers).values())
     return _json(
         {
             "orders": [
