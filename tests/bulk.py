@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from ewaste.core.database import Base
+from ewaste.core.database import Base, UTCDateTime
 
 # Who stays the same in the clones of things.
 PARTIES = frozenset({"people", "organisations", "centres", "memberships"})
@@ -89,6 +89,8 @@ def _another(column: sa.Column) -> str:
         return f"cast(md5(cast({name} as text) || '-' || g) as uuid)"
     if isinstance(kind, sa.Integer | sa.BigInteger):
         return f"{name} + g * 1000000"
+    if isinstance(kind, UTCDateTime):
+        return f"{name} + g * interval '1 second'"
     if isinstance(kind, sa.CHAR) and kind.length == 64:
         return f"encode(sha256(convert_to({name} || '-' || g, 'UTF8')), 'hex')"
     if isinstance(kind, sa.LargeBinary | postgresql.BYTEA):

@@ -125,10 +125,14 @@ class Clones:
 
     def drop(self, name: str) -> None:
         """End a database whose rules a test may have changed."""
+        self.hang_up(name)
+        self._cluster.drop_database(name)
+
+    def hang_up(self, name: str) -> None:
+        """Leave nobody connected from here."""
         self._connections.forget(name)
         if name in self._admins:
             self._admins.pop(name).dispose()
-        self._cluster.drop_database(name)
 
     def close(self) -> None:
         """Give the connections back."""
@@ -165,11 +169,13 @@ def sites(tmp_path_factory: pytest.TempPathFactory, connections: Connections) ->
 def database_name(clones: Clones, request: pytest.FixtureRequest) -> Iterator[str]:
     """A database of one's own for the length of a test."""
     name = clones.take()
-    yield name
-    if "owner_url" in request.fixturenames:
-        clones.drop(name)
-    else:
+    if "owner_url" not in request.fixturenames:
+        yield name
         clones.give_back(name)
+    else:
+        clones.hang_up(name)
+        yield name
+        clones.drop(name)
 
 
 @pytest.fixture

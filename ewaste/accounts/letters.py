@@ -189,6 +189,31 @@ def key_revoked(
     )
 
 
+def accreditor_key_changed(
+    session: Session,
+    person: Person,
+    *,
+    called: str,
+    old: str,
+    new: str | None,
+    reason: str,
+    after: str,
+    row: UUID,
+    now: datetime,
+) -> None:
+    """Two people changed a key of an accreditor; `after` says what follows."""
+    _tell(
+        session,
+        person,
+        f"A key of {called} was changed"[: mail.SUBJECT],
+        f"The key {old} of {called} ends"
+        + (f", and {new} takes its place." if new else ".")
+        + f" What was told: {reason}\n\n{after}",
+        f"accreditor.key-changed {row} {person.id}",
+        now,
+    )
+
+
 def to_confirm(
     session: Session, person: Person, *, what: str, proposed_by: str, reason: str, where: str, key: str, now: datetime
 ) -> None:

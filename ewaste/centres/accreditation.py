@@ -13,6 +13,7 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Session
 
 from ewaste.accounts.models import Organisation
@@ -50,6 +51,12 @@ def of_accreditor(session: Session, accreditor_id: UUID) -> list[Centre]:
     """The centres of an accreditor, which nobody else changes until the step ends."""
     mine = sa.select(Centre).where(Centre.accreditor_id == accreditor_id).order_by(Centre.organisation_id)
     return list(session.scalars(mine.with_for_update().execution_options(populate_existing=True)))
+
+
+def signed_with(session: Session, verification_method: str) -> list[UUID]:
+    """The centres that ever had an accreditation under this key, whoever accredits them now."""
+    method = sa.cast(Accreditation.document, JSONB)["proof"]["verificationMethod"].astext
+    return list(session.scalars(sa.select(Accreditation.centre_id).where(method == verification_method).distinct()))
 
 
 def require_standing(centre: Centre, *, now: datetime) -> None:
@@ -158,7 +165,7 @@ def issue(session: Session, issuers: credentials.Issuers, centre: Centre, *, bec
         raise Conflict("This centre was never accredited.")
     keys = station_keys(session, centre.organisation_id, now=now)
     accreditor = accreditors.find(session, centre.accreditor_id)
-    signer = accreditors.issuer(issuers, accreditor)
+    signer = accreditors.issuer(session, issuers, accreditor, now=now)
     if not keys or signer is None or accreditor.ended_at is not None:
         return
     organisation = session.get_one(Organisation, centre.organisation_id)

@@ -53,7 +53,11 @@ class Accreditor(Base):
 
 
 class AccreditorKey(Base):
-    """A public key of an accreditor other than the house, whose key lies in its file."""
+    """A public key of an accreditor. The house has rows from its first change of key on; before, its file is all.
+
+    What it signed counts up to `revoked_at`, its end, which may lie ahead. `compromised_since`: others may have had it
+    from then on. `revoked_because` says why it ended.
+    """
 
     __tablename__ = "accreditor_keys"
 
@@ -65,6 +69,86 @@ class AccreditorKey(Base):
     revoked_at: Mapped[datetime | None]
     revoked_because: Mapped[str | None]
     compromised_since: Mapped[datetime | None]
+
+
+IN_ORDER = (
+    AccreditorKey.added_at,
+    sa.func.length(AccreditorKey.verification_method),
+    AccreditorKey.verification_method,
+)
+"""The keys of an accreditor as they came; those of one moment by their name, which ends in a number."""
+
+
+class DecisionOutcome(enum.StrEnum):
+    """What became of a proposal."""
+
+    CONFIRMED = "confirmed"
+    UNDONE = "undone"
+
+
+class AccreditorKeyChange(Base):
+    """One person proposes that a key of an accreditor ends and another takes its place; a second one confirms.
+
+    The old key ends at `ends_at`, or with the confirmation; with `compromised_since` it ends at once, as others may
+    have it. A new key may be left out where the accreditor has another one. The reason is public.
+    """
+
+    __tablename__ = "accreditor_key_changes"
+    __table_args__ = (
+        sa.CheckConstraint("length(reason) between 3 and 500", name="reason"),
+        sa.CheckConstraint("(new_method is null) = (new_public_key is null)", name="new_key"),
+        sa.CheckConstraint("ends_at is null or compromised_since is null", name="ends_once"),
+        sa.CheckConstraint(
+            "(outcome is null) = (decided_by is null) and (outcome is null) = (decided_at is null)", name="decided"
+        ),
+        sa.CheckConstraint("outcome is distinct from 'confirmed' or decided_by <> proposed_by", name="two_people"),
+        sa.Index(
+            "uq_accreditor_key_changes_open", "accreditor_id", unique=True, postgresql_where=sa.text("outcome is null")
+        ),
+        sa.Index("ix_accreditor_key_changes_accreditor", "accreditor_id", "proposed_at"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    accreditor_id: Mapped[UUID] = mapped_column(sa.ForeignKey("accreditors.id"))
+    old_method: Mapped[str]
+    new_method: Mapped[str | None]
+    new_public_key: Mapped[str | None]
+    ends_at: Mapped[datetime | None]
+    compromised_since: Mapped[datetime | None]
+    reason: Mapped[str]
+    proposed_by: Mapped[UUID] = mapped_column(sa.ForeignKey("people.id"))
+    proposed_name: Mapped[str]
+    proposed_at: Mapped[datetime]
+    outcome: Mapped[DecisionOutcome | None]
+    decided_by: Mapped[UUID | None] = mapped_column(sa.ForeignKey("people.id"))
+    decided_name: Mapped[str | None]
+    decided_at: Mapped[datetime | None]
+
+
+class KeptStatusList(Base):
+    """A status list that an accreditor signed itself and handed in. Append-only; the newest of an address counts.
+
+    `taken_back` is how many places or keys the one before told as withdrawn and this one does not; `note` says why.
+    """
+
+    __tablename__ = "kept_status_lists"
+    __table_args__ = (
+        sa.CheckConstraint("length(document) <= 65536", name="size"),
+        sa.CheckConstraint("taken_back = 0 or length(note) between 3 and 500", name="taken_back"),
+        sa.UniqueConstraint("address", "dated"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
+    accreditor_id: Mapped[UUID] = mapped_column(sa.ForeignKey("accreditors.id"), index=True)
+    address: Mapped[str]
+    document: Mapped[str]
+    dated: Mapped[datetime]
+    fresh_until: Mapped[datetime]
+    taken_back: Mapped[int]
+    note: Mapped[str]
+    by_id: Mapped[UUID] = mapped_column(sa.ForeignKey("people.id"))
+    by_name: Mapped[str]
+    at: Mapped[datetime]
 
 
 class Audit(Base):
@@ -124,13 +208,6 @@ class DecisionKind(enum.StrEnum):
     LIFT = "lift"
     WITHDRAW = "withdraw"
     FRAUD = "fraud"
-
-
-class DecisionOutcome(enum.StrEnum):
-    """What became of a proposal."""
-
-    CONFIRMED = "confirmed"
-    UNDONE = "undone"
 
 
 class Decision(Base):

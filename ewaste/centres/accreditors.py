@@ -8,7 +8,10 @@ until when each that ended counted: so what was certified before its end verifie
 from __future__ import annotations
 
 import re
+import urllib.parse
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -17,7 +20,13 @@ from sqlalchemy.orm import Session
 
 from ewaste.accounts.models import Actor, Membership, Organisation, OrganisationKind, OrganisationState, Person, Role
 from ewaste.centres import credentials
-from ewaste.centres.accrediting_models import Accreditor, AccreditorKey
+from ewaste.centres.accrediting_models import (
+    IN_ORDER,
+    Accreditor,
+    AccreditorKey,
+    AccreditorKeyChange,
+    DecisionOutcome,
+)
 from ewaste.core.ids import CENTRE, new_code
 from ewaste.core.refusals import Conflict, Invalid, NotAllowed, NotFound
 
@@ -74,63 +83,126 @@ def require_in_force(accreditor: Accreditor) -> None:
         raise Conflict(f"{accreditor.name} is not admitted yet. A second person of our desk confirms it first.")
 
 
-def others(session: Session) -> list[credentials.Party]:
-    """The accreditors of the trust file beside the house, in the order in which they came, with their keys in force.
+def parties(session: Session) -> list[credentials.Party]:
+    """The accreditors of the trust file, in the order in which they came, with every key that they had and its end.
 
-    Those that ended are among them, with their end.
+    Those that ended are among them, with their end. The house is, once it changed its key.
     """
-    rows = session.execute(
-        sa.select(Accreditor, AccreditorKey)
-        .join(AccreditorKey, AccreditorKey.accreditor_id == Accreditor.id)
-        .where(
-            Accreditor.house.is_(None),
-            Accreditor.confirmed_at.is_not(None),
-            AccreditorKey.revoked_at.is_(None),
-        )
-        .order_by(Accreditor.confirmed_at, Accreditor.id, AccreditorKey.added_at, AccreditorKey.id)
-    ).all()
-    keys: dict[UUID, dict[str, str]] = {}
-    since: dict[UUID, datetime] = {}
-    for accreditor, key in rows:
-        keys.setdefault(accreditor.id, {})[key.verification_method] = key.public_key
-        newest = max(accreditor.confirmed_at or key.added_at, key.added_at, accreditor.ended_at or key.added_at)
-        since[accreditor.id] = max(since.get(accreditor.id, newest), newest)
-    return [
-        credentials.Party(each.did, each.name, keys[each.id], since[each.id], each.ended_at)
-        for each in dict.fromkeys(row[0] for row in rows)
-    ]
+    return [party for _, party in _parties(session, Accreditor.confirmed_at.is_not(None))]
 
 
 def trust_bytes(session: Session, issuers: credentials.Issuers) -> bytes:
     """The trust file of this market as it stands now, in canonical form."""
-    return credentials.trust_bytes(issuers, others(session))
+    return credentials.trust_bytes(issuers, parties(session))
+
+
+def lost_keys(session: Session) -> dict[str, datetime]:
+    """Verification method of each key that others may have had to the moment since when."""
+    rows = session.execute(
+        sa.select(AccreditorKey.verification_method, AccreditorKey.compromised_since).where(
+            AccreditorKey.compromised_since.is_not(None)
+        )
+    )
+    return {method: since for method, since in rows if since is not None}
+
+
+def trust_of_ours(session: Session, issuers: credentials.Issuers) -> bytes:
+    """The trust file as far as it judges what we took in ourselves: when that was, we know without any witness.
+
+    So of a key that others may have had, its end counts here and the loss does not; `lost_keys` names those.
+    """
+    known = [
+        replace(party, ends={method: credentials.KeyEnd(end.until) for method, end in party.ends.items()})
+        for party in parties(session)
+    ]
+    return credentials.trust_bytes(issuers, known)
 
 
 def trust_fingerprint(session: Session, issuers: credentials.Issuers) -> str:
     """The short name of the trust file as it stands now."""
-    return credentials.trust_fingerprint(issuers, others(session))
+    return credentials.trust_fingerprint(issuers, parties(session))
+
+
+def did_documents(session: Session, issuers: credentials.Issuers) -> dict[str, dict[str, Any]]:
+    """By DID, the DID documents of the market and of every accreditor, the house first."""
+    ours = {
+        each.did: credentials.did_document(each) for each in (issuers.accreditor, issuers.market)
+    }  # The house's gives way to the one of all its keys.
+    return ours | {party.did: party.did_document() for party in parties(session)}
 
 
 def party(session: Session, accreditor: Accreditor) -> credentials.Party:
-    """An accreditor other than the house with its keys in force, as a verifier of its credentials needs it."""
-    keys = session.execute(
-        sa.select(AccreditorKey.verification_method, AccreditorKey.public_key)
-        .where(AccreditorKey.accreditor_id == accreditor.id, AccreditorKey.revoked_at.is_(None))
-        .order_by(AccreditorKey.added_at, AccreditorKey.id)
-    )
-    return credentials.Party(
-        accreditor.did,
-        accreditor.name,
-        {row.verification_method: row.public_key for row in keys},
-        accreditor.confirmed_at or accreditor.named_at,
-    )
+    """An accreditor with its keys and their ends, as a verifier of its credentials needs it."""
+    return next(found for _, found in _parties(session, Accreditor.id == accreditor.id))
 
 
-def issuer(issuers: credentials.Issuers, accreditor: Accreditor) -> credentials.Issuer | None:
-    """The one who signs for this accreditor; None for one that signs with a key that we do not hold."""
-    if accreditor.house:
-        return issuers.accreditor
-    return None if accreditor.own_key else issuers.hosted(accreditor.did, accreditor.name)
+def issuer(
+    session: Session, issuers: credentials.Issuers, accreditor: Accreditor, *, now: datetime
+) -> credentials.Issuer | None:
+    """The one who signs for this accreditor now: with the one of its keys that ends next.
+
+    None for one that signs with a key that we do not hold. Raises `Conflict` where the key's file is another's.
+    """
+    if accreditor.own_key:
+        return None
+    row = session.scalars(
+        sa.select(AccreditorKey)
+        .where(
+            AccreditorKey.accreditor_id == accreditor.id,
+            AccreditorKey.compromised_since.is_(None),
+            sa.or_(AccreditorKey.revoked_at.is_(None), AccreditorKey.revoked_at > now),
+        )
+        .order_by(AccreditorKey.revoked_at.nulls_last(), *IN_ORDER)
+        .limit(1)
+    ).one_or_none()
+    number = 1 if row is None else int(row.verification_method.rpartition("-")[2])
+    signer = issuers.hosted(accreditor.did, accreditor.name, number)
+    if row is not None and credentials.public_key_text(signer) != row.public_key:
+        raise Conflict(
+            f"The key {row.verification_method} is not among the keys of this installation. Restore it from a backup."
+        )
+    return signer
+
+
+def _parties(session: Session, *which: sa.ColumnElement[bool]) -> list[tuple[Accreditor, credentials.Party]]:
+    changed = (
+        sa.select(sa.func.max(AccreditorKeyChange.decided_at))
+        .where(
+            AccreditorKeyChange.accreditor_id == Accreditor.id,
+            AccreditorKeyChange.outcome == DecisionOutcome.CONFIRMED,
+        )
+        .scalar_subquery()
+    )
+    found: dict[Accreditor, list[AccreditorKey]] = {}
+    last: dict[Accreditor, datetime] = {}
+    for row in session.execute(
+        sa.select(Accreditor, AccreditorKey, changed.label("changed"))
+        .join(AccreditorKey, AccreditorKey.accreditor_id == Accreditor.id)
+        .where(*which)
+        .order_by(Accreditor.confirmed_at, Accreditor.id, *IN_ORDER)
+    ):
+        each, key = row.Accreditor, row.AccreditorKey
+        found.setdefault(each, []).append(key)
+        moments = (last.get(each), each.confirmed_at or each.named_at, key.added_at, each.ended_at, row.changed)
+        last[each] = max(moment for moment in moments if moment is not None)
+    return [
+        (
+            each,
+            credentials.Party(
+                each.did,
+                each.name,
+                {key.verification_method: key.public_key for key in keys},
+                last[each],
+                each.ended_at,
+                {
+                    key.verification_method: credentials.KeyEnd(key.revoked_at, key.compromised_since)
+                    for key in keys
+                    if key.revoked_at is not None
+                },
+            ),
+        )
+        for each, keys in found.items()
+    ]
 
 
 def name(
@@ -267,6 +339,11 @@ def _identity(issuers: credentials.Issuers, slug: str, document: str) -> tuple[s
         did, keys = credentials.read_did_document(document)
     except ValueError as error:
         raise Invalid(f"The DID document cannot be used: {error}", field="did_document") from error
-    if did in (issuers.accreditor.did, issuers.market.did) or did.startswith(f"did:web:{issuers.did_host}:centres:"):
+    if _spoken(did).startswith(_spoken(f"did:web:{issuers.did_host}")):
         raise Invalid("This identity is one of ours.", field="did_document")
     return did, keys
+
+
+def _spoken(did: str) -> str:
+    """A DID as people and resolvers read it: a host has no case, and any sign may be written as %6D."""
+    return f"{urllib.parse.unquote(did).lower()}:"

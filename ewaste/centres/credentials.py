@@ -13,7 +13,7 @@ import os
 import secrets
 import urllib.parse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -31,16 +31,17 @@ MARKET_NAME = "Clearhand market"
 
 @dataclass(frozen=True)
 class Issuer:
-    """One who signs: a DID, a name for people, a key."""
+    """One who signs: a DID, a name for people, a key, and which of its keys that is."""
 
     did: str
     name: str
     key: Ed25519PrivateKey
+    number: int = 1
 
     @property
     def verification_method(self) -> str:
         """The id of the key in the DID document."""
-        return f"{self.did}#key-1"
+        return f"{self.did}#key-{self.number}"
 
 
 @dataclass(frozen=True)
@@ -74,11 +75,18 @@ class Issuers:
         """The DID that we host for an accreditor without a site of its own."""
         return f"did:web:{self.did_host}:accreditors:{slug}"
 
-    def hosted(self, did: str, name: str) -> Issuer:
-        """An accreditor whose key we keep, in a file named after its DID; made when it is new."""
+    def hosted(self, did: str, name: str, number: int = 1) -> Issuer:
+        """An accreditor whose keys we keep, the house among them, with its key of this number; made when it is new.
+
+        The files are named after its DID, those of the house after nobody.
+        """
+        if did == self.accreditor.did and number == self.accreditor.number:
+            return self.accreditor
         if self.folder is None:
             raise LookupError("These issuers have no folder of keys.")
-        return Issuer(did, name, _key(self.folder / f"accreditor-{hashlib.sha256(did.encode()).hexdigest()[:16]}.pem"))
+        whose = "" if did == self.accreditor.did else f"-{hashlib.sha256(did.encode()).hexdigest()[:16]}"
+        which = "" if number == 1 else f"-{number}"
+        return Issuer(did, name, _key(self.folder / f"accreditor{whose}{which}.pem"), number)
 
     def centre_did(self, slug: str) -> str:
         """The DID that we host for a centre."""
@@ -107,8 +115,16 @@ def read_public_key(text: str) -> Ed25519PublicKey:
 
 
 @dataclass(frozen=True)
+class KeyEnd:
+    """When a key of an accreditor ended or will end, and since when others may have had it."""
+
+    until: datetime
+    compromised_since: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Party:
-    """Somebody in the trust file beside the house and the market: an accreditor, with its keys that are in force."""
+    """An accreditor in the trust file, with every key that it ever had, and their ends."""
 
     did: str
     name: str
@@ -117,6 +133,13 @@ class Party:
     """When this was last changed."""
     until: datetime | None = None
     """When it ended: nothing that was signed after this counts."""
+    ends: Mapping[str, KeyEnd] = field(default_factory=dict)
+    """Verification method of a key that ended, or will, to its end."""
+
+    def did_document(self) -> dict[str, Any]:
+        """Its DID document: each key whose signatures still count for something, but none that others may have."""
+        lost = {method for method, end in self.ends.items() if end.compromised_since is not None}
+        return keys_did_document(self.did, {method: key for method, key in self.keys.items() if method not in lost})
 
 
 @dataclass(frozen=True)
@@ -139,17 +162,7 @@ def read_accreditation(text: str, issuer: Party, *, training: bool) -> Read:
     document = wipe.read(text.encode("utf-8", "surrogatepass"), what="accreditation")
     if "WipeAccreditation" not in (document.get("type") or ()):
         raise ValueError("This is no accreditation.")
-    proof = document.get("proof")
-    method = proof.get("verificationMethod") if isinstance(proof, dict) else None
-    key = issuer.keys.get(method) if isinstance(method, str) else None
-    if key is None:
-        raise ValueError("The key that signed it is not in the accreditor's DID document as we know it.")
-    try:
-        wipe.verify_proof(document, read_public_key(key))
-    except wipe.ProofRefused as error:
-        raise ValueError(f"The accreditation {error}") from error
-    if document["issuer"]["id"] != issuer.did:
-        raise ValueError(f"It was issued by {document['issuer']['id']}, and you act for {issuer.did}.")
+    _require_proof(document, issuer, "accreditation")
     if document["wipe"]["training"] is not training:
         raise ValueError("Practice and real work do not meet: the accreditation is for the other one.")
     subject = document["credentialSubject"]
@@ -165,6 +178,81 @@ def read_accreditation(text: str, issuer: Party, *, training: bool) -> Read:
         valid_from=datetime.fromisoformat(document["validFrom"]),
         valid_until=datetime.fromisoformat(document["validUntil"]),
     )
+
+
+@dataclass(frozen=True)
+class ReadList:
+    """What a status list that somebody else signed says of itself, after it was verified."""
+
+    document: str
+    address: str
+    dated: datetime
+    fresh_until: datetime
+
+
+def read_status_list(text: str, issuer: Party, *, training: bool) -> ReadList:
+    """A status list as its accreditor signed it. Raises `ValueError` with the sentence that says what is wrong."""
+    document = wipe.read(text.encode("utf-8", "surrogatepass"), what="status list")
+    if "BitstringStatusListCredential" not in (document.get("type") or ()):
+        raise ValueError("This is no status list.")
+    _require_proof(document, issuer, "status list")
+    said = wipe.read_status_list(document)
+    if said.training is not training:
+        raise ValueError("Practice and real work do not meet: the list is for the other one.")
+    return ReadList(wipe.canonical(document).decode(), said.id, said.valid_from, said.valid_until)
+
+
+def taken_back(before: str, after: str) -> int:
+    """How much of what a status list told as withdrawn a later one does not tell, or tells less strictly."""
+    old, new = (wipe.read_status_list(wipe.read(text.encode(), what="status list")) for text in (before, after))
+    size = max(len(old.bits), len(new.bits))
+    was, now = (int.from_bytes(each.bits.ljust(size, b"\0")) for each in (old, new))
+    places = (was & ~now).bit_count()
+    for index, told in new.withdrawn.items():
+        # A place without a moment since when counts for nothing at all.
+        if told.compromised_since is not None and index < old.places and old.is_set(index):
+            first = old.withdrawn[index].compromised_since if index in old.withdrawn else None
+            places += first is None or told.compromised_since > first
+    keys = 0
+    for text in {key.public_key for key in old.keys}:
+        key = read_public_key(text)
+        fell, falls = old.fallen(key), new.fallen(key)
+        keys += falls is None or (fell is not None and _is_milder(fell, falls))
+    return places + keys
+
+
+def _is_milder(before: wipe.KeyFallen, after: wipe.KeyFallen) -> bool:
+    """Whether more of what a key signed counts again: others had it only from later on, or never, or it ended later."""
+    if before.compromised_since is None:
+        return after.compromised_since is None and after.at > before.at
+    return after.compromised_since is None or after.compromised_since > before.compromised_since
+
+
+def _require_proof(document: Mapping[str, Any], issuer: Party, what: str) -> None:
+    """The document is signed with a key of this issuer that could sign it. Raises `ValueError`."""
+    proof = document.get("proof")
+    method = proof.get("verificationMethod") if isinstance(proof, dict) else None
+    key = issuer.keys.get(method) if isinstance(method, str) else None
+    if key is None:
+        raise ValueError("The key that signed it is not in the accreditor's DID document as we know it.")
+    try:
+        wipe.verify_proof(document, read_public_key(key))
+    except wipe.ProofRefused as error:
+        raise ValueError(f"The {what} {error}") from error
+    _require_key(issuer, document["proof"])
+    if document["issuer"]["id"] != issuer.did:
+        raise ValueError(f"It was issued by {document['issuer']['id']}, and you act for {issuer.did}.")
+
+
+def _require_key(issuer: Party, proof: Mapping[str, Any]) -> None:
+    """Raises `ValueError` where a proof was made after the end of its key, or others may have the key."""
+    end = issuer.ends.get(proof["verificationMethod"])
+    if end is None:
+        return
+    if end.compromised_since is not None:
+        raise ValueError("Others may have the key that signed it. Sign it anew, with the key that took its place.")
+    if datetime.fromisoformat(proof["created"]) > end.until:
+        raise ValueError(f"The key that signed it ended on {end.until:%d %B %Y, %H:%M} UTC. Sign it with the new one.")
 
 
 def read_did_document(text: str) -> tuple[str, dict[str, str]]:
@@ -321,30 +409,25 @@ def status_lists_of(files: Mapping[str, str]) -> tuple[str | None, str | None]:
     return addresses[0], addresses[1]
 
 
-def trust_file(issuers: Issuers, others: Sequence[Party] = ()) -> dict[str, Any]:
+def trust_file(issuers: Issuers, accreditors: Sequence[Party] = ()) -> dict[str, Any]:
     """What a verifier pins: who may accredit centres and who may issue work orders, with their keys.
 
-    `others` are the accreditors beside the house, those that ended with their end. The file changes only when an
-    accreditor or a key does, so its fingerprint can be published and compared. The keys of the log and of the witnesses
-    are among them: a station that pinned an older file goes on with that one, and sees no log.
+    `accreditors` are those beside the house, those that ended with their end; and the house, once it changed its key.
+    The file changes only when an accreditor or a key does, so its fingerprint can be published and compared. The keys
+    of the log and of the witnesses are among them: a station that pinned an older file goes on with that one, and sees
+    no log.
     """
+    ours, market = issuers.accreditor, issuers.market
+    alone = Party(ours.did, ours.name, {ours.verification_method: public_key_text(ours)}, issuers.founded)
+    house = next((party for party in accreditors if party.did == ours.did), alone)
+    others = [party for party in accreditors if party is not house]
     return wipe.trust_document(
         training=issuers.training,
-        updated=max([issuers.founded, *(party.since for party in others)]).replace(microsecond=0),
+        updated=max([issuers.founded, *(party.since for party in accreditors)]).replace(microsecond=0),
         parties=[
-            *(
-                {"name": issuer.name, "roles": [role], "didDocument": did_document(issuer)}
-                for issuer, role in ((issuers.accreditor, "accreditor"), (issuers.market, "marketplace"))
-            ),
-            *(
-                {
-                    "name": party.name,
-                    "roles": ["accreditor"],
-                    "didDocument": keys_did_document(party.did, party.keys),
-                    "until": party.until,
-                }
-                for party in others
-            ),
+            _listed(house),
+            {"name": market.name, "roles": ["marketplace"], "didDocument": did_document(market)},
+            *(_listed(party) for party in others),
         ],
         logs=[{"origin": name_of(vkey), "vkey": vkey, "name": f"{MARKET_NAME} log"} for vkey in issuers.log.logs],
         witnesses=[{"vkey": vkey, "name": name_of(vkey)} for vkey in issuers.log.witnesses],
@@ -352,14 +435,27 @@ def trust_file(issuers: Issuers, others: Sequence[Party] = ()) -> dict[str, Any]
     )
 
 
-def trust_bytes(issuers: Issuers, others: Sequence[Party] = ()) -> bytes:
+def _listed(party: Party) -> dict[str, Any]:
+    return {
+        "name": party.name,
+        "roles": ["accreditor"],
+        "didDocument": keys_did_document(party.did, party.keys),
+        "until": party.until,
+        "keyEnds": [
+            {"id": method, "until": end.until, "compromisedSince": end.compromised_since}
+            for method, end in party.ends.items()
+        ],
+    }
+
+
+def trust_bytes(issuers: Issuers, accreditors: Sequence[Party] = ()) -> bytes:
     """The trust file as it is served and pinned: in canonical form."""
-    return wipe.canonical(trust_file(issuers, others))
+    return wipe.canonical(trust_file(issuers, accreditors))
 
 
-def trust_fingerprint(issuers: Issuers, others: Sequence[Party] = ()) -> str:
+def trust_fingerprint(issuers: Issuers, accreditors: Sequence[Party] = ()) -> str:
     """The short name of our trust file, as `wipe-agent enrol` shows it."""
-    return wipe.fingerprint(trust_bytes(issuers, others))
+    return wipe.fingerprint(trust_bytes(issuers, accreditors))
 
 
 def did_document(issuer: Issuer) -> dict[str, Any]:
@@ -380,6 +476,11 @@ def dids_file(documents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def public_key_text(issuer: Issuer) -> str:
     """An issuer's public key in multibase."""
     return wipe.public_key_multibase(issuer.key.public_key())
+
+
+def key_of(document: str) -> str:
+    """The verification method of the key that signed a stored credential."""
+    return str(wipe.read(document.encode(), what="credential")["proof"]["verificationMethod"])
 
 
 def issuer_of(document: str) -> str:

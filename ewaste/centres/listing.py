@@ -13,7 +13,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ewaste.centres import accreditors, credentials
+from ewaste.centres import accreditors, credentials, kept_lists
 from ewaste.centres.accrediting_models import Accreditor
 from ewaste.core import status_lists
 from ewaste.core.refusals import NotFound
@@ -31,7 +31,7 @@ def served(
     found = status_lists.named(session, name)
     if found is None:
         raise NotFound("There is no such status list.")
-    issuer = _signer(session, issuers, found.issuer)
+    issuer = _signer(session, issuers, found.issuer, now=now)
     if issuer is None:
         raise NotFound("This status list is signed and served by its issuer.")
     said = status_lists.contents(session, found)
@@ -48,14 +48,12 @@ def served(
     return credentials.text(document)
 
 
-def _signer(session: Session, issuers: credentials.Issuers, did: str) -> credentials.Issuer | None:
+def _signer(session: Session, issuers: credentials.Issuers, did: str, *, now: datetime) -> credentials.Issuer | None:
     """Who signs for this DID here: the market, the house, or an accreditor whose key we keep, also one that ended."""
     if did == issuers.market.did:
         return issuers.market
-    if did == issuers.accreditor.did:
-        return issuers.accreditor
     found = session.scalar(sa.select(Accreditor).where(Accreditor.did == did))
-    return None if found is None else accreditors.issuer(issuers, found)
+    return None if found is None else accreditors.issuer(session, issuers, found, now=now)
 
 
 def for_bundle(
@@ -63,9 +61,10 @@ def for_bundle(
 ) -> dict[str, str]:
     """The status lists that belong into a bundle that we keep: `status.json` and `accreditation-status.json`.
 
-    None is dated before `after`, when we took the bundle in. So on its first day a bundle has lists of its own, and
-    from the next day on those that everybody gets. One that the bundle does not name, or that somebody else serves,
-    is left out.
+    None of ours is dated before `after`, when we took the bundle in. So on its first day a bundle has lists of its own,
+    and from the next day on those that everybody gets. A list that an accreditor signs itself is the newest that it
+    handed in; a verifier tells how old that is. One that the bundle does not name, or that nobody handed in, is left
+    out.
     """
     found: dict[str, str] = {}
     for file, address in zip(
@@ -75,4 +74,8 @@ def for_bundle(
         if address is not None and issuers.status_address(name) == address:
             with contextlib.suppress(NotFound):
                 found[file] = served(session, issuers, name, after=after, now=now)
+        elif address is not None and file == "accreditation-status.json":
+            kept = kept_lists.newest(session, credentials.issuer_of(files["accreditation.json"]), address)
+            if kept is not None:
+                found[file] = kept.document
     return found

@@ -71,10 +71,18 @@ class Accreditation(Base):
 class EnrolmentCode(Base):
     """A one-time code for enrolling a station; only its hash is kept.
 
-    With `replaces_id` the station that uses it takes the place of that one, whose key ends at `retires_at`.
+    With `replaces_id` the station that uses it takes the place of that one, whose key ends at `retires_at`. A code that
+    nobody used can be withdrawn; then it enrols nobody.
     """
 
     __tablename__ = "enrolment_codes"
+    __table_args__ = (
+        sa.CheckConstraint(
+            "(withdrawn_at is null) = (withdrawn_by is null) and (withdrawn_at is null) = (withdrawn_name is null)"
+            " and (withdrawn_at is null or used_at is null)",
+            name="withdrawn",
+        ),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
     centre_id: Mapped[UUID] = mapped_column(sa.ForeignKey("centres.organisation_id"))
@@ -85,6 +93,9 @@ class EnrolmentCode(Base):
     used_at: Mapped[datetime | None]
     replaces_id: Mapped[UUID | None] = mapped_column(sa.ForeignKey("stations.id"))
     retires_at: Mapped[datetime | None]
+    withdrawn_at: Mapped[datetime | None]
+    withdrawn_by: Mapped[UUID | None] = mapped_column(sa.ForeignKey("people.id"))
+    withdrawn_name: Mapped[str | None]
 
 
 class Station(Base):

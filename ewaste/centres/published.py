@@ -29,20 +29,43 @@ class Said(NamedTuple):
 
 def key(session: Session, station: Station, event: str, *, reason: str = "", now: datetime) -> None:
     """State that a station's key was `enrolled`, `replaced` or `revoked` at this moment."""
+    document = key_statement(
+        station.verification_method,
+        station.public_key,
+        event,
+        retires_at=station.retires_at,
+        compromised_since=station.compromised_since,
+        reason=reason,
+        now=now,
+    )
+    _state(session, station.centre_id, PublishedKind.KEY, station.verification_method.partition("#")[0], document, now)
+
+
+def key_statement(
+    method: str,
+    public_key: str,
+    event: str,
+    *,
+    retires_at: datetime | None = None,
+    compromised_since: datetime | None = None,
+    reason: str = "",
+    now: datetime,
+) -> dict[str, Any]:
+    """What is said in public of a key of a station or of an accreditor."""
     document: dict[str, Any] = {
         "type": "KeyStatement",
-        "key": station.verification_method,
-        "publicKeyMultibase": station.public_key,
+        "key": method,
+        "publicKeyMultibase": public_key,
         "event": event,
         "at": _moment(now),
     }
-    if station.retires_at is not None:
-        document["retiresAt"] = _moment(station.retires_at)
-    if station.compromised_since is not None:
-        document["compromisedSince"] = _moment(station.compromised_since)
+    if retires_at is not None:
+        document["retiresAt"] = _moment(retires_at)
+    if compromised_since is not None:
+        document["compromisedSince"] = _moment(compromised_since)
     if reason:
         document["reason"] = reason
-    _state(session, station.centre_id, PublishedKind.KEY, station.verification_method.partition("#")[0], document, now)
+    return document
 
 
 def revocation(

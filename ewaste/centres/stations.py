@@ -60,6 +60,19 @@ def new_code(
     return code
 
 
+def withdraw_code(session: Session, actor: Actor, code: EnrolmentCode, *, now: datetime) -> None:
+    """From now on nobody enrols with this code. Raises `Conflict` for one that cannot be used any more anyway."""
+    session.refresh(code, with_for_update=True)
+    if code.used_at is not None:
+        raise Conflict("A station enrolled with this code already. Retire the station if it is not yours.")
+    if code.withdrawn_at is not None:
+        raise Conflict("This code was withdrawn already.")
+    if code.expires_at <= now:
+        raise Conflict("This code ran out already. Nobody can use it.")
+    code.withdrawn_at, code.withdrawn_by, code.withdrawn_name = now, actor.id, actor.name
+    session.flush()
+
+
 def enrol(
     session: Session, issuers: credentials.Issuers, *, code: str, name: str, public_key: str, proof: str, now: datetime
 ) -> Station:
@@ -83,6 +96,8 @@ def enrol(
             _check_proof(code, public_key, proof)
             return known
         raise Conflict("This enrolment code was used already. Make a new one.", field="code")
+    if row.withdrawn_at is not None:
+        raise Conflict("Your centre withdrew this enrolment code. Make a new one.", field="code")
     if row.expires_at <= now:
         raise Conflict("This enrolment code ran out after a day. Make a new one.", field="code")
     if not 1 <= len(name.strip()) <= 80:

@@ -7,7 +7,7 @@ certificate stands, or it is revoked.
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -29,13 +29,16 @@ class RecheckCause(enum.StrEnum):
 
     KEY = "station-key"
     FRAUD = "fraud"
+    ACCREDITOR_KEY = "accreditor-key"
 
 
 TOLD = {
     RecheckCause.KEY: "The key of the station that signed the certificate may have been used by somebody else, so we "
-    "look at what was certified with it since then.",
+    "look at what was certified with it.",
     RecheckCause.FRAUD: "The test centre that certified your device is no longer accredited, because it did not work "
-    "honestly, so we look at what it certified since then.",
+    "honestly, so we look at what it certified.",
+    RecheckCause.ACCREDITOR_KEY: "The key of the body that accredited the test centre may have been used by somebody "
+    "else, so we look at what was certified under it.",
 }
 
 
@@ -85,19 +88,31 @@ class Recheck(Base):
     settled_at: Mapped[datetime | None]
 
 
-def in_doubt(session: Session, *, since: datetime, station_id: UUID | None, centre_id: UUID) -> list[Certificate]:
-    """The certificates of a centre, or of one station of it, that were accepted at `since` or later and still stand.
+def standing(session: Session, *, station_id: UUID | None, centre_id: UUID) -> list[Certificate]:
+    """The certificates of a centre, or of one station of it, that still stand.
 
     Certificates that are looked at again already are left out. Ordered by device, so that locks are taken in order.
     """
     revoked = sa.exists().where(CertificateRevocation.certificate_id == Certificate.id)
     looked_at = sa.exists().where(Recheck.certificate_id == Certificate.id, Recheck.settled_at.is_(None))
-    found = sa.select(Certificate).where(
-        Certificate.centre_id == centre_id, Certificate.accepted_at >= since, ~revoked, ~looked_at
-    )
+    found = sa.select(Certificate).where(Certificate.centre_id == centre_id, ~revoked, ~looked_at)
     if station_id is not None:
         found = found.where(Certificate.station_id == station_id)
     return list(session.scalars(found.order_by(Certificate.device_id, Certificate.accepted_at)))
+
+
+def survives(seen_at: datetime | None, since: datetime) -> bool:
+    """Whether a certificate stands whose key or accreditation counts for nothing from `since` on.
+
+    Dates that were written with it may be anybody's, so only what enough witnesses of the log had seen by then is
+    believed, and not what we say of its coming. Whoever checks it offline goes by the same rule (docs/spec/status.md).
+    """
+    return seen_at is not None and seen_at <= since
+
+
+def fallen(certificates: Sequence[Certificate], seen: Mapping[str, datetime], since: datetime) -> list[Certificate]:
+    """Those that do not survive. `seen` tells by digest when enough witnesses had seen them in the log."""
+    return [each for each in certificates if not survives(seen.get(each.digest), since)]
 
 
 def begin(

@@ -228,6 +228,14 @@ def by_credential_id(session: Session, credential_id: str) -> Certificate | None
     return session.scalar(sa.select(Certificate).where(Certificate.credential_id == credential_id))
 
 
+def is_taken(session: Session, credential_id: str) -> bool:
+    """Whether a certificate is found under this number already, its own or our entry's: who issues chooses it."""
+    entry = number(credential_id)
+    return by_credential_id(session, credential_id) is not None or (
+        entry is not None and session.get(Certificate, entry) is not None
+    )
+
+
 def find(session: Session, certificate_id: UUID) -> Certificate:
     """The accepted certificate with this number: its own, or that of our entry. Raises `NotFound`."""
     own = by_credential_id(session, certificate_id.urn)  # The number that it calls itself goes first.
@@ -334,6 +342,8 @@ class Verified:
     """The files without which nothing can be checked, and which the bundle lacks."""
     known_at: datetime | None = None
     """As of when its status lists tell how it stands; None without lists."""
+    digest: str = ""
+    """That of the certificate, once its statement can be read. A number is chosen by who issues; this is not."""
 
     @property
     def withdrawn(self) -> str | None:
@@ -349,7 +359,9 @@ def verify_publicly(files: Mapping[str, bytes] | bytes, trust: bytes, *, at: dat
     except wipe.Unreadable as error:
         return Verified([], None, _unreadable(files, error))
     report = wipe.verify(bundle, wipe.Trust.parse(trust), at=at, training=training)
-    return Verified(_plain(report.checks), report.statement, report.refusal, report.missing, report.known_at)
+    return Verified(
+        _plain(report.checks), report.statement, report.refusal, report.missing, report.known_at, report.digest or ""
+    )
 
 
 def _unreadable(files: Mapping[str, bytes] | bytes, error: wipe.Unreadable) -> str:

@@ -17,8 +17,8 @@ from ewaste.accounts import firms, letters, policy, standing
 from ewaste.accounts.models import Actor, Organisation, OrganisationKind, OrganisationState
 from ewaste.accounts.policy import Action
 from ewaste.accounts.standing import StandingKind
-from ewaste.centres import accreditation, accreditors, audits, credentials, decisions, published, stations
-from ewaste.centres.accrediting_models import Accreditor, Audit, Decision, DecisionKind
+from ewaste.centres import accreditation, accreditors, audits, credentials, decisions, kept_lists, published, stations
+from ewaste.centres.accrediting_models import Accreditor, Audit, Decision, DecisionKind, KeptStatusList
 from ewaste.centres.models import Accreditation, Centre, Standing, Station
 from ewaste.certificates import rechecks
 from ewaste.certificates.rechecks import RecheckCause
@@ -156,7 +156,7 @@ def confirm(
     for said in published.made(session, centre.organisation_id, now=now):
         log.publish(session, said.document, kind=said.kind, issuer=said.issuer, now=now)
     if decision.kind is DecisionKind.FRAUD and decision.since is not None:
-        _doubt(session, centre, decision.since, by=actor, now=now)
+        _doubt(session, centre, decision.since, by=actor, issuers=issuers, now=now)
     _tell_centre(session, centre, decision, now=now)
     return decision
 
@@ -175,6 +175,20 @@ def hand_in(
     for said in published.made(session, centre_id, now=now):
         log.publish(session, said.document, kind=said.kind, issuer=said.issuer, now=now)
     return taken
+
+
+def hand_in_list(
+    session: Session, actor: Actor, status_list: str, note: str, *, issuers: credentials.Issuers, now: datetime
+) -> KeptStatusList:
+    """An accreditor that signs with its own key hands in a status list of its accreditations, for our bundles.
+
+    One that ended does so as well: what was certified under it before still stands, and may still have to fall.
+    """
+    policy.require(actor, Action.ACCREDIT, organisation=actor.organisation_id)
+    accreditor = accreditors.find(session, accreditors.of(session, actor).id, to_change=True)
+    if accreditor.ended_at is None:
+        accreditors.require_own(accreditor, actor)
+    return kept_lists.take_in(session, issuers, accreditor, status_list, note, by=actor, now=now)
 
 
 def suspend(session: Session, actor: Actor, centre_id: UUID, *, reason: str, now: datetime) -> Centre:
@@ -331,8 +345,12 @@ def _detail(decision: Decision, accreditor: Accreditor) -> dict[str, object]:
     return detail
 
 
-def _doubt(session: Session, centre: Centre, since: datetime, *, by: Actor, now: datetime) -> None:
-    found = rechecks.in_doubt(session, since=since, station_id=None, centre_id=centre.organisation_id)
+def _doubt(
+    session: Session, centre: Centre, since: datetime, *, by: Actor, issuers: credentials.Issuers, now: datetime
+) -> None:
+    held = rechecks.standing(session, station_id=None, centre_id=centre.organisation_id)
+    seen = log.seen(session, [each.digest for each in held], kind="wipe-certificate", trusted=issuers.log)
+    found = rechecks.fallen(held, seen, since)
     because = f"the accreditation of its test centre was withdrawn for fraud, from {since:%d %B %Y, %H:%M} UTC on"
     rechecks.begin(session, found, cause=RecheckCause.FRAUD, because=because, since=since, by=by, now=now)
     doubts.tell_buyers(

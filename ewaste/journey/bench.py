@@ -525,6 +525,15 @@ def new_enrolment_code(session: Session, actor: Actor, *, now: datetime) -> str:
     return stations.new_code(session, actor, centre.organisation_id, now=now)
 
 
+def withdraw_code(session: Session, actor: Actor, code_id: UUID, *, now: datetime) -> None:
+    """A code that nobody used enrols nobody any more: it was lost, or somebody else may have read it."""
+    code = session.get(EnrolmentCode, code_id)
+    policy.require(actor, Action.ENROL_STATION, centre=code.centre_id if code else None)
+    if code is None:
+        raise NotFound("There is no such code.")
+    stations.withdraw_code(session, actor, code, now=now)
+
+
 def replace_station(
     session: Session, actor: Actor, station_id: UUID, *, retires_at: datetime | None = None, now: datetime
 ) -> str:
@@ -561,6 +570,7 @@ def open_codes(session: Session, actor: Actor, *, now: datetime) -> list[Enrolme
             .where(
                 EnrolmentCode.centre_id == actor.organisation_id,
                 EnrolmentCode.used_at.is_(None),
+                EnrolmentCode.withdrawn_at.is_(None),
                 EnrolmentCode.expires_at > now,
             )
             .order_by(EnrolmentCode.made_at)

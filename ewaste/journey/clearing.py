@@ -468,10 +468,13 @@ def _require_unused(
 ) -> None:
     """The work order stands. Asked with the device locked: who issues a new one locks the device first, too."""
     session.refresh(order, with_for_update=True)
-    earlier = registry.by_credential_id(session, statement.certificate_id)
-    if earlier is not None or order.consumed_at is not None:
+    if order.consumed_at is not None:
         raise examined.refuse(
             f"Work order {order.code} was answered by a certificate already. Its challenge counts once: a replay."
+        )
+    if registry.is_taken(session, statement.certificate_id):
+        raise examined.refuse(
+            "Another certificate has the number of this one already. Issue it anew, under a number of its own."
         )
     if order.superseded_at is not None:
         raise examined.refuse(

@@ -20,7 +20,7 @@ from ewaste.certificates import rechecks, registry
 from ewaste.certificates.models import Certificate
 from ewaste.certificates.rechecks import Recheck, RecheckCause, RecheckOutcome
 from ewaste.core.installation import installation
-from ewaste.core.refusals import Invalid, NotFound
+from ewaste.core.refusals import Conflict, Invalid, NotFound
 from ewaste.devices import custody
 from ewaste.devices.lifecycle import WAYS, State
 from ewaste.devices.models import Hold
@@ -42,8 +42,8 @@ def report_key(
     """A station's key may be in other hands since that moment: it counts for nothing from now on.
 
     The centre itself may say so; with `centre_id`, so may our desk and its accreditor, of a station of that centre.
-    Every certificate that came with the key since then is in doubt: its device leaves every sale at once, and seller
-    and buyers are told.
+    Every certificate of the key that no witness had seen by then is in doubt: its device leaves every sale at once, and
+    seller and buyers are told.
     """
     station = session.get(Station, station_id)
     if centre_id is None:
@@ -58,7 +58,9 @@ def report_key(
     stations.revoke(session, issuers, station_id, reason, compromised_since=since, now=now)
     for said in published.made(session, station.centre_id, now=now):
         log.publish(session, said.document, kind=said.kind, issuer=said.issuer, now=now)
-    found = rechecks.in_doubt(session, since=since, station_id=station_id, centre_id=station.centre_id)
+    held = rechecks.standing(session, station_id=station_id, centre_id=station.centre_id)
+    seen = log.seen(session, [each.digest for each in held], kind="wipe-certificate", trusted=issuers.log)
+    found = rechecks.fallen(held, seen, since)
     because = f"the key of station {station.name} may have been used by others since {since:%d %B %Y, %H:%M} UTC"
     opened = rechecks.begin(session, found, cause=RecheckCause.KEY, because=because, since=since, by=actor, now=now)
     doubts.tell_buyers(
@@ -71,7 +73,7 @@ def report_key(
     )
     firm = session.get_one(Organisation, station.centre_id)
     after = (
-        f"{len(opened)} of your certificates are looked at again. " if opened else "No certificate came since then. "
+        f"{len(opened)} of your certificates are looked at again. " if opened else "No certificate is in doubt. "
     ) + "Enrol the station anew, with a fresh key: {site}/bench/stations"
     for owner in firms.owners(session, firm.id):
         letters.key_revoked(
@@ -80,11 +82,24 @@ def report_key(
     return opened
 
 
-def propose_end(session: Session, actor: Actor, recheck_id: UUID, *, outcome: str, note: str, now: datetime) -> Recheck:
-    """One of our people looked at a certificate in doubt, and says that it stands, or that it is to be revoked."""
+def propose_end(
+    session: Session,
+    actor: Actor,
+    recheck_id: UUID,
+    *,
+    outcome: str,
+    note: str,
+    issuers: credentials.Issuers,
+    now: datetime,
+) -> Recheck:
+    """One of our people looked at a certificate in doubt, and says that it stands, or that it is to be revoked.
+
+    Raises `Conflict` for one that stands with us and with nobody else.
+    """
     policy.require(actor, Action.RECHECK)
     recheck = rechecks.find(session, recheck_id)
     rechecks.propose(session, recheck, outcome, note, by=actor, now=now)
+    _require_believed(session, recheck, issuers)
     return recheck
 
 
@@ -96,7 +111,9 @@ def undo_end(session: Session, actor: Actor, recheck_id: UUID) -> Recheck:
     return recheck
 
 
-def confirm_end(session: Session, actor: Actor, recheck_id: UUID, *, now: datetime) -> Recheck:
+def confirm_end(
+    session: Session, actor: Actor, recheck_id: UUID, *, issuers: credentials.Issuers, now: datetime
+) -> Recheck:
     """A second one confirms: the certificate stands and the hold ends, or it falls and the device is wiped anew."""
     policy.require(actor, Action.RECHECK)
     certificate = session.scalar(
@@ -106,6 +123,7 @@ def confirm_end(session: Session, actor: Actor, recheck_id: UUID, *, now: dateti
         raise NotFound("There is no such re-check.")
     device = custody.find(session, certificate.device_id)
     recheck = rechecks.find(session, recheck_id)
+    _require_believed(session, recheck, issuers)
     outcome = rechecks.settle(session, recheck, by=actor, now=now)
     hold = session.get(Hold, recheck.hold_id) if recheck.hold_id is not None else None
     if hold is not None and hold.lifted_at is None:
@@ -135,6 +153,19 @@ def confirm_end(session: Session, actor: Actor, recheck_id: UUID, *, now: dateti
         now=now,
     )
     return recheck
+
+
+def _require_believed(session: Session, recheck: Recheck, issuers: credentials.Issuers) -> None:
+    """No certificate stands with us that everybody else must take for revoked."""
+    if recheck.outcome is not RecheckOutcome.STANDS:
+        return
+    digest = session.get_one(Certificate, recheck.certificate_id).digest
+    seen = log.seen(session, [digest], kind="wipe-certificate", trusted=issuers.log)
+    if not rechecks.survives(seen.get(digest), recheck.since):
+        raise Conflict(
+            f"It cannot stand: witnesses had not seen it in the log by {recheck.since:%d %B %Y, %H:%M} UTC, so whoever "
+            "checks it reads that it is revoked. Propose to revoke it; its device is then wiped anew."
+        )
 
 
 def _require_accredits(session: Session, actor: Actor, centre_id: UUID) -> None:

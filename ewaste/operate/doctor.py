@@ -26,6 +26,10 @@ State = Literal["ok", "look", "wrong"]
 
 OLDEST_SERVER: Final = 15
 CLOCKS_APART: Final = 5.0  # seconds; a station's signed request may be five minutes off, an auction's end may not
+UNWITNESSED: Final = (
+    "No witness is asked for, so a stolen key takes along every certificate that it ever signed. Name some in "
+    "EWASTE_LOG_WITNESSES."
+)
 FROM_VITALS: Final = {"ok": "ok", "degraded": "look", "down": "wrong"}
 
 
@@ -69,6 +73,10 @@ def _settings(config: Config) -> Iterator[Sign]:
         yield Sign("proxies", "look", words)
     else:
         yield Sign("proxies", "ok", f"{config.trusted_proxies} are believed.")
+    if config.training or config.log_witnesses_needed:
+        yield Sign("witnesses", "ok", f"{config.log_witnesses_needed} must have seen a certificate in the log.")
+    else:
+        yield Sign("witnesses", "look", UNWITNESSED)
 
 
 def _files(config: Config) -> Iterator[Sign]:

@@ -1,6 +1,7 @@
 """The signer's socket: one question a connection, from programs of the users that were named, and from nobody else.
 
-A question ends where the asker closes its side. One connection is served at a time; one that is slow is closed.
+A question ends where the asker closes its side. One connection is served at a time; one that takes longer than
+`PATIENCE` is closed, however often it says a little, so that nobody keeps the signer from whoever asks next.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import os
 import socket
 import stat
 import struct
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -60,9 +62,8 @@ def serve(server: socket.socket, store: Store, uids: frozenset[int]) -> None:
 
 def _one(connection: socket.socket, store: Store, uids: frozenset[int]) -> None:
     pid, uid, _gid = peer(connection)
-    connection.settimeout(PATIENCE)
     try:
-        request = _read(connection)
+        request = read_question(connection)
     except OSError:  # It was slow, or went away.
         return
     if uid in uids:
@@ -82,10 +83,17 @@ def peer(connection: socket.socket) -> tuple[int, int, int]:
     return pid, uid, gid
 
 
-def _read(connection: socket.socket) -> bytes:
-    request = b""
-    while len(request) <= MOST_REQUEST_BYTES and (piece := connection.recv(MOST_REQUEST_BYTES + 1)):
+def read_question(connection: socket.socket, *, clock: Callable[[], float] = time.monotonic) -> bytes:
+    """All that is said until the asker closes its side, or one byte too many. Raises OSError for one that is slow."""
+    request, end = b"", clock() + PATIENCE
+    while len(request) <= MOST_REQUEST_BYTES:
+        if (left := end - clock()) <= 0:
+            raise TimeoutError
+        connection.settimeout(left)
+        if not (piece := connection.recv(MOST_REQUEST_BYTES + 1)):
+            break
         request += piece
+    connection.settimeout(PATIENCE)
     return request
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import aggregate_order_by, insert
 from sqlalchemy.orm import Session
 
 from ewaste.core.log_trust import NO_LOG, LogTrust
@@ -102,6 +103,32 @@ def proof_for(session: Session, digest: str, *, kind: str | None = None, trusted
     hashes = fmt.inclusion_proof(index, chosen.size, reader(session, chosen.size))
     note = with_cosignatures(session, chosen, trusted)
     return LogProof(index, chosen.size, bytes(fmt.LogProof(index, tuple(hashes), note)))
+
+
+def seen(session: Session, digests: Sequence[str], *, kind: str, trusted: LogTrust) -> dict[str, datetime]:
+    """When as many trusted witnesses as are needed had seen these in the log, as their proofs show it.
+
+    What they have not seen is left out; so is everything where no witness is needed, as then nobody outside says when.
+    """
+    if not digests or not trusted.needed:
+        return {}
+    indexes = session.execute(
+        sa.select(LogEntry.digest, sa.func.max(LogLeaf.index))
+        .join(LogLeaf, LogLeaf.leaf == LogEntry.leaf)
+        .where(LogEntry.kind == kind, LogEntry.digest.in_(list(digests)))
+        .group_by(LogEntry.digest)
+    ).all()
+    times = sa.func.array_agg(aggregate_order_by(LogCosignature.signed_at, LogCosignature.signed_at))
+    witnessed = session.execute(
+        sa.select(LogCosignature.size, times)
+        .where(LogCosignature.witness.in_(trusted.witnesses))
+        .group_by(LogCosignature.size)
+        .having(sa.func.count() >= trusted.needed)
+        .order_by(LogCosignature.size)
+    ).all()
+    sizes = [size for size, _ in witnessed]
+    first = ((digest, bisect_right(sizes, index)) for digest, index in indexes)  # The smallest that covers it.
+    return {digest: witnessed[place][1][trusted.needed - 1] for digest, place in first if place < len(sizes)}
 
 
 def newest(session: Session) -> LogCheckpoint | None:

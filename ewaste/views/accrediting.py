@@ -6,7 +6,7 @@ presses its button.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,20 +17,26 @@ from sqlalchemy.orm import Session
 from ewaste.accounts import policy
 from ewaste.accounts.models import Actor, Organisation, Role
 from ewaste.accounts.policy import Action
-from ewaste.centres import accreditors, audits, checklist, decisions
+from ewaste.centres import accreditors, audits, checklist, decisions, kept_lists
 from ewaste.centres.accrediting_models import (
+    IN_ORDER,
     Accreditor,
     AccreditorKey,
+    AccreditorKeyChange,
     Audit,
     Decision,
     DecisionKind,
     DecisionOutcome,
+    KeptStatusList,
 )
 from ewaste.centres.models import Centre, Standing
+from ewaste.certificates import rechecks
 from ewaste.certificates.models import Certificate
 from ewaste.certificates.rechecks import Recheck, RecheckCause, RecheckOutcome
+from ewaste.core.log_trust import LogTrust
 from ewaste.core.refusals import Conflict, NotFound
 from ewaste.devices.models import Device
+from ewaste.transparency import log
 from ewaste.views import shapes
 
 WORDS: Mapping[DecisionKind, str] = {
@@ -65,7 +71,11 @@ MEANS: Mapping[DecisionKind, tuple[str, ...]] = {
     ),
 }
 FOUND = {"met": "Met", "not-met": "Not met", "not-applicable": "Does not apply"}
-CAUSES = {RecheckCause.KEY: "A station’s key", RecheckCause.FRAUD: "Fraud of the centre"}
+CAUSES = {
+    RecheckCause.KEY: "A station’s key",
+    RecheckCause.FRAUD: "Fraud of the centre",
+    RecheckCause.ACCREDITOR_KEY: "An accreditor’s key",
+}
 OUTCOMES = {RecheckOutcome.STANDS: "It stands", RecheckOutcome.REVOKED: "It is revoked"}
 
 
@@ -241,22 +251,33 @@ def of_centre(session: Session, actor: Actor, centre: Centre, *, now: datetime) 
     }
 
 
-def list_accreditors(session: Session, actor: Actor) -> dict[str, Any]:
+def list_accreditors(session: Session, actor: Actor, *, now: datetime) -> dict[str, Any]:
     """Every accreditor that was ever named, the house first, with its keys and who admitted it."""
     policy.require(actor, Action.SEE_ACCREDITING, organisation=actor.organisation_id)
     keys: dict[UUID, list[AccreditorKey]] = {}
-    for key in session.scalars(sa.select(AccreditorKey).order_by(AccreditorKey.added_at, AccreditorKey.id)):
+    for key in session.scalars(sa.select(AccreditorKey).order_by(*IN_ORDER)):
         keys.setdefault(key.accreditor_id, []).append(key)
     rows = session.execute(
         sa.select(
             Accreditor,
+            AccreditorKeyChange,
             sa.select(sa.func.count())
             .select_from(Centre)
             .where(Centre.accreditor_id == Accreditor.id)
             .scalar_subquery()
             .label("centres"),
-        ).order_by(Accreditor.house.nulls_last(), Accreditor.named_at, Accreditor.id)
+        )
+        .outerjoin(
+            AccreditorKeyChange,
+            sa.and_(AccreditorKeyChange.accreditor_id == Accreditor.id, AccreditorKeyChange.outcome.is_(None)),
+        )
+        .order_by(Accreditor.house.nulls_last(), Accreditor.named_at, Accreditor.id)
     ).all()
+    lists: dict[UUID, list[KeptStatusList]] = {}
+    for held in kept_lists.held(session):
+        lists.setdefault(held.accreditor_id, []).append(held)
+    admits = policy.allows(actor, Action.ADMIT_ACCREDITOR)
+    mine = accreditors.of(session, actor).id if actor.role is Role.ACCREDITOR else None
     return {
         "accreditors": [
             {
@@ -265,21 +286,35 @@ def list_accreditors(session: Session, actor: Actor) -> dict[str, Any]:
                 "centres": row.centres,
                 "keys": keys.get(row.Accreditor.id, []),
                 "mine": row.Accreditor.named_by == actor.id,
+                "change": row.AccreditorKeyChange,
+                "my_change": row.AccreditorKeyChange is not None and row.AccreditorKeyChange.proposed_by == actor.id,
+                "changes_key": admits or row.Accreditor.id == mine,
+                "old_keys": _may_end(row.Accreditor, keys.get(row.Accreditor.id, [])),
+                "lists": [{"row": held, "stale": held.fresh_until <= now} for held in lists.get(row.Accreditor.id, [])],
+                "hands_in": row.Accreditor.own_key and row.Accreditor.id == mine,
             }
             for row in rows
         ],
-        "may": {"admit"} if policy.allows(actor, Action.ADMIT_ACCREDITOR) else set(),
+        "may": {"admit"} if admits else set(),
     }
 
 
-def list_rechecks(session: Session, actor: Actor, *, page: int) -> dict[str, Any]:
-    """Certificates in doubt, the oldest first, and those that were settled last. 50 a page."""
+def _may_end(accreditor: Accreditor, keys: Sequence[AccreditorKey]) -> list[dict[str, str]]:
+    """The keys whose end can be told, those without one first. The first key of the house lies in its file alone."""
+    left = sorted((key for key in keys if key.compromised_since is None), key=lambda key: key.revoked_at is not None)
+    named = [key.verification_method for key in left] or [f"{accreditor.did}#key-1"]
+    return [{"value": method, "label": method} for method in named]
+
+
+def list_rechecks(session: Session, actor: Actor, trusted: LogTrust, *, page: int) -> dict[str, Any]:
+    """Certificates in doubt, the longest waiting first, and those that were settled last. 50 a page."""
     policy.require(actor, Action.SEE_DESK)
     every = (
         sa.select(
             Recheck,
             Certificate.id.label("certificate"),
             Certificate.accepted_at,
+            Certificate.digest,
             Device.code,
             Device.brand,
             Device.model,
@@ -297,9 +332,11 @@ def list_rechecks(session: Session, actor: Actor, *, page: int) -> dict[str, Any
     settled = session.execute(
         every.where(Recheck.settled_at.is_not(None)).order_by(Recheck.settled_at.desc(), Recheck.id).limit(20)
     ).all()
+    digests = [row.digest for row in (*waiting, *settled)]
+    seen = log.seen(session, digests, kind="wipe-certificate", trusted=trusted)
     return {
-        "rechecks": [_recheck(row, actor) for row in waiting],
-        "settled": [_recheck(row, actor) for row in settled],
+        "rechecks": [_recheck(row, actor, seen.get(row.digest)) for row in waiting],
+        "settled": [_recheck(row, actor, seen.get(row.digest)) for row in settled],
         "total": shapes.count(session, open_),
         "outcomes": [{"value": value.value, "label": label} for value, label in OUTCOMES.items()],
         "may": {"settle"} if policy.allows(actor, Action.RECHECK) else set(),
@@ -366,7 +403,7 @@ def _status(row: Accreditor) -> str:
     return "in force" if row.confirmed_at is not None else "waits"
 
 
-def _recheck(row: Any, actor: Actor) -> dict[str, Any]:
+def _recheck(row: Any, actor: Actor, seen_at: datetime | None) -> dict[str, Any]:
     found: Recheck = row.Recheck
     return {
         "id": found.id,
@@ -379,6 +416,8 @@ def _recheck(row: Any, actor: Actor) -> dict[str, Any]:
         "cause": CAUSES[found.cause],
         "because": found.because,
         "since": found.since,
+        "seen_at": seen_at,
+        "believed": rechecks.survives(seen_at, found.since),
         "opened_by": found.opened_name,
         "opened_at": found.opened_at,
         "outcome": OUTCOMES[found.outcome] if found.outcome else None,

@@ -14,6 +14,7 @@ from ewaste.centres.credentials import Issuers
 from ewaste.centres.models import Accreditation, WorkOrder
 from ewaste.certificates import registry
 from ewaste.certificates.models import Certificate, CertificateLine, CertificateRevocation, Clearance
+from ewaste.certificates.rechecks import Recheck
 from ewaste.devices import custody, heads
 from ewaste.devices.models import Device
 from ewaste.market.models import Bid, Lot
@@ -52,7 +53,8 @@ def everything(session: Session, *, issuers: Issuers, now: datetime) -> Found:
 
 
 def _certificates(session: Session, issuers: Issuers, now: datetime, found: Found) -> None:
-    trust = accreditors.trust_bytes(session, issuers)
+    trust, lost = accreditors.trust_of_ours(session, issuers), accreditors.lost_keys(session)
+    looked_at = set(session.scalars(sa.select(Recheck.certificate_id))) if lost else set()
     rows = session.scalars(sa.select(Certificate).execution_options(yield_per=100))
     count = 0
     for certificate in rows:
@@ -62,6 +64,12 @@ def _certificates(session: Session, issuers: Issuers, now: datetime, found: Foun
         if verified.refusal is not None or verified.statement is None:
             found.wrong.append(f"Certificate {certificate.credential_id}: {verified.refusal}")
             continue
+        since = lost.get(credentials.key_of(str(certificate.bundle["accreditation.json"]))) if lost else None
+        if since is not None and since <= certificate.accepted_at and certificate.id not in looked_at:
+            found.wrong.append(
+                f"Certificate {certificate.credential_id}: others may have had the key of its accreditation, and "
+                "nobody looked at it again."
+            )
         said = {(line.medium_id, line.evidence_class, line.level or "") for line in verified.statement.lines}
         stored = {
             (f"urn:uuid:{line.medium_id}", line.evidence_class, line.level)

@@ -309,11 +309,12 @@ def stations(session: Session, actor: Actor, *, now: datetime) -> dict[str, Any]
         .order_by(Station.revoked_at.isnot(None), Station.enrolled_at.desc())
     ).all()
     codes = session.execute(
-        sa.select(EnrolmentCode.made_at, EnrolmentCode.expires_at, Person.name)
+        sa.select(EnrolmentCode.id, EnrolmentCode.made_at, EnrolmentCode.expires_at, Person.name)
         .join(Person, Person.id == EnrolmentCode.made_by)
         .where(
             EnrolmentCode.centre_id == actor.organisation_id,
             EnrolmentCode.used_at.is_(None),
+            EnrolmentCode.withdrawn_at.is_(None),
             EnrolmentCode.expires_at > now,
         )
         .order_by(EnrolmentCode.made_at)
@@ -333,7 +334,9 @@ def stations(session: Session, actor: Actor, *, now: datetime) -> dict[str, Any]
             }
             for station, seen in rows
         ],
-        "codes": [{"made_at": row.made_at, "expires_at": row.expires_at, "by": row.name} for row in codes],
+        "codes": [
+            {"id": row.id, "made_at": row.made_at, "expires_at": row.expires_at, "by": row.name} for row in codes
+        ],
     }
 
 

@@ -384,13 +384,16 @@ def certificate_for(session: Session, text: str) -> UUID:
     return found
 
 
-def standing_of(session: Session, credential_id: str, issuer_did: str) -> tuple[UUID | None, str, str | None]:
+def standing_of(
+    session: Session, credential_id: str, digest: str, issuer_did: str
+) -> tuple[UUID | None, str, str | None]:
     """How a certificate stands in our register: (our id, live|revoked|refused|unknown, why it is revoked or refused).
 
     It is refused when its own issuer sent it in and nothing came of it; what others sent under its number is no matter.
+    Who issues chooses the number, so one that another certificate has in our register shows nothing of that one.
     """
     row = session.execute(
-        sa.select(Certificate.id, CertificateRevocation.reason)
+        sa.select(Certificate.id, Certificate.digest, CertificateRevocation.reason)
         .outerjoin(CertificateRevocation, CertificateRevocation.certificate_id == Certificate.id)
         .where(Certificate.credential_id == credential_id)
     ).one_or_none()
@@ -408,7 +411,9 @@ def standing_of(session: Session, credential_id: str, issuer_did: str) -> tuple[
         if refused.standing is Standing.SUSPENDED and refused.suspended_at is not None:
             why += f" The centre has been suspended since {shapes.day(refused.suspended_at)}."
         return None, "refused", why
-    return row[0], "live" if row[1] is None else "revoked", row[1]
+    if row.digest != digest:
+        return None, "refused", "Our register has another certificate under this number, and never took this one."
+    return row.id, "live" if row.reason is None else "revoked", row.reason
 
 
 def _issuer_name(found: Certificate, file: str) -> str | None:

@@ -164,6 +164,20 @@ _HISTORIES = """
       from certificate_rechecks k join certificates c on c.id = k.certificate_id join devices d on d.id = c.device_id
      where k.settled_at is not null
     union all
+    select c.withdrawn_at, 'key', 'enrolment-code.withdrawn', c.withdrawn_name, o.name, 'made by ' || m.name
+      from enrolment_codes c join organisations o on o.id = c.centre_id join people m on m.id = c.made_by
+     where c.withdrawn_at is not null
+    union all
+    select h.proposed_at, 'key', 'accreditor-key.proposed', h.proposed_name, a.name, h.reason
+      from accreditor_key_changes h join accreditors a on a.id = h.accreditor_id
+    union all
+    select h.decided_at, 'key', 'accreditor-key.' || h.outcome, h.decided_name, a.name,
+           'proposed by ' || h.proposed_name
+      from accreditor_key_changes h join accreditors a on a.id = h.accreditor_id where h.outcome is not null
+    union all
+    select l.at, 'key', 'status-list.handed-in', l.by_name, a.name, l.note
+      from kept_status_lists l join accreditors a on a.id = l.accreditor_id
+    union all
     select t.proposed_at, 'prices', 'table.proposed', m.name, t.version, t.reason
       from price_tables t join people m on m.id = t.proposed_by
     union all

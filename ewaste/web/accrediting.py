@@ -15,13 +15,17 @@ from ewaste.accounts.models import Role
 from ewaste.centres.accreditation import CREDENTIAL
 from ewaste.centres.accreditors import DOCUMENT
 from ewaste.centres.checklist import EVIDENCE
+from ewaste.centres.kept_lists import LARGEST as LIST
 from ewaste.journey import accrediting as steps
-from ewaste.journey import admitting, rechecking
+from ewaste.journey import admitting, rechecking, rekeying
 from ewaste.views import accrediting, partners
 from ewaste.web import filters
 from ewaste.web.edge import actor, now, page, require_account, runtime, transaction
 from ewaste.web.forms import FREE_TEXT, end_of_day, moment, options, typed
 from ewaste.web.staff_base import number, paging, stepped
+
+METHOD = 400
+"""The most characters of the name of a key: a DID, # and a word."""
 
 pages = Blueprint("accrediting", __name__)
 pages.before_request(require_account)
@@ -196,7 +200,13 @@ def propose_end(id: UUID) -> flask.typing.ResponseReturnValue:  # noqa: A002 - t
 
     def step(session: Session) -> str:
         rechecking.propose_end(
-            session, actor(), id, outcome=typed("outcome", 20), note=typed("note", FREE_TEXT), now=now()
+            session,
+            actor(),
+            id,
+            outcome=typed("outcome", 20),
+            note=typed("note", FREE_TEXT),
+            issuers=runtime().issuers,
+            now=now(),
         )
         return "Proposed. Somebody else confirms it."
 
@@ -208,8 +218,8 @@ def confirm_end(id: UUID) -> flask.typing.ResponseReturnValue:  # noqa: A002 - t
     """The second person: it stands, or it is revoked."""
 
     def step(session: Session) -> str:
-        rechecking.confirm_end(session, actor(), id, now=now())
-        return "Confirmed. Whoever bought the device has been told."
+        rechecking.confirm_end(session, actor(), id, issuers=runtime().issuers, now=now())
+        return "Confirmed. Whoever bought the device is told by mail."
 
     return stepped(step, _rechecks, lambda: url_for(".rechecks"), open_form=str(id))
 
@@ -299,6 +309,68 @@ def invite(id: UUID) -> flask.typing.ResponseReturnValue:  # noqa: A002 - the ad
     return stepped(step, _accreditors, lambda: url_for(".accreditors"), open_form=f"invite-{id}")
 
 
+@pages.post("/staff/accreditors/<uuid:id>/keys")
+def propose_key(id: UUID) -> flask.typing.ResponseReturnValue:  # noqa: A002 - the address says id
+    """Somebody proposes another key for it; nothing is in force by it."""
+
+    def step(session: Session) -> str:
+        rekeying.propose_key(
+            session,
+            actor(),
+            id,
+            old_method=typed("old_method", METHOD),
+            did_document=typed("did_document", DOCUMENT),
+            ends_at=end_of_day(typed("ends_at"), "ends_at") if typed("ends_at") else None,
+            compromised_since=moment(typed("since"), "since") if typed("since") else None,
+            reason=typed("reason", FREE_TEXT),
+            issuers=runtime().issuers,
+            now=now(),
+        )
+        return "Proposed. Somebody else of our desk confirms it; until then it can be taken back."
+
+    return stepped(step, _accreditors, lambda: url_for(".accreditors"), open_form=f"key-{id}")
+
+
+@pages.post("/staff/key-changes/<uuid:id>/confirm")
+def confirm_key(id: UUID) -> flask.typing.ResponseReturnValue:  # noqa: A002 - the address says id
+    """The second person: the trust file tells of both keys from now on."""
+
+    def step(session: Session) -> str:
+        rekeying.confirm_key(session, actor(), id, issuers=runtime().issuers, now=now())
+        return "Confirmed. The trust file tells of both keys. Ask whoever verifies to pin it anew."
+
+    return stepped(step, _accreditors, lambda: url_for(".accreditors"))
+
+
+@pages.post("/staff/key-changes/<uuid:id>/undo")
+def undo_key(id: UUID) -> flask.typing.ResponseReturnValue:  # noqa: A002 - the address says id
+    """The other key comes to nothing."""
+
+    def step(session: Session) -> str:
+        rekeying.undo_key(session, actor(), id, now=now())
+        return "Taken back. The keys stay as they are."
+
+    return stepped(step, _accreditors, lambda: url_for(".accreditors"))
+
+
+@pages.post("/staff/status-lists")
+def hand_in_list() -> flask.typing.ResponseReturnValue:
+    """An accreditor hands in a status list that it signed with its own key."""
+
+    def step(session: Session) -> str:
+        kept = steps.hand_in_list(
+            session,
+            actor(),
+            typed("status_list", LIST),
+            typed("note", FREE_TEXT),
+            issuers=runtime().issuers,
+            now=now(),
+        )
+        return f"The list is verified and kept. Bundles carry it; it is fresh until {kept.fresh_until:%d %B %Y}."
+
+    return stepped(step, _accreditors, lambda: url_for(".accreditors"), open_form="status_list")
+
+
 # ---- pages ----
 
 
@@ -340,7 +412,7 @@ def _rechecks(
     status: int = 200, *, form: Any = None, errors: dict[str, str] | None = None, open_form: str | None = None
 ) -> flask.Response:
     with transaction() as session:
-        told = accrediting.list_rechecks(session, actor(), page=number())
+        told = accrediting.list_rechecks(session, actor(), runtime().issuers.log, page=number())
     return page(
         "staff/rechecks.html",
         status,
@@ -356,7 +428,7 @@ def _accreditors(
     status: int = 200, *, form: Any = None, errors: dict[str, str] | None = None, open_form: str | None = None
 ) -> flask.Response:
     with transaction() as session:
-        told = accrediting.list_accreditors(session, actor())
+        told = accrediting.list_accreditors(session, actor(), now=now())
     return page(
         "staff/accreditors.html",
         status,

@@ -466,6 +466,18 @@ def new_code() -> flask.typing.ResponseReturnValue:
     return _stations(status=201, new_code={"code": code, "expires_at": now() + CODE_LIFE})
 
 
+@pages.post("/bench/stations/codes/<uuid:id>/withdraw")
+def withdraw_code(id: UUID) -> flask.typing.ResponseReturnValue:  # noqa: A002 - the address says id
+    """A code that nobody used enrols nobody any more."""
+    try:
+        with transaction() as session:
+            steps.withdraw_code(session, actor(), id, now=now())
+    except Refusal as refusal:
+        return refused(refusal, _stations)
+    flask.flash("The code is withdrawn. Whoever tries it is refused.", "ok")
+    return redirect(url_for(".stations"), 303)
+
+
 @pages.post("/bench/stations/<uuid:id>/replace")
 def replace_station(id: UUID) -> flask.typing.ResponseReturnValue:  # noqa: A002 - the address says id
     """A one-time code, with which a new key takes the place of this station's."""

@@ -185,7 +185,7 @@ def verify_upload() -> flask.Response:
     if (verified.refusal is None or verified.withdrawn) and verified.statement is not None:
         with transaction() as session:
             known, standing, reason = public.standing_of(
-                session, verified.statement.certificate_id, verified.statement.issuer_did
+                session, verified.statement.certificate_id, verified.digest, verified.statement.issuer_did
             )
             if known is not None:
                 since, to_know = found_since(session, known), since_then(session, known)

@@ -95,7 +95,9 @@ def did_market() -> flask.Response:
 @pages.get("/accreditation/did.json")
 def did_accreditor() -> flask.Response:
     """The accreditor's DID document (did:web)."""
-    return flask.make_response(credentials.did_document(runtime().issuers.accreditor))
+    with transaction() as session:
+        found = accreditors.did_documents(session, runtime().issuers)
+    return flask.make_response(found[runtime().issuers.accreditor.did])
 
 
 @pages.get("/accreditors/<slug>/did.json")
@@ -103,10 +105,10 @@ def did_other_accreditor(slug: str) -> flask.Response:
     """The DID document of an accreditor that we host (did:web): its keys, also when it ended, for what it signed."""
     did = runtime().issuers.accreditor_did(slug)
     with transaction() as session:
-        found = next((party for party in accreditors.others(session) if party.did == did), None)
+        found = accreditors.did_documents(session, runtime().issuers).get(did)
     if found is None:
         raise NotFound("There is no accreditor of this name.")
-    return flask.make_response(credentials.keys_did_document(found.did, found.keys))
+    return flask.make_response(found)
 
 
 @pages.get("/centres/<slug>/did.json")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from flask import request
 
@@ -14,6 +15,7 @@ ONE_DOCUMENT = (
     "This is one document of a bundle. A certificate is checked together with its accreditation and its work order: "
     'paste all three as {"certificate.json": …, "accreditation.json": …, "work-order.json": …}, or upload the .zip.'
 )
+TWICE = "This text says something twice, so two people could read two certificates in it. Upload the .zip instead."
 
 
 def bundle(most: int) -> dict[str, bytes] | bytes:
@@ -36,13 +38,27 @@ def bundle(most: int) -> dict[str, bytes] | bytes:
             left -= len(content)
             if left < 0:
                 raise Invalid("This is larger than one megabyte, so it is no certificate bundle.", field="bundle")
-            contents[(file.filename or "").replace("\\", "/").rpartition("/")[2]] = content
+            name = (file.filename or "").replace("\\", "/").rpartition("/")[2]
+            if name in contents:
+                raise Invalid(f"There are two files with the name {name[:60]}. Choose one of them.", field="bundle")
+            contents[name] = content
     finally:
         for file in files:
             file.close()  # A large upload lies in a temporary file; it goes with this.
     if len(contents) == 1 and CERTIFICATE not in contents:
         return next(iter(contents.values()))
     return contents
+
+
+def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise Invalid(TWICE, field="text")
+    return members
+
+
+def _whole(digits: str) -> float:
+    return int(digits) if digits != "-0" else -0.0
 
 
 def _pasted(text: str, most: int) -> dict[str, bytes]:
@@ -52,7 +68,8 @@ def _pasted(text: str, most: int) -> dict[str, bytes]:
     if len(bare.encode("utf-8", "replace")) > most:
         raise Invalid("This is larger than one megabyte, so it is no certificate bundle.", field="text")
     try:
-        document = json.loads(bare)
+        # What is written twice, or as -0, must not come out of here as if it had been written once, or as 0.
+        document = json.loads(bare, object_pairs_hook=_members, parse_int=_whole)
     except (ValueError, RecursionError):
         raise Invalid("This is not the text of a bundle: it is not JSON from beginning to end.", field="text") from None
     if isinstance(document, dict) and isinstance(document.get("files"), dict):

@@ -3,7 +3,7 @@
 // Reading is bounded before anything is believed: only known names are opened, each up to its limit, and a .zip is
 // inflated no further than that. Nothing is parsed here.
 
-import { crc32, inflated, TooMuch } from "./inflate.js";
+import { crc32, inflatedWhole, TooMuch } from "./inflate.js";
 import { named } from "./shape.js";
 import { MAX_BYTES, Unreadable } from "./strict.js";
 import {
@@ -52,13 +52,7 @@ export async function bundleOfZip(bytes) {
   if (bytes.length > MAX_ARCHIVE_BYTES) {
     throw new Unreadable(`The .zip has more than ${MAX_ARCHIVE_BYTES} bytes. It is not read.`);
   }
-  try {
-    return await fromArchive(bytes);
-  } catch (error) {
-    // A place beyond the end is a RangeError, damaged packing a TypeError: their words are no help to people.
-    if (error instanceof Unreadable) throw error;
-    throw new Unreadable("This is neither a folder nor a readable .zip.");
-  }
+  return fromArchive(bytes);
 }
 
 function checked(files, ignored) {
@@ -96,67 +90,94 @@ async function fromArchive(bytes) {
 function folderOf(entries) {
   const folders = new Set(
     entries
-      .map((entry) => [entry.name.slice(0, entry.name.lastIndexOf("/") + 1), entry.name])
-      .filter(([folder, name]) => name === folder + CERTIFICATE_FILE)
-      .map(([folder]) => folder)
+      .filter(({ name }) => `/${name}`.endsWith(`/${CERTIFICATE_FILE}`))
+      .map(({ name }) => name.slice(0, -CERTIFICATE_FILE.length))
   );
   if (folders.size > 1) throw new Unreadable("The .zip has more than one certificate.");
   return [...folders][0] ?? "";
 }
 
-// The list of files at the end of a .zip: it alone says what is in it (PKWARE APPNOTE, 4.3.12 and 4.3.16).
+// The one reading of a .zip (wipe_agent/certificate/archive.py; PKWARE APPNOTE, 4.3.16, 4.3.12 and 4.3.7).
+//
+// A .zip says most things twice. Where the two do not agree, readers choose, and one archive shows two certificates.
+// So only what can be read in one way is taken: the directory ends where the end record begins, which is the end of
+// the file; no comment of the whole, no Zip64; names and sizes as they are said at both places.
+const END = 22;
+const ENTRY = 46;
+const LOCAL = 30;
+const [STORED, DEFLATED] = [0, 8];
+const ENCRYPTED = 0x2041; // by itself, strongly, or the directory as well
+const PATCHED = 0x0020;
+const SIZES_FOLLOW = 0x0008; // written in one go: then the sizes before the file are zeros
+
+const damaged = () =>
+  new Unreadable("The .zip is damaged, or can be read in two ways. Download it again, or pack it anew.");
+
 function directory(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  let end = bytes.length - 22;
-  while (end >= 0 && end >= bytes.length - 22 - 65_535 && view.getUint32(end, true) !== 0x06054b50) end -= 1;
+  const end = bytes.length - END;
   if (end < 0 || view.getUint32(end, true) !== 0x06054b50) {
     throw new Unreadable("This is neither a folder nor a readable .zip.");
   }
-  const entries = [];
+  const [disk, firstDisk, here, count] = [4, 6, 8, 10].map((place) => view.getUint16(end + place, true));
+  const length = view.getUint32(end + 12, true);
   let at = view.getUint32(end + 16, true);
-  for (let left = view.getUint16(end + 10, true); left > 0; left -= 1) {
-    if (view.getUint32(at, true) !== 0x02014b50) throw new Unreadable("The .zip is damaged. Download it again.");
-    const [nameLength, extra, comment] = [28, 30, 32].map((place) => view.getUint16(at + place, true));
-    entries.push({
+  if (disk || firstDisk || here !== count || view.getUint16(end + 20, true) || at + length !== end) throw damaged();
+  if (end >= 20 && view.getUint32(end - 20, true) === 0x07064b50) throw damaged();
+  const entries = [];
+  for (let left = count; left > 0; left -= 1) {
+    if (at + ENTRY > end || view.getUint32(at, true) !== 0x02014b50) throw damaged();
+    const [nameLength, extra, note] = [28, 30, 32].map((place) => view.getUint16(at + place, true));
+    const rawName = bytes.subarray(at + ENTRY, at + ENTRY + nameLength);
+    const entry = {
+      name: text(rawName),
+      rawName,
       flags: view.getUint16(at + 8, true),
       method: view.getUint16(at + 10, true),
-      crc: view.getUint32(at + 16, true),
-      packed: view.getUint32(at + 20, true),
+      sizes: [16, 20, 24].map((place) => view.getUint32(at + place, true)), // checksum, packed, unpacked
       start: view.getUint32(at + 42, true),
-      name: text(bytes.subarray(at + 46, at + 46 + nameLength)),
-    });
-    at += 46 + nameLength + extra + comment;
+    };
+    at += ENTRY + nameLength + extra + note;
+    // A name ends for some readers where it has a NUL, and for others it does not.
+    if (at > end || nameLength === 0 || rawName.includes(0)) throw damaged();
+    entries.push(entry);
   }
+  if (at !== end) throw damaged();
   return entries;
 }
 
 async function content(bytes, entry, name) {
-  if (entry.flags & 1) throw new Unreadable(`${name} is encrypted. Use an ordinary .zip.`);
-  if (entry.method !== 0 && entry.method !== 8) {
+  if (entry.flags & ENCRYPTED) throw new Unreadable(`${name} is encrypted. Use an ordinary .zip.`);
+  if ((entry.method !== STORED && entry.method !== DEFLATED) || entry.flags & PATCHED) {
     throw new Unreadable(`${name} is packed by an unusual method. Use an ordinary .zip.`);
   }
+  if (entry.start + LOCAL > bytes.length) throw damaged();
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (view.getUint32(entry.start, true) !== 0x04034b50) throw new Unreadable("The .zip is damaged. Download it again.");
-  const nameLength = view.getUint16(entry.start + 26, true);
-  const start = entry.start + 30 + nameLength + view.getUint16(entry.start + 28, true);
-  // Two readers could take the one name or the other.
-  if (text(bytes.subarray(entry.start + 30, entry.start + 30 + nameLength)) !== entry.name) {
+  const [flags, method, nameLength, extra] = [6, 8, 26, 28].map((place) => view.getUint16(entry.start + place, true));
+  const sizes = [14, 18, 22].map((place) => view.getUint32(entry.start + place, true));
+  if (view.getUint32(entry.start, true) !== 0x04034b50 || method !== entry.method) throw damaged();
+  if (!(flags & SIZES_FOLLOW) && sizes.some((size, place) => size !== entry.sizes[place])) throw damaged();
+  let start = entry.start + LOCAL;
+  const rawName = bytes.subarray(start, start + nameLength);
+  if (rawName.length !== entry.rawName.length || rawName.some((byte, place) => byte !== entry.rawName[place])) {
     throw new Unreadable(`The .zip calls the file ${named(name)} by two names.`);
   }
-  const packed = bytes.subarray(start, start + entry.packed);
-  if (packed.length !== entry.packed) throw new Unreadable("The .zip is damaged. Download it again.");
-  const limit = LIMITS.get(name);
-  if (entry.method === 0 && packed.length > limit) throw tooLarge(name);
-  let found = packed;
-  if (entry.method === 8) {
-    try {
-      found = await inflated(packed, limit);
-    } catch (error) {
-      throw error instanceof TooMuch ? tooLarge(name) : new Unreadable("The .zip is damaged. Download it again.");
-    }
-  }
-  if (crc32(found) !== entry.crc) throw new Unreadable("The .zip is damaged. Download it again.");
+  start += nameLength + extra;
+  const [checksum, packedSize, size] = entry.sizes;
+  const packed = bytes.subarray(start, start + packedSize);
+  if (packed.length !== packedSize) throw damaged();
+  const found = entry.method === STORED ? packed : await unpacked(packed, name);
+  if (found.length > LIMITS.get(name)) throw tooLarge(name);
+  if (found.length !== size || crc32(found) !== checksum) throw damaged();
   return found;
+}
+
+async function unpacked(packed, name) {
+  try {
+    return await inflatedWhole(packed, LIMITS.get(name));
+  } catch (error) {
+    throw error instanceof TooMuch ? tooLarge(name) : damaged();
+  }
 }
 
 const text = (bytes) => new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);

@@ -42,6 +42,18 @@ export async function inflated(packed, limit) {
   return whole;
 }
 
+/** The same for one stream and nothing after it. Browsers do not agree on what may follow, so it is looked at here. */
+export async function inflatedWhole(packed, limit) {
+  const whole = await inflated(packed, limit);
+  // Without its last byte it must be cut off: else something followed.
+  const followed = await inflated(packed.subarray(0, -1), limit).then(
+    () => true,
+    () => false
+  );
+  if (followed) throw new Error("Something follows the packed data.");
+  return whole;
+}
+
 /** The checksum of .zip and GZIP. */
 export function crc32(bytes) {
   let crc = -1;

@@ -104,6 +104,15 @@ export function equal(one, other) {
 
 /** A text between quotation marks, as Python's repr writes it. */
 export function named(value) {
-  const text = String(value).replace(/\\/g, "\\\\");
+  const text = String(value).replace(/\\/g, "\\\\").replace(/(?! )[\p{C}\p{Z}]/gu, escaped);
   return text.includes("'") && !text.includes('"') ? `"${text}"` : `'${text.replace(/'/g, "\\'")}'`;
+}
+
+const SHORT = { "\t": "\\t", "\n": "\\n", "\r": "\\r" };
+
+// What is not seen, or reorders what is seen, as Python writes it.
+function escaped(sign) {
+  const hex = sign.codePointAt(0).toString(16);
+  if (hex.length <= 2) return SHORT[sign] ?? `\\x${hex.padStart(2, "0")}`;
+  return hex.length <= 4 ? `\\u${hex.padStart(4, "0")}` : `\\U${hex.padStart(8, "0")}`;
 }

@@ -333,13 +333,20 @@ function didDocument(value) {
 // A verifier key of C2SP signed-note: name, key id, and the type of key with the key. Read in full by log.js.
 const vkey = pattern("[!-*,-~]{1,200}\\+[0-9a-f]{8}\\+[A-Za-z0-9+/]{8,2800}={0,2}", "a verifier key (name+id+key)");
 
+const keyEnd = thing({ id: didUrl, until: moment }, since);
+
 const trustMembers = thing(
   {
     type: exactly("WipeTrust"),
     version: exactly(1),
     training: flag,
     updated: moment,
-    parties: several(thing({ name, roles: several(oneOf(...ROLES), 1, ROLES.length), didDocument }, { until: moment })),
+    parties: several(
+      thing(
+        { name, roles: several(oneOf(...ROLES), 1, ROLES.length), didDocument },
+        { until: moment, keyEnds: several(keyEnd, 1, 64) }
+      )
+    ),
   },
   {
     logs: several(thing({ origin: pattern("[!-*,-~]{1,200}", "the origin of a log"), vkey, name }), 1, 16),
@@ -352,8 +359,11 @@ const trustMembers = thing(
 export function TRUST(value) {
   const problem = trustMembers(value);
   if (problem !== null) return problem;
-  for (const { name: called, roles, until } of value.parties) {
+  for (const party of value.parties) {
+    const { name: called, roles, until } = party;
     if (until !== undefined && !equal(roles, [ACCREDITOR])) return ` ends ${called}, which is not an accreditor alone`;
+    const ends = keyEndsProblem(party);
+    if (ends !== null) return ends;
   }
   const present = ["logs", "witnesses", "witnessesNeeded"].filter((each) => each in value);
   if (present.length !== 0 && present.length !== 3) {
@@ -361,6 +371,16 @@ export function TRUST(value) {
   }
   if (present.length && value.witnessesNeeded > value.witnesses.length) {
     return ` asks for ${value.witnessesNeeded} witnesses but names ${value.witnesses.length}`;
+  }
+  return null;
+}
+
+// Ends are of the party's own keys, one for each.
+function keyEndsProblem({ name: called, didDocument: { verificationMethod }, keyEnds = [] }) {
+  const listed = new Set(verificationMethod.map((each) => each.id));
+  const ended = keyEnds.map((end) => end.id);
+  if (new Set(ended).size !== ended.length || ended.some((id) => !listed.has(id))) {
+    return ` ends a key twice, or one that ${called} does not have`;
   }
   return null;
 }

@@ -12,7 +12,7 @@ import { equal, misshapen, named } from "./shape.js";
 import { STATUS_LIST } from "./shapes.js";
 import { fallen, FRESH, readStatusList } from "./status.js";
 import { cut, readSigned, Unreadable } from "./strict.js";
-import { CLOCK_TOLERANCE, when } from "./times.js";
+import { CLOCK_TOLERANCE, seconds, when } from "./times.js";
 import { ACCREDITOR, CONTEXT, STATUS_LIST_TYPE } from "./vocabulary.js";
 
 const WITNESSED_WITHIN = 24 * 3600; // later than this after its validFrom, a certificate is called late-witnessed
@@ -79,10 +79,15 @@ function witnessed(times, statement, trust) {
  * Whether the certificate, its accreditation and the station's key were withdrawn, as far as the lists tell, and the
  * time of the older list, as of when this is known: [answer, time or null].
  *
- * `certificate` and `accreditation` are {name, entry, issuer, role, file, bytes}: as people call the document, what it
- * says of its list, who may sign that list and in which role, and the list that the bundle brings (or undefined).
+ * `certificate` and `accreditation` are {name, entry, issuer, backing, backingKey, role, file, bytes}: as people call the
+ * document, what it says of its list, who may sign that list and in which role, what of this issuer the certificate
+ * stands on and the key that signed that, and the list that the bundle brings (or undefined).
  */
 export async function stillStands(certificate, accreditation, key, statement, trust, { seen, training, at }) {
+  for (const listed of [accreditation, certificate]) {
+    const problem = lostKeyProblem(listed, trust, seen);
+    if (problem !== null) return [fails(problem), null];
+  }
   const cautions = [];
   let oldest = null;
   for (const listed of [certificate, accreditation]) {
@@ -145,9 +150,9 @@ async function open(listed, trust, training) {
   if (document.issuer.id !== listed.issuer) {
     throw new Unreadable(`It is by ${document.issuer.id}, not by ${listed.issuer}.`);
   }
+  const { verificationMethod: method, created } = document.proof ?? {};
   try {
     checkOptions(document.proof, document["@context"]);
-    const method = document.proof.verificationMethod;
     const key = method.split("#")[0] === listed.issuer ? trust.key(method, listed.role) : null;
     if (key === null) {
       throw new Unreadable(`It is signed with the key ${method}, which the trust file does not list for its issuer.`);
@@ -157,11 +162,32 @@ async function open(listed, trust, training) {
     if (refusal instanceof ProofRefused) throw new Unreadable(`The status list ${refusal.message}`);
     throw refusal;
   }
+  const late = trust.signedTooLate(method, seconds(created));
+  if (late !== null) throw new Unreadable(`It is signed with ${late}.`);
+  const since = trust.keyEnd(method)?.compromisedSince ?? null;
+  if (since !== null) {
+    // Who has the key can write any list, and date it as they like: it is as good as none.
+    return (
+      `The status list of the ${listed.name} is signed with the key ${method}, which others may have had since ` +
+      `${when(since)}: it says nothing. Ask the marketplace for the bundle again.`
+    );
+  }
   const list = await readStatusList(document);
   if (list.training !== training) {
     throw new Unreadable("It is for practice, and the certificate for real, or the other way round.");
   }
   return list;
+}
+
+// Whether the work order or the accreditation may be by somebody else, who had the key of its issuer. The certificate
+// names both by their digests, so what witnesses saw of it, they saw of these.
+function lostKeyProblem({ backing, backingKey }, trust, seen) {
+  const since = trust.keyEnd(backingKey)?.compromisedSince ?? null;
+  if (since === null || (seen !== null && seen <= since)) return null;
+  return (
+    `The ${backing} is signed with the key ${backingKey}, which others may have had since ${when(since)}. Only what was ` +
+    "seen in the log before that still stands, and this was not."
+  );
 }
 
 function withdrawn(listed, list, seen) {

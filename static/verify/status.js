@@ -1,6 +1,6 @@
 // Status lists (W3C Bitstring Status List 1.0) with the dates and reasons of ours (wipe_agent/certificate/status.py).
 
-import { crc32, inflated, TooMuch } from "./inflate.js";
+import { crc32, inflatedWhole, TooMuch } from "./inflate.js";
 import { Unreadable } from "./strict.js";
 import { seconds } from "./times.js";
 
@@ -91,24 +91,23 @@ async function gunzipped(packed) {
   let at = 10;
   if (more) at += 2 + packed[at] + 256 * packed[at + 1];
   for (const each of [name, comment]) if (each) at = packed.indexOf(0, at) + 1 || packed.length;
-  if (checksum) at += 2;
+  if (checksum) {
+    const told = (packed[at + 1] << 8) | packed[at];
+    if (told !== (crc32(packed.subarray(0, at)) & 0xffff)) throw broken;
+    at += 2;
+  }
   if (!(at + 8 < packed.length)) throw cut;
   const body = packed.subarray(at, -8);
   let bits;
   try {
-    bits = await inflated(body, MOST_PLACES / 8);
+    bits = await inflatedWhole(body, MOST_PLACES / 8);
   } catch (error) {
     if (error instanceof TooMuch) {
       throw new Unreadable(`The status list has more than ${MOST_PLACES} places. It is not read.`);
     }
     throw cut;
   }
-  // Without its last byte it must not be whole: else something followed.
-  const shorter = await inflated(body.subarray(0, -1), MOST_PLACES / 8).then(
-    () => true,
-    () => false
-  );
   const end = new DataView(packed.buffer, packed.byteOffset + packed.length - 8, 8);
-  if (shorter || end.getUint32(0, true) !== crc32(bits) || end.getUint32(4, true) !== bits.length) throw cut;
+  if (end.getUint32(0, true) !== crc32(bits) || end.getUint32(4, true) !== bits.length) throw cut;
   return bits;
 }

@@ -8,7 +8,7 @@ import { publicKey, sha256 } from "./multibase.js";
 import { misshapen } from "./shape.js";
 import { TRUST } from "./shapes.js";
 import { read, Unreadable } from "./strict.js";
-import { seconds } from "./times.js";
+import { CLOCK_TOLERANCE, seconds, when } from "./times.js";
 
 /** A short name of a trust file, to compare by voice: the first 32 hex digits of its SHA-256, in groups of four. */
 export async function fingerprint(bytes) {
@@ -25,11 +25,16 @@ export async function readTrust(bytes) {
   const roles = new Set();
   const keys = new Map();
   const ends = new Map();
+  const keyEnds = new Map();
   for (const party of document.parties) {
     const { id, verificationMethod, assertionMethod } = party.didDocument;
     if (names.has(id)) throw new Unreadable(`The trust file lists ${id} twice.`);
     names.set(id, party.name);
     if (party.until !== undefined) ends.set(id, seconds(party.until));
+    for (const end of party.keyEnds ?? []) {
+      const since = end.compromisedSince === undefined ? null : seconds(end.compromisedSince);
+      keyEnds.set(end.id, { until: seconds(end.until), compromisedSince: since });
+    }
     for (const method of verificationMethod.filter((each) => assertionMethod.includes(each.id))) {
       let key;
       try {
@@ -50,6 +55,10 @@ export async function readTrust(bytes) {
   ]) {
     if (new Set(listed).size !== listed.length) throw new Unreadable(`The trust file lists a ${what} twice.`);
   }
+  const own = new Set(logs.map((log) => log.raw.join()));
+  if (witnesses.some((witness) => own.has(witness.raw.join()))) {
+    throw new Unreadable("The trust file lists a log as a witness of itself.");
+  }
   if (logs.some((log, place) => log.name !== document.logs[place].origin)) {
     throw new Unreadable("The trust file has a log whose key goes by another name than the log's origin.");
   }
@@ -65,6 +74,14 @@ export async function readTrust(bytes) {
     until: (id) => ends.get(id) ?? null,
     /** The key of a verification method (DID#name), if its owner is trusted in this role. */
     key: (method, role) => keys.get(`${role} ${method}`) ?? null,
+    /** The end of the key of a verification method, {until, compromisedSince}; null for one that still counts. */
+    keyEnd: (method) => keyEnds.get(method) ?? null,
+    /** Why that key could sign nothing at that time, as the end of a sentence; null where it could. */
+    signedTooLate: (method, signed) => {
+      const end = keyEnds.get(method);
+      if (end === undefined || signed - CLOCK_TOLERANCE <= end.until) return null;
+      return `the key ${method}, which ended ${when(end.until)}, before that was signed (${when(signed)})`;
+    },
   };
 }
 

@@ -14,6 +14,7 @@ import { ACCREDITATION, CERTIFICATE, WORK_ORDER } from "./shapes.js";
 import { inLog, stillStands } from "./standing.js";
 import { readStatement } from "./statement.js";
 import { cut, readSigned, Unreadable } from "./strict.js";
+import { seconds } from "./times.js";
 import {
   ACCREDITATION_FILE,
   ACCREDITATION_STATUS_FILE,
@@ -122,13 +123,13 @@ async function makeChecks(bundle, trust, at, training, report) {
   const accreditor = trustedIssuer(accreditation, trust, ACCREDITOR);
   const marketplace = trustedIssuer(order, trust, MARKETPLACE);
   holds("trust", `The trust file lists ${accreditor} as an accreditor and ${marketplace} as a marketplace.`);
-  await requireProof(accreditation, issuersKey(accreditation, trust, ACCREDITOR));
+  await requireIssuersProof(accreditation, trust, ACCREDITOR);
   holds("accreditation-proof", `${accreditor} signed the accreditation.`);
   const centreKey = accreditedKey(statement, accreditation.document);
   holds("key", `The accreditation lists the key ${statement.verificationMethod}.`);
   await requireProof(certificate, centreKey);
   holds("certificate-proof", `${statement.issuerName} signed the certificate, and nothing in it was changed.`);
-  await requireProof(order, issuersKey(order, trust, MARKETPLACE));
+  await requireIssuersProof(order, trust, MARKETPLACE);
   holds("work-order-proof", `${marketplace} signed the work order.`);
 
   // From here on all three documents are authentic. They are compared, and every comparison is reported.
@@ -156,6 +157,8 @@ async function makeChecks(bundle, trust, at, training, report) {
     name: signed.kind.name,
     entry: signed.document.credentialStatus,
     issuer: lister.document.issuer.id,
+    backing: lister.kind.name,
+    backingKey: lister.document.proof.verificationMethod,
     role,
     file,
     bytes: bundle.files.get(file),
@@ -231,6 +234,16 @@ function issuersKey({ kind, document }, trust, role) {
     );
   }
   return key;
+}
+
+// The document is signed with its issuer's key, as the trust file lists it, and not after the end of that key.
+async function requireIssuersProof(signed, trust, role) {
+  await requireProof(signed, issuersKey(signed, trust, role));
+  const { verificationMethod, created } = signed.document.proof;
+  const late = trust.signedTooLate(verificationMethod, seconds(created));
+  if (late !== null) {
+    throw new Fails(signed.kind.proofCheck, `The ${signed.kind.name} is signed with ${late}.`);
+  }
 }
 
 function requireProof({ kind, document, unsigned }, key) {

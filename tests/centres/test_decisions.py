@@ -17,6 +17,7 @@ from ewaste.core.mail import Mail
 from ewaste.core.refusals import Conflict, Invalid, NotFound
 from ewaste.devices.lifecycle import State
 from ewaste.journey import accrediting, clearing
+from tests.transparency.witness import Witness
 from tests.world import World
 from wipe_agent import certificate as wipe
 
@@ -210,8 +211,11 @@ def test_an_ordinary_withdrawal_ends_what_was_valid_and_what_was_certified_befor
     assert centre(world).standing is Standing.ACCREDITED
 
 
-def test_a_withdrawal_for_fraud_revokes_and_puts_every_certificate_since_then_in_doubt(world: World) -> None:
+def test_a_withdrawal_for_fraud_revokes_and_puts_all_that_no_witness_saw_before_in_doubt(
+    world: World, witness: Witness
+) -> None:
     before = world.cleared(serial="PF1AAAAA", serials=("DRIVE-1",))
+    witness.sees(world)
     since = world.later(days=1)
     after = world.cleared(serial="PF2BBBBB", serials=("DRIVE-2",))
     lot = world.lot_of([after])

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ewaste.centres import accreditation, stations
 from ewaste.centres.models import Station
+from ewaste.certificates import rechecks
 from ewaste.certificates.models import CertificateRevocation
 from ewaste.certificates.rechecks import Recheck
 from ewaste.core.mail import Mail
@@ -20,6 +21,7 @@ from ewaste.core.refusals import Conflict, Invalid, NotAllowed, NotFound
 from ewaste.devices.lifecycle import State
 from ewaste.devices.models import Hold
 from ewaste.journey import bench, clearing, rechecking
+from tests.transparency.witness import Witness
 from tests.world import World
 from wipe_agent import certificate as wipe
 
@@ -122,8 +124,11 @@ def test_a_stolen_key_counts_for_nothing_at_once_and_leaves_every_document(world
     assert world.refused_by_database(back, id=stolen.id).startswith("42501")
 
 
-def test_what_was_accepted_since_a_key_was_stolen_is_in_no_sale_and_everybody_is_told(world: World) -> None:
+def test_what_no_witness_saw_before_a_key_was_stolen_is_in_no_sale_and_everybody_is_told(
+    world: World, witness: Witness
+) -> None:
     before = world.cleared(serial="PF1AAAAA", serials=("DRIVE-1",))
+    witness.sees(world)
     since = world.later(days=1)
     shelf = world.cleared(serial="PF2BBBBB", serials=("DRIVE-2",))
     sold = world.cleared(serial="PF3CCCCC", serials=("DRIVE-3",))
@@ -174,16 +179,59 @@ def propose_end(
     world: World, recheck: UUID, outcome: str, note: str = "Looked at by hand.", who: str = "stefan"
 ) -> None:
     with world.transaction() as session:
-        rechecking.propose_end(session, world.actor(who), recheck, outcome=outcome, note=note, now=world.now)
+        rechecking.propose_end(
+            session, world.actor(who), recheck, outcome=outcome, note=note, issuers=world.issuers, now=world.now
+        )
 
 
 def confirm_end(world: World, recheck: UUID, who: str = "sara") -> None:
     with world.transaction() as session:
-        rechecking.confirm_end(session, world.actor(who), recheck, now=world.now)
+        rechecking.confirm_end(session, world.actor(who), recheck, issuers=world.issuers, now=world.now)
 
 
-def test_two_people_let_a_certificate_stand_and_its_device_goes_on(world: World) -> None:
+def test_what_witnesses_saw_too_late_or_nobody_saw_falls_with_the_key(world: World, witness: Witness) -> None:
+    late = world.cleared(serial="PF1AAAAA", serials=("DRIVE-1",))
+    since = world.later(hours=1)
+    world.later(minutes=1)
+    witness.sees(world)
+    unseen = world.cleared(serial="PF2BBBBB", serials=("DRIVE-2",))
+    assert report(world, world.station().station.id, since=since) == 2
+    assert not any(world.raw("select device_listable(:id)", id=device) for device in (late, unseen))
+
+
+def test_without_witnesses_everything_that_a_stolen_key_signed_is_in_doubt(world: World) -> None:
+    device = world.cleared()
+    since = world.later(days=30)
+    assert report(world, world.station().station.id, since=since) == 1
+    assert world.raw("select device_listable(:id)", id=device) is False
+
+
+def test_what_everybody_else_takes_for_revoked_cannot_stand(world: World) -> None:
     device, recheck = in_doubt(world)
+    with world.nothing_changes(), pytest.raises(Conflict, match="It cannot stand: witnesses had not seen it"):
+        propose_end(world, recheck, "stands")
+    with world.transaction() as session:  # As it was possible once.
+        rechecks.propose(
+            session, rechecks.find(session, recheck), "stands", "Read by hand.", by=world.stefan, now=world.now
+        )
+    with world.nothing_changes(), pytest.raises(Conflict, match="Propose to revoke it"):
+        confirm_end(world, recheck)
+    assert world.raw("select device_listable(:id)", id=device) is False
+
+
+def seen_after_all(world: World, witness: Witness) -> tuple[UUID, UUID]:
+    """A device whose certificate is in doubt, and its re-check: what the witness signed in time came in later."""
+    device = world.cleared()
+    witness.signs(world)
+    world.later(minutes=5)
+    assert report(world, world.station().station.id, since=world.now) == 1
+    witness.hands_in(world)
+    with world.transaction() as session:
+        return device, session.scalars(sa.select(Recheck.id)).one()
+
+
+def test_two_people_let_a_certificate_stand_and_its_device_goes_on(world: World, witness: Witness) -> None:
+    device, recheck = seen_after_all(world, witness)
     with world.nothing_changes(), pytest.raises(Conflict, match="Nobody has proposed"):
         confirm_end(world, recheck)
     propose_end(world, recheck, "stands")
@@ -197,8 +245,8 @@ def test_two_people_let_a_certificate_stand_and_its_device_goes_on(world: World)
         confirm_end(world, recheck)
 
 
-def test_two_people_revoke_a_certificate_and_its_device_is_wiped_anew(world: World) -> None:
-    device, recheck = in_doubt(world)
+def test_two_people_revoke_a_certificate_and_its_device_is_wiped_anew(world: World, witness: Witness) -> None:
+    device, recheck = seen_after_all(world, witness)
     propose_end(world, recheck, "stands")
     with world.transaction() as session:
         rechecking.undo_end(session, world.stefan, recheck)
@@ -212,7 +260,7 @@ def test_two_people_revoke_a_certificate_and_its_device_is_wiped_anew(world: Wor
 
 def test_not_even_raw_sql_lets_one_person_settle(world: World) -> None:
     _, recheck = in_doubt(world)
-    propose_end(world, recheck, "stands")
+    propose_end(world, recheck, "revoked")
     alone = "update certificate_rechecks set settled_by = proposed_by, settled_name = 'Me', settled_at = now()"
     assert world.refused_by_database(alone).startswith("23514")
     confirm_end(world, recheck)

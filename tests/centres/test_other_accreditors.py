@@ -132,9 +132,18 @@ def test_who_names_an_accreditor_and_what_must_be_said(world: World) -> None:
     for who in ("olga", "rita", "cora", "ada"):
         with world.nothing_changes(), pytest.raises(NotAllowed):
             name(world, who)
-    market = wipe.canonical(
-        wipe.did_document("did:web:market.test", {"did:web:market.test#k": Ed25519PrivateKey.generate().public_key()})
-    ).decode()
+    key = Ed25519PrivateKey.generate().public_key()
+    ours = [
+        wipe.canonical(wipe.did_document(did, {f"{did}#k": key})).decode()
+        for did in (
+            *("did:web:market.test", "did:web:Market.Test", "did:web:%6Darket.test", "did:web:market.test:staff"),
+            *(
+                "did:web:market.test:accreditors:later",
+                "did:web:market.test%3A443",
+                "did:web:market.test:Centres:rhein",
+            ),
+        )
+    ]
     for field, change in (
         ("name", {"name": "x"}),
         ("country", {"country": "XX"}),
@@ -143,11 +152,12 @@ def test_who_names_an_accreditor_and_what_must_be_said(world: World) -> None:
         ("reason", {"reason": ""}),
         ("did_document", {"did_document": "{}"}),
         ("did_document", {"did_document": "{" * 50}),
-        ("did_document", {"did_document": market}),
+        *(("did_document", {"did_document": document}) for document in ours),
     ):
         with world.nothing_changes(), pytest.raises(Invalid) as refused:
             name(world, **change)
         assert refused.value.field == field, change
+        assert ("This identity is one of ours." in str(refused.value)) is (change.get("did_document") in ours)
     with world.nothing_changes(), pytest.raises(Conflict):
         name(world, name="Rhein Datenpark")
 
@@ -348,7 +358,7 @@ def test_an_accreditor_hands_in_what_it_signed_with_a_key_that_we_do_not_hold(wo
     with world.nothing_changes(), pytest.raises(Conflict, match="handed in already"):
         hand_in(good)
     with world.transaction() as session:
-        assert accreditors.issuer(world.issuers, session.get_one(Accreditor, made)) is None
+        assert accreditors.issuer(session, world.issuers, session.get_one(Accreditor, made), now=world.now) is None
 
 
 def ended_market(world: World) -> tuple[World, UUID, dict[str, str], dict[str, str]]:

@@ -6,6 +6,7 @@ import base64
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from uuid import UUID, uuid4
 
 import pytest
 import sqlalchemy as sa
@@ -15,6 +16,8 @@ from ewaste.centres import accreditation, stations
 from ewaste.centres.models import Station
 from ewaste.core.refusals import Conflict, Invalid, NotAllowed, NotFound
 from ewaste.journey import accrediting, bench, clearing
+from ewaste.views import bench as views
+from ewaste.views import trail
 from tests.world import World
 from wipe_agent import certificate as wipe
 
@@ -219,3 +222,55 @@ def test_a_nonce_sent_by_many_at_once_is_admitted_once(world: World) -> None:
 
     with ThreadPoolExecutor(5) as pool:
         assert sorted(pool.map(one, range(5))) == [False] * 4 + [True]
+
+
+def codes(world: World) -> list[UUID]:
+    """The codes of Olga's centre that its page lists."""
+    with world.transaction() as session:
+        return [row["id"] for row in views.stations(session, world.olga, now=world.now)["codes"]]
+
+
+def withdraw(world: World, code: UUID, who: str = "olga") -> None:
+    with world.transaction() as session:
+        bench.withdraw_code(session, world.actor(who), code, now=world.now)
+
+
+def test_a_code_that_its_centre_withdrew_enrols_nobody_and_the_trail_says_who_withdrew_it(world: World) -> None:
+    text, before = code_for(world), keys(world)
+    [code] = codes(world)
+    withdraw(world, code)
+    assert codes(world) == []
+    sent = letter(text, Ed25519PrivateKey.generate())
+    with (
+        world.nothing_changes(),
+        pytest.raises(Conflict, match=r"^Your centre withdrew this enrolment code\.") as refused,
+    ):
+        enrol(world, **sent)
+    assert (refused.value.field, keys(world)) == ("code", before)
+    with world.transaction() as session:
+        [noted] = trail.trail(session, world.stefan, trail.Narrowed(action="enrolment code withdrawn"), page=1)["rows"]
+    assert (noted["who"], noted["about"], noted["text"]) == ("Olga Brandt", "Rhein Datenpark", "made by Olga Brandt")
+    alone = "update enrolment_codes set used_at = now() where id = :id"
+    assert world.refused_by_database(alone, id=code).startswith("42501")
+
+
+def test_a_code_that_is_used_withdrawn_or_run_out_is_not_withdrawn_and_no_other_centre_sees_it(world: World) -> None:
+    used = code_for(world)
+    [first] = codes(world)
+    with world.nothing_changes(), pytest.raises(NotFound):
+        withdraw(world, uuid4())
+    with world.nothing_changes(), pytest.raises(NotFound):
+        withdraw(world, first, "omar")
+    enrol(world, **letter(used, Ed25519PrivateKey.generate()))
+    with world.nothing_changes(), pytest.raises(Conflict, match="enrolled with this code already"):
+        withdraw(world, first)
+    code_for(world)
+    [second] = codes(world)
+    withdraw(world, second)
+    with world.nothing_changes(), pytest.raises(Conflict, match="withdrawn already"):
+        withdraw(world, second)
+    code_for(world)
+    [third] = codes(world)
+    world.later(hours=24)
+    with world.nothing_changes(), pytest.raises(Conflict, match="ran out already"):
+        withdraw(world, third)

@@ -19,6 +19,8 @@ from wipe_agent.certificate.status import Withdrawn
 
 TRUST = "trust-log.json"
 ENDED = "trust-ended.json"
+CHANGED = "trust-keys-changed.json"
+LOST = "trust-keys-lost.json"
 _SCENE = Scene(listed=True, lines=s.lines()[:1], change_order=lambda order: order["credentialSubject"]["media"].pop())
 _STOLEN = "The station was stolen from the hall."
 
@@ -31,6 +33,8 @@ def later() -> Iterator[Vector]:
     yield from _lists()
     yield from _second_forms()
     yield from _ended()
+    yield from _keys_changed()
+    yield from _keys_lost()
 
 
 def _vector(
@@ -44,6 +48,7 @@ def _vector(
     cautions: tuple[str, ...] = (),
     at: str = "2026-03-03T12:00:00Z",
     more: Mapping[str, bytes] | None = None,
+    trust: str = TRUST,
 ) -> Vector:
     """A bundle with proof, lists and second form, but for what it is `without`; `more` takes the place of files."""
     documents = scene.documents()
@@ -55,7 +60,7 @@ def _vector(
         **(more or {}),
     }
     kept = {file: content for file, content in files.items() if file not in without}
-    return Vector(name, reason, fails, kept, trust=TRUST, at=at, cautions=cautions if fails is None else None)
+    return Vector(name, reason, fails, kept, trust=trust, at=at, cautions=cautions if fails is None else None)
 
 
 def _valid() -> Iterator[Vector]:
@@ -300,6 +305,93 @@ def _ended() -> Iterator[Vector]:
     ):
         files = {file: c.canonical(document) for file, document in scene.documents().items()}
         yield Vector(name, reason, fails, files, trust=ENDED)
+
+
+_NEW = After(
+    list_key=("market 2", f"{s.MARKET}#key-2"), accreditation_list_key=("accreditor 2", f"{s.ACCREDITOR}#key-2")
+)
+"""What came after the signing, with lists under the new keys."""
+
+
+def _keys_changed() -> Iterator[Vector]:
+    second = timedelta(seconds=1)
+    new_keys = replace(
+        _SCENE, accreditation_key=_NEW.accreditation_list_key, order_key=_NEW.list_key, accredited=s.SIGNED + second
+    )
+    for name, reason, fails, scene, after in (
+        ("valid-keys-changed", "Accredited and ordered before the keys changed.", None, _SCENE, _NEW),
+        ("valid-under-new-keys", "Accredited and ordered with the new keys.", None, new_keys, _NEW),
+        (
+            "valid-accredited-as-the-key-ended",
+            "Accredited as the key ended; two clocks may differ.",
+            None,
+            replace(_SCENE, accredited=s.SIGNED),
+            _NEW,
+        ),
+        (
+            "accredited-with-an-ended-key",
+            "Accredited with the old key, a second later than two clocks may differ.",
+            "accreditation-proof",
+            replace(_SCENE, accredited=s.SIGNED + second),
+            _NEW,
+        ),
+        (
+            "ordered-with-an-ended-key",
+            "Ordered with the old key, a second later than two clocks may differ.",
+            "work-order-proof",
+            replace(_SCENE, ordered=s.SIGNED + second),
+            _NEW,
+        ),
+        (
+            "list-by-an-ended-key",
+            "The list of the accreditations is signed with the old key, a day after its end.",
+            "status",
+            _SCENE,
+            replace(_NEW, accreditation_list_key=After().accreditation_list_key),
+        ),
+    ):
+        yield _vector(name, reason, fails, after, scene=scene, trust=CHANGED)
+
+
+def _keys_lost() -> Iterator[Vector]:
+    later = {"north.example": s.at(17), "south.example": s.at(18, 0, 1)}
+    just = {"north.example": s.at(17), "south.example": s.at(18)}
+    new_accreditor = replace(_SCENE, accreditation_key=_NEW.accreditation_list_key)
+    for name, reason, fails, scene, after, cautions in (
+        (
+            "valid-witnessed-before-the-keys-were-lost",
+            "The second witness saw the certificate just as others may have got the keys that it stands on.",
+            None,
+            _SCENE,
+            replace(_NEW, witnessed=just),
+            (),
+        ),
+        (
+            "accredited-with-a-lost-key",
+            "The second witness saw it a second after others may have had the accreditor's key.",
+            "status",
+            _SCENE,
+            replace(_NEW, witnessed=later),
+            (),
+        ),
+        (
+            "ordered-with-a-lost-key",
+            "The accreditation is under a new key, the order is not, and one witness of two saw the certificate.",
+            "status",
+            new_accreditor,
+            replace(_NEW, witnessed={"north.example": s.at(17)}),
+            (),
+        ),
+        (
+            "valid-list-by-a-lost-key",
+            "The marketplace's list is from before its key was lost, and whoever has the key can date one so.",
+            None,
+            _SCENE,
+            replace(_NEW, list_key=After().list_key, listed_from=s.at(17)),
+            ("status",),
+        ),
+    ):
+        yield _vector(name, reason, fails, after, scene=scene, cautions=cautions, trust=LOST)
 
 
 # ---------------------------------------------------------------------------- how things are spoilt

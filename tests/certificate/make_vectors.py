@@ -48,6 +48,9 @@ def main() -> int:
         (FOLDER / later_vectors.TRUST).write_bytes(later_vectors.trust_bytes())
     if not (FOLDER / later_vectors.ENDED).exists():
         (FOLDER / later_vectors.ENDED).write_bytes(_indented(s.trust_with_end()))
+    for name, lost in ((later_vectors.CHANGED, None), (later_vectors.LOST, s.at(18))):
+        if not (FOLDER / name).exists():
+            (FOLDER / name).write_bytes(_indented(s.trust_with_new_keys(lost=lost)))
     manifest_path = FOLDER / "manifest.json"
     manifest = json.loads(manifest_path.read_bytes()) if manifest_path.exists() else []
     known = {entry["name"] for entry in manifest}

@@ -162,6 +162,7 @@ def sign(statement: Mapping[str, Any], name: str, method: str, created: datetime
 
 
 SIGNED = at(16, 5)
+ORDERED = at(9)
 
 
 @dataclass(frozen=True)
@@ -181,6 +182,8 @@ class Scene:
     accredited: datetime = DAY - timedelta(days=60)
     """When the accreditor signed."""
     order_key: tuple[str, str] = ("market", MARKET + "#key-1")
+    ordered: datetime = ORDERED
+    """When the marketplace signed."""
     certificate_key: tuple[str, str] = ("station", STATION)
     listed: bool = False
     """Whether the documents name their places in the status lists."""
@@ -196,7 +199,7 @@ class Scene:
         if self.listed:
             order["wipe"]["credentialStatus"] = status.entry(STATUS_LIST, 94_567)
         order = _changed(order, self.change_order)
-        order = sign(order, *self.order_key, at(9))
+        order = sign(order, *self.order_key, self.ordered)
         statement = c.certificate_statement(
             certificate_id=urn("certificate"),
             issuer_did=CENTRE,
@@ -261,6 +264,7 @@ class After:
     change_list: Change | None = None
     change_accreditation_list: Change | None = None
     list_key: tuple[str, str] = ("market", MARKET + "#key-1")
+    accreditation_list_key: tuple[str, str] = ("accreditor", ACCREDITOR + "#key-1")
 
     def files(self, certificate: Mapping[str, Any]) -> dict[str, bytes]:
         """The proof from a log of five leaves, and both status lists."""
@@ -307,7 +311,7 @@ class After:
             about="Status of the accreditations of Test Centre North",
         )
         changed = _changed(statement, self.change_accreditation_list)
-        return c.canonical(sign(changed, "accreditor", ACCREDITOR + "#key-1", self.listed_from))
+        return c.canonical(sign(changed, *self.accreditation_list_key, self.listed_from))
 
 
 def station_fallen(reason: str, *, at: datetime, compromised_since: datetime | None = None) -> status.KeyFallen:
@@ -355,6 +359,28 @@ def trust_with_end() -> dict[str, Any]:
     """The trust file after its accreditor ended, five minutes before `SIGNED`."""
     accreditor, market = trust_document()["parties"]
     return c.trust_document(training=False, updated=at(16), parties=[accreditor | {"until": at(16)}, market])
+
+
+def trust_with_new_keys(*, lost: datetime | None = None) -> dict[str, Any]:
+    """The trust file after accreditor and marketplace changed their keys, five minutes before `SIGNED`.
+
+    With `lost`, the old keys ended in the evening, as others may have had them since that moment.
+    """
+    before = trust_with_log()
+    until = at(16) if lost is None else at(21)
+    parties = []
+    for party, did, name in zip(before["parties"], (ACCREDITOR, MARKET), ("accreditor", "market"), strict=True):
+        keys = {f"{did}#key-1": key(name).public_key(), f"{did}#key-2": key(f"{name} 2").public_key()}
+        end = {"id": f"{did}#key-1", "until": until, "compromisedSince": lost}
+        parties.append(party | {"didDocument": c.did_document(did, keys), "keyEnds": [end]})
+    return c.trust_document(
+        training=False,
+        updated=until,
+        parties=parties,
+        logs=before["logs"],
+        witnesses=before["witnesses"],
+        witnesses_needed=2,
+    )
 
 
 def trust_file(*, training: bool = False) -> bytes:

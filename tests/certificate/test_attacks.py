@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ SALES = "tests/certificates/test_gate.py"
 HTTP = "tests/web/test_matrix.py"
 STANDING = "tests/certificate/test_standing.py"
 LOG = "tests/transparency/test_steps.py"
+BUNDLE = "tests/certificate/test_bundle.py"
+BROWSER = "tests/certificate/test_javascript.py"
 TEXTS = "tests/certificate/test_attacks_on_texts.py"
 
 INDEX: dict[str, tuple[str, ...]] = {
@@ -45,6 +47,10 @@ INDEX: dict[str, tuple[str, ...]] = {
         "test_a_new_certificate_must_name_the_one_that_it_supersedes",
         f"{GATE}::test_a_second_certificate_for_one_work_order_is_a_replay",
         f"{SALES}::test_a_clearance_lasts_for_one_custody_cycle",
+    ),
+    "A certificate under the number of another": (
+        "tests/web/test_public.py::test_a_certificate_under_the_number_of_another_does_not_stand_in_its_place",
+        f"{GATE}::test_a_certificate_does_not_take_the_number_of_another_nor_that_of_our_entry",
     ),
     "A dock or adapter taken for the device": ("test_a_drive_wiped_in_a_dock_needs_the_record_of_its_removal",),
     "An accreditation that had ended": (
@@ -74,6 +80,10 @@ INDEX: dict[str, tuple[str, ...]] = {
         f"{ACCREDITORS}::test_a_certificate_under_another_accreditor_clears_until_that_one_ends",
         f"{ACCREDITORS}::test_the_site_and_the_browser_judge_by_one_trust_file_what_an_ended_accreditor_let_sign",
     ),
+    "An accreditor's or the market's old key": (
+        "test_what_is_dated_after_the_end_of_its_key_is_refused",
+        "test_what_others_may_have_signed_with_a_lost_key_counts_only_where_witnesses_had_seen_it",
+    ),
     "An accreditation that takes another centre's place in a list": (
         f"{ACCREDITORS}::test_an_accreditor_hands_in_what_it_signed_with_a_key_that_we_do_not_hold",
         f"{ACCREDITORS}::test_a_credential_that_names_another_centres_place_takes_nobody_else_down",
@@ -81,6 +91,11 @@ INDEX: dict[str, tuple[str, ...]] = {
     "Two readings of one text": (
         f"{TEXTS}::test_what_two_readers_could_read_in_two_ways_is_not_read",
         f"{TEXTS}::test_a_letter_that_only_looks_the_same_is_another_letter",
+        "tests/web/test_public.py::test_what_is_said_twice_is_not_taken_as_said_once",
+    ),
+    "An archive that shows each reader another certificate": (
+        f"{BUNDLE}::test_an_archive_in_which_two_readers_could_find_two_certificates_is_not_read",
+        f"{BROWSER}::test_both_find_the_same_files_in_an_archive_or_refuse_it_in_the_same_words",
     ),
     "Huge or nested documents": (f"{TEXTS}::test_what_is_huge_or_nested_is_refused_before_anything_is_looked_at",),
     "Archives and lists that inflate": (
@@ -357,6 +372,60 @@ def test_a_certificate_of_a_centre_revoked_for_fraud_is_refused() -> None:
     check, text = refused(Scene(listed=True), after=After(accreditation_withdrawn=[fraud]))
     assert check == "status"
     assert "certified what it did not wipe" in text
+
+
+_NEW = After(
+    list_key=("market 2", f"{s.MARKET}#key-2"), accreditation_list_key=("accreditor 2", f"{s.ACCREDITOR}#key-2")
+)
+"""What comes after a certificate, from a market and an accreditor with new keys."""
+
+
+def _under_new_keys(scene: Scene, after: After, *, lost: datetime | None = None) -> c.Report:
+    documents = scene.documents()
+    files = {name: c.canonical(document) for name, document in documents.items()}
+    files |= after.files(documents["certificate.json"])
+    trust = c.Trust.of(s.trust_with_new_keys(lost=lost))
+    return c.verify(c.Bundle.from_files(files), trust, at=s.AT)
+
+
+def test_what_is_dated_after_the_end_of_its_key_is_refused() -> None:
+    scene = Scene(listed=True)
+    assert _under_new_keys(scene, _NEW).ok
+    late = s.SIGNED + timedelta(seconds=1)
+    dates = "which ended 2026-03-02 16:00 UTC, before that was signed (2026-03-02 16:05 UTC)."
+    for told, name, method in (
+        (replace(scene, accredited=late), "accreditation", "did:web:accreditor.example#key-1"),
+        (replace(scene, ordered=late), "work-order", "did:web:market.example#key-1"),
+    ):
+        failed = _under_new_keys(told, _NEW).failed
+        assert failed is not None
+        assert (failed.name, failed.text) == (
+            f"{name}-proof",
+            f"The {name.replace('-', ' ')} is signed with the key {method}, {dates}",
+        )
+    failed = _under_new_keys(scene, replace(_NEW, list_key=After().list_key)).failed
+    assert failed is not None
+    assert failed.text == (
+        "The status.json does not hold. It is signed with the key did:web:market.example#key-1, which ended "
+        "2026-03-02 16:00 UTC, before that was signed (2026-03-03 12:00 UTC)."
+    )
+
+
+def test_what_others_may_have_signed_with_a_lost_key_counts_only_where_witnesses_had_seen_it() -> None:
+    scene = Scene(listed=True)
+    assert _under_new_keys(scene, _NEW, lost=s.at(17, 10)).ok
+    new_accreditation = replace(scene, accreditation_key=_NEW.accreditation_list_key)
+    for told, method in (
+        (scene, "accreditation is signed with the key did:web:accreditor.example"),
+        (new_accreditation, "work order is signed with the key did:web:market.example"),
+    ):
+        failed = _under_new_keys(told, _NEW, lost=s.at(17, 9)).failed
+        assert failed is not None
+        words = (
+            f"The {method}#key-1, which others may have had since 2026-03-02 17:09 UTC. Only what was seen in the log "
+            "before that still stands, and this was not."
+        )
+        assert (failed.name, failed.text) == ("status", words)
 
 
 @pytest.mark.parametrize(("seconds", "holds"), [(300, True), (301, False)])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.certificate import archives
 from tests.certificate.scene import Scene
 from wipe_agent.certificate import Bundle, Unreadable, bundle
 from wipe_agent.certificate.bundle import LIMITS, MAX_ARCHIVE_BYTES
@@ -179,6 +180,29 @@ def test_a_file_that_an_archive_has_twice_is_refused(tmp_path: Path) -> None:
         archive.writestr("work-order.json", b"{}")
     with pytest.raises(Unreadable, match="twice"):
         Bundle.load(path)
+
+
+TWO_WAYS = archives.two_ways(FILES, {**FILES, "certificate.json": b"{}"})
+ONE_WAY = archives.one_way(FILES)
+
+
+@pytest.mark.parametrize("name", TWO_WAYS)
+def test_an_archive_in_which_two_readers_could_find_two_certificates_is_not_read(name: str) -> None:
+    with pytest.raises(Unreadable) as refusal:
+        Bundle.from_zip(TWO_WAYS[name])
+    assert str(refusal.value) == {
+        "another name before the file": "The .zip calls the file 'status.json' by two names.",
+        "something behind it": "This is neither a folder nor a readable .zip.",
+        "a comment": "This is neither a folder nor a readable .zip.",
+        "patched data": "certificate.json is packed by an unusual method. Use an ordinary .zip.",
+        "encrypted": "certificate.json is encrypted. Use an ordinary .zip.",
+        "an absolute name beside": "The .zip has more than one certificate.",
+    }.get(name, "The .zip is damaged, or can be read in two ways. Download it again, or pack it anew.")
+
+
+@pytest.mark.parametrize("name", ONE_WAY)
+def test_an_odd_archive_that_can_be_read_in_one_way_is_read(name: str) -> None:
+    assert Bundle.from_zip(ONE_WAY[name]).files == FILES
 
 
 def test_too_many_files_are_refused(tmp_path: Path) -> None:

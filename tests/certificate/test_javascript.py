@@ -18,7 +18,19 @@ import pytest
 
 from ewaste.certificates import registry
 from ewaste.web import verdict
-from tests.certificate.scene import AT, Scene, trust_file, trust_with_end
+from tests.certificate import archives
+from tests.certificate.scene import (
+    AT,
+    LOG,
+    WITNESSES,
+    Scene,
+    at,
+    trust_file,
+    trust_with_end,
+    trust_with_log,
+    trust_with_new_keys,
+    trusted_witness,
+)
 from tests.certificate.test_verify import JUNK
 from wipe_agent.certificate import CHECKS, Bundle, Trust, Unreadable, canonical, read, verify
 from wipe_agent.certificate.times import read_time, write_time
@@ -149,6 +161,26 @@ def test_what_the_right_keys_sign_is_judged_alike_by_both(tmp_path: Path) -> Non
     ]
     assert [pair for pair in zip(python, browser, strict=True) if pair[0] != pair[1]] == []
     assert {checks[-1][0] for checks in python} > {"shape", "status"}
+
+
+def test_both_find_the_same_files_in_an_archive_or_refuse_it_in_the_same_words(tmp_path: Path) -> None:
+    files = Scene().files()
+    made = archives.two_ways(files, {**files, "certificate.json": b"{}"}) | archives.one_way(files)
+    given, python = [], []
+    for number, data in enumerate(made.values()):
+        path = tmp_path / f"{number}.zip"
+        path.write_bytes(data)
+        given.append({"path": str(path), "trust": None, "training": False, "at": write_time(AT)})
+        try:
+            report = verify(Bundle.load(path), None, at=AT, training=False)
+            python.append([check.text for check in report.checks])
+        except Unreadable as reason:
+            python.append([str(reason)])
+    browser = [
+        [report["unreadable"]] if "unreadable" in report else [check["text"] for check in report["checks"]]
+        for report in run(given)["reports"]
+    ]
+    assert dict(zip(made, browser, strict=True)) == dict(zip(made, python, strict=True))
 
 
 def test_the_browser_comes_to_the_outcome_that_the_site_comes_to_without_its_register() -> None:
@@ -294,6 +326,26 @@ def test_both_take_the_same_trust_files() -> None:
             [accreditor | {"roles": ["accreditor", "marketplace"]} | ends],
         )
     ]
-    given.append(canonical(trust_with_end()))
+    logged = trust_with_log()
+    given += [
+        canonical({**logged, "witnesses": [*logged["witnesses"], witness]})
+        for witness in (trusted_witness("other.example", key=name) for name in (LOG, WITNESSES[0]))
+    ]
+    changed = trust_with_new_keys()
+    own = changed["parties"][0]["keyEnds"][0]
+    for key_ends in (
+        [],
+        [own, own],
+        [{"id": own["id"]}],
+        [own | {"until": "2026-03-02"}],
+        [own | {"id": "did:web:accreditor.example#key-9"}],
+        [own | {"compromisedSince": "2026-03-02"}],
+        [own | {"reason": "It was lost."}],
+    ):
+        parties = [changed["parties"][0] | {"keyEnds": key_ends}, changed["parties"][1]]
+        given.append(canonical(changed | {"parties": parties}))
+    good = [trust_with_end(), logged, changed, trust_with_new_keys(lost=at(16))]
+    given += map(canonical, good)
     told = run(trusts=given)["trusts"]
-    assert [trusted(data) for data in given] == told == [True] + [False] * (len(given) - 2) + [True]
+    assert [trusted(data) for data in given] == told
+    assert told == [True] + [False] * (len(given) - len(good) - 1) + [True] * len(good)

@@ -185,6 +185,10 @@ def test_a_trust_file_may_name_logs_and_how_many_witnesses_must_have_seen_a_cert
         (lambda t: t["logs"].append(_LOG), "lists a log twice"),
         (lambda t: t["witnesses"].append(_WITNESS), "lists a witness twice"),
         (lambda t: t["witnesses"].append({**s.trusted_witness("other.example", key="north.example")}), "witness twice"),
+        (
+            lambda t: t["witnesses"].append(s.trusted_witness("other.example", key=s.LOG)),
+            "a log as a witness of itself",
+        ),
         (lambda t: t["witnesses"][0].update(vkey="north"), "is not a verifier key"),
         (lambda t: t["witnesses"][0].update(vkey=_LOG["vkey"]), "as a witness, which is for something else"),
         (lambda t: t["logs"][0].update(vkey=_WITNESS["vkey"]), "as a log, which is for something else"),

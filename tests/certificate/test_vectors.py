@@ -36,6 +36,8 @@ def test_every_vector_stands_in_the_manifest_and_every_check_has_a_failing_one()
         "trust-training.json",
         "trust-log.json",
         "trust-ended.json",
+        "trust-keys-changed.json",
+        "trust-keys-lost.json",
         "w3c-eddsa-jcs-2022.json",
     }
     listed = {vector["path"] for vector in MANIFEST} | beside

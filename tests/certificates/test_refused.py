@@ -98,6 +98,22 @@ def test_a_second_certificate_for_one_work_order_is_a_replay(world: World) -> No
     assert world.device(device_id).cycle == 1
 
 
+def test_a_certificate_does_not_take_the_number_of_another_nor_that_of_our_entry(world: World) -> None:
+    _, order = world.ordered()
+    receipt = world.submit(world.bundle(order))
+    with world.transaction() as session:
+        entry = session.scalars(sa.select(Certificate.id)).one()
+    other_id, other = world.ordered(serial="PF00002", serials=("DRIVE-2",))
+    for number in (receipt.certificate_id, entry.urn):
+        assert world.refuse(
+            world.bundle(other, change=lambda statement, number=number: statement.update(id=number))
+        ) == ("Another certificate has the number of this one already. Issue it anew, under a number of its own.")
+    assert world.device(other_id).state is State.CLEARING
+    with world.transaction() as session:
+        assert registry.find(session, entry).credential_id == receipt.certificate_id
+    assert world.submit(world.bundle(other)).outcome == "accepted"
+
+
 def test_a_certificate_for_another_device_is_refused(world: World) -> None:
     device_id, order = world.ordered()
     other_id, other = world.ordered(serial="PF2ABCDE", serials=("DRIVE-2",))

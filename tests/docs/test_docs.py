@@ -119,7 +119,21 @@ def test_every_command_of_the_agent_is_told() -> None:
     actions = parser()._actions
     commands = next(action for action in actions if isinstance(action, argparse._SubParsersAction)).choices
     assert set(commands) == {
-        *("enrol", "media", "plan", "orders", "wipe", "map", "phones", "reset", "stand", "bench", "certify", "sync"),
+        *(
+            "enrol",
+            "pin",
+            "media",
+            "plan",
+            "orders",
+            "wipe",
+            "map",
+            "phones",
+            "reset",
+            "stand",
+            "bench",
+            "certify",
+            "sync",
+        ),
         *("verify", "report", "summary", "labels", "doctor", "status", "check", "import-snapshot"),
         *("thaw", "witness", "monitor", "issued"),
         "import-erasure",

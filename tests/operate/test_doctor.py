@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import socket
 import threading
@@ -42,6 +43,17 @@ def test_an_installation_as_it_should_be_is_found_well(config: Config, world: Wo
         found
     )
     assert {"backup", "migrations", "worker", "jobs", "payments", "mail", "disk"} <= set(found)
+
+
+def test_a_live_market_whose_log_nobody_must_witness_wants_somebodys_eye(config: Config) -> None:
+    live = dataclasses.replace(config, mode="live")
+    found = {sign.what: sign for sign in doctor._settings(live)}["witnesses"]
+    assert (found.state, found.words) == (
+        "look",
+        doctor.UNWITNESSED,
+    )
+    asked = dataclasses.replace(live, log_witnesses_needed=2)
+    assert {sign.what: sign.state for sign in doctor._settings(asked)}["witnesses"] == "ok"
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from ewaste.signer import rules
-from ewaste.signer.server import listening, serve
+from ewaste.signer.server import PATIENCE, listening, read_question, serve
 from ewaste.signer.store import KEY, LAST, RESTORED, Store, StoreUnusable, go_on, write_durably
 from ewaste.transparency.signing import Signer, SignerAway, SignerRefuses
 from wipe_agent.certificate import log as fmt
@@ -248,6 +248,28 @@ def test_the_program_signs_at_its_socket_and_survives_being_killed_at_any_time(t
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
         assert not signer.path.exists()
+
+
+class Trickle:
+    """A connection over which one byte comes every four seconds, by a clock of its own."""
+
+    def __init__(self) -> None:
+        self.passed, self.patience = 0.0, [0.0]
+
+    def settimeout(self, seconds: float) -> None:
+        self.patience.append(seconds)
+
+    def recv(self, _: int) -> bytes:
+        self.passed += min(4.0, self.patience[-1])
+        return b"k"
+
+
+def test_a_program_that_says_a_little_now_and_then_does_not_keep_the_signer_from_others() -> None:
+    slow = Trickle()
+    with pytest.raises(TimeoutError):
+        read_question(slow, clock=lambda: slow.passed)  # type: ignore[arg-type]
+    assert slow.patience[1:] == [5.0, 1.0]
+    assert slow.passed == PATIENCE
 
 
 def test_a_program_of_another_user_that_reaches_the_socket_is_refused(store: Store, tmp_path: Path) -> None:

@@ -134,6 +134,7 @@ POST /bench/collections                                  sign-in no     no     i
 POST /bench/re-audits/<uuid:id>                          sign-in no     no     in     hidden no     no     no     no
 POST /bench/stations/<uuid:id>/retire                    sign-in no     no     in     hidden no     no     in     no
 # A new key for a station is the centre's business alone; that one was stolen, the desk may say as well.
+POST /bench/stations/codes/<uuid:id>/withdraw            sign-in no     no     in     hidden no     no     no     no
 POST /bench/stations/<uuid:id>/replace                   sign-in no     no     in     hidden no     no     no     no
 POST /bench/stations/<uuid:id>/compromised               sign-in no     no     in     hidden no     no     in     no
 
@@ -307,6 +308,10 @@ POST /staff/accreditors/<uuid:id>/confirm                sign-in  no       no   
 POST /staff/accreditors/<uuid:id>/undo                   sign-in  no       no       no       in       no
 POST /staff/accreditors/<uuid:id>/end                    sign-in  no       no       no       in       no
 POST /staff/accreditors/<uuid:id>/invite                 sign-in  no       no       no       in       no
+POST /staff/accreditors/<uuid:id>/keys                   sign-in  no       no       no       in       no
+POST /staff/key-changes/<uuid:id>/confirm                sign-in  no       no       no       in       no
+POST /staff/key-changes/<uuid:id>/undo                   sign-in  no       no       no       in       no
+POST /staff/status-lists                                 sign-in  no       no       no       in       no
 GET  /staff/recyclers/<uuid:id>                          sign-in  no       no       no       in       in
 GET  /staff/prices                                       sign-in  no       no       no       in       in
 GET  /staff/prices/propose                               sign-in  no       no       no       in       no
@@ -518,6 +523,7 @@ SENT = {
     "GET /staff/orders/<code>": _sent(code="$order_paid"),
     "POST /staff/orders/<code>/refund": _sent(code="$order_paid", form=_WHY),
     "POST /staff/payouts/<uuid:id>/again": _sent(id="$failed_payout"),
+    "POST /bench/stations/codes/<uuid:id>/withdraw": _sent(id="$enrolment_code"),
     "POST /bench/stations/<uuid:id>/replace": _sent(id="$station", form={"retires_at": "$next_week"}),
     "POST /bench/stations/<uuid:id>/compromised": _sent(id="$station", form={"since": "$just_now", **_WHY}),
     "POST /staff/centres/<uuid:id>/stations/<uuid:station_id>/compromised": _sent(
@@ -544,7 +550,7 @@ SENT = {
     "POST /staff/decisions/<uuid:id>/confirm": _sent(id="$decision"),
     "POST /staff/decisions/<uuid:id>/undo": _sent(id="$decision"),
     "POST /staff/rechecks/<uuid:id>/propose": _sent(
-        id="$recheck", form={"outcome": "stands", "note": "Looked at by hand."}
+        id="$recheck", form={"outcome": "revoked", "note": "Looked at by hand."}
     ),
     "POST /staff/rechecks/<uuid:id>/confirm": _sent(id="$recheck_proposed"),
     "POST /staff/rechecks/<uuid:id>/undo": _sent(id="$recheck_proposed"),
@@ -560,6 +566,12 @@ SENT = {
     "POST /staff/accreditors/<uuid:id>/confirm": _sent(id="$accreditor_named"),
     "POST /staff/accreditors/<uuid:id>/undo": _sent(id="$accreditor_named"),
     "POST /staff/accreditors/<uuid:id>/end": _sent(id="$accreditor", form=_WHY),
+    "POST /staff/accreditors/<uuid:id>/keys": _sent(
+        id="$accreditor", form={"old_method": "did:web:market.test:accreditors:verband-west#key-1", **_WHY}
+    ),
+    "POST /staff/key-changes/<uuid:id>/confirm": _sent(id="$key_change"),
+    "POST /staff/key-changes/<uuid:id>/undo": _sent(id="$key_change"),
+    "POST /staff/status-lists": _sent(form={"status_list": "{}", "note": ""}),
     "POST /staff/accreditors/<uuid:id>/invite": _sent(
         id="$accreditor", form={"name": "Ina Prüfer", "email": "ina@verband.example"}
     ),
@@ -699,6 +711,7 @@ NEVER_DONE = {
     "POST /bench/devices/<code>/reinspect": "nothing waits for it; `test_bench_inspecting.py` brings one there",
     "POST /bench/devices/<code>/media/<uuid:medium_id>/validate": "nothing is recorded as destroyed there",
     "POST /staff/centres/<uuid:id>/credential": "we sign for the house; `test_other_accreditors.py` has one that signs",
+    "POST /staff/status-lists": "we sign the lists of the house; `test_kept_lists.py` has one that signs",
     "POST /bench/re-audits/<uuid:id>": "who visits has worked on the device themselves; `test_reaudits.py` has another",
     "POST /orders/<code>/pay (of a lot)": "no payment provider answers in this test",
     "POST /orders/<code>/pay (from the shop)": "no payment provider answers in this test",

@@ -29,8 +29,8 @@ from werkzeug.test import TestResponse
 
 from ewaste.accounts import tokens
 from ewaste.accounts.models import ANONYMOUS, WORKER, Actor
-from ewaste.centres import checklist
-from ewaste.centres.models import Centre
+from ewaste.centres import checklist, stations
+from ewaste.centres.models import Centre, EnrolmentCode
 from ewaste.certificates import rechecks
 from ewaste.certificates.models import Certificate, CertificateRefusal
 from ewaste.certificates.reaudit import Because, ReAudit
@@ -51,6 +51,7 @@ from ewaste.journey import (
     bench,
     clearing,
     publishing,
+    rekeying,
     sale,
     settlement,
     trade_in,
@@ -413,15 +414,22 @@ def _accrediting(world: World, session: Session) -> dict[str, Any]:
         by=sara,
         now=now,
     )
-    rechecks.propose(session, doubts[1], "stands", "Looked at by hand.", by=sara, now=now)
+    rechecks.propose(session, doubts[1], "revoked", "Looked at by hand.", by=sara, now=now)
     named = [
         admitting.name_accreditor(
             session, sara, name=name, country="DE", city="Essen", slug=slug, did_document="",
             reason="It audits for the state.", issuers=world.issuers, now=now,
         )
-        for name, slug in (("Verband West", "verband-west"), ("Verband Ost", "verband-ost"))
+        for name, slug in (
+            ("Verband West", "verband-west"), ("Verband Ost", "verband-ost"), ("Verband Süd", "verband-sued"),
+        )
     ]  # fmt: skip
-    admitting.confirm_accreditor(session, world.stefan, named[0].id, now=now)
+    for admitted in (named[0], named[2]):
+        admitting.confirm_accreditor(session, world.stefan, admitted.id, now=now)
+    change = rekeying.propose_key(
+        session, sara, named[2].id, old_method=f"{named[2].did}#key-1", reason="It has signed for three years.",
+        issuers=world.issuers, now=now,
+    )  # fmt: skip
     return {
         "audit": audit.id,
         "decision": decision.id,
@@ -429,6 +437,7 @@ def _accrediting(world: World, session: Session) -> dict[str, Any]:
         "recheck_proposed": doubts[1].id,
         "accreditor": named[0].id,
         "accreditor_named": named[1].id,
+        "key_change": change.id,
     }
 
 
@@ -535,11 +544,15 @@ def _present(
             session, world.olga, devices["listed"], kind="listing", pictures=picture, now=now
         )
         things |= {"photograph": own[0].id, "listing_photograph": shelf_photos[0].id, "jpeg": JPEG}
+        stations.new_code(session, world.olga, world.station().station.centre_id, now=now)
+        codes = sa.select(EnrolmentCode.id).where(EnrolmentCode.centre_id == world.station().station.centre_id)
+        code = session.scalars(codes.order_by(EnrolmentCode.made_at.desc()).limit(1)).one()
     return (
         things
         | entering_stage.things(world, side)
         | {
             "station": world.station().station.id,
+            "enrolment_code": code,
             "station_key": world.station(),
             "centre": centre,
             "recycler": world.organisation({"rita": "Werk Zwei", "rosa": "Neu & Gut"}[buyer]),

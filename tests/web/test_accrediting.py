@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import re
 from datetime import timedelta
+from pathlib import Path
 
 import sqlalchemy as sa
+from flask import Flask
 
 from ewaste.accounts import sessions
 from ewaste.accounts.models import Membership, Person, Role
-from ewaste.centres import checklist
-from ewaste.centres.accrediting_models import Audit
-from ewaste.centres.models import Centre, Standing
-from ewaste.journey import accrediting, admitting
+from ewaste.centres import accreditors, checklist
+from ewaste.centres.accrediting_models import AccreditorKeyChange, Audit
+from ewaste.centres.models import Centre, EnrolmentCode, Standing
+from ewaste.devices.lifecycle import State
+from ewaste.journey import accrediting, admitting, rechecking
+from tests.centres.test_kept_lists import Verband, verband  # noqa: F401 - a fixture
+from tests.transparency.witness import Witness
 from tests.web.conftest import Browser
 from tests.web.test_bench import text
 from tests.world import World
@@ -248,9 +254,122 @@ def test_two_people_settle_a_certificate_in_doubt_on_its_page(browser: Browser, 
     assert found
     recheck = f"/staff/rechecks/{found[1]}"
     assert browser.post(f"{recheck}/propose", data={"outcome": "perhaps", "note": "Hm."}).status_code == 422
-    assert browser.post(f"{recheck}/propose", data={"outcome": "stands", "note": "Read by hand."}).status_code == 303
+    assert "Whoever checks it reads that it is revoked, so it cannot stand here either." in page
+    assert 'name="outcome" value="revoked"' in page
+    answer = browser.post(f"{recheck}/propose", data={"outcome": "stands", "note": "Read by hand."})
+    assert (answer.status_code, "It cannot stand" in text(answer)) == (409, True)
+    assert browser.post(f"{recheck}/propose", data={"outcome": "revoked", "note": "Nobody saw it."}).status_code == 303
     assert browser.post(f"{recheck}/confirm").status_code == 409
     browser.sign_in("sara")
     assert browser.post(f"{recheck}/confirm").status_code == 303
-    assert world.raw("select device_listable(:id)", id=device) is True
+    assert world.device(device).state is State.CLEARING
     assert "Settled last" in text(browser.get("/staff/rechecks"))
+
+
+def test_a_certificate_in_doubt_may_stand_on_its_page_once_a_witness_is_known_to_have_seen_it(
+    browser: Browser, world: World, site: Flask, tmp_path: Path
+) -> None:
+    witness = Witness(world, tmp_path)
+    site.extensions["ewaste"] = dataclasses.replace(site.extensions["ewaste"], issuers=world.issuers)
+    device = world.cleared()
+    witness.signs(world)
+    since = world.later(minutes=5)
+    with world.transaction() as session:
+        rechecking.report_key(
+            session,
+            world.olga,
+            world.station().station.id,
+            since=since,
+            reason="The laptop was stolen.",
+            issuers=world.issuers,
+            now=since,
+        )
+    witness.hands_in(world)
+    page = text(browser.sign_in("stefan").get("/staff/rechecks"))
+    assert "Witnesses had seen it in the log by" in page
+    assert 'value="stands"' in page
+    found = re.search(r'action="(/staff/rechecks/[0-9a-f-]{36})/propose"', page)
+    assert found
+    form = {"outcome": "stands", "note": "Read by hand."}
+    assert browser.post(f"{found[1]}/propose", data=form).status_code == 303
+    assert browser.sign_in("sara").post(f"{found[1]}/confirm").status_code == 303
+    assert world.raw("select device_listable(:id)", id=device) is True
+
+
+def test_two_people_change_the_key_of_the_house_on_the_page_and_the_trust_file_tells(
+    browser: Browser, world: World
+) -> None:
+    with world.transaction() as session:
+        house = accreditors.house(session)
+    old = f"{house.did}#key-1"
+    browser.sign_in("stefan")
+    asked = f"/staff/accreditors/{house.id}/keys"
+    wrong = browser.post(asked, data={"old_method": old, "reason": "", "ends_at": "2099-01-01"})
+    assert wrong.status_code == 422
+    assert browser.post(asked, data={"old_method": old, "reason": "It is three years old."}).status_code == 303
+    page = text(browser.get("/staff/accreditors"))
+    assert "Another key waits" in page
+    assert "You proposed it; somebody else confirms it." in page
+    assert "Confirm the key" not in page
+    with world.transaction() as session:
+        waits = session.scalars(sa.select(AccreditorKeyChange.id)).one()
+    refused = browser.post(f"/staff/key-changes/{waits}/confirm")
+    assert (refused.status_code, "Somebody else of our desk has to look at it" in text(refused)) == (409, True)
+    browser.sign_in("sara")
+    assert "Confirm the key" in text(browser.get("/staff/accreditors"))
+    assert browser.post(f"/staff/key-changes/{waits}/confirm").status_code == 303
+    [party] = [each for each in browser.get("/trust.json").json["parties"] if each["didDocument"]["id"] == house.did]
+    assert [method["id"] for method in party["didDocument"]["verificationMethod"]] == [old, f"{house.did}#key-2"]
+    assert [end["id"] for end in party["keyEnds"]] == [old]
+    listed = browser.get("/accreditation/did.json").json["assertionMethod"]
+    assert listed == [old, f"{house.did}#key-2"]
+    day = f"{world.now + timedelta(days=9):%Y-%m-%d}"
+    for more, told in (
+        ({"ends_at": day}, f"{world.now + timedelta(days=9):%b %Y}, 23:59"),
+        ({"since": f"{world.now - timedelta(hours=1):%Y-%m-%dT%H:%M}"}, "at once; others may have had it since"),
+    ):
+        form = {"old_method": f"{house.did}#key-2", "reason": "Once more.", **more}
+        assert browser.post(asked, data=form).status_code == 303
+        page = text(browser.get("/staff/accreditors"))
+        assert told in page
+        assert f"{house.did}#key-3" in page
+        with world.transaction() as session:
+            open_ = sa.select(AccreditorKeyChange.id).where(AccreditorKeyChange.outcome.is_(None))
+            waits = session.scalars(open_).one()
+        assert browser.post(f"/staff/key-changes/{waits}/undo").status_code == 303
+        assert "Another key waits" not in text(browser.get("/staff/accreditors"))
+
+
+def test_a_centre_withdraws_a_code_on_its_page(browser: Browser, world: World) -> None:
+    browser.sign_in("olga")
+    assert browser.post("/bench/stations/codes").status_code == 201
+    with world.transaction() as session:
+        code = session.scalars(sa.select(EnrolmentCode.id).where(EnrolmentCode.used_at.is_(None))).one()
+    assert f"/bench/stations/codes/{code}/withdraw" in text(browser.get("/bench/stations"))
+    assert browser.post(f"/bench/stations/codes/{code}/withdraw").status_code == 303
+    page = text(browser.get("/bench/stations"))
+    assert "The code is withdrawn. Whoever tries it is refused." in page
+    assert "Codes not yet used" not in page
+    assert browser.post(f"/bench/stations/codes/{code}/withdraw").status_code == 409
+
+
+def test_an_accreditors_people_hand_in_a_list_on_the_page_and_see_until_when_it_is_fresh(
+    browser: Browser,
+    world: World,
+    verband: Verband,  # noqa: F811 - the fixture
+) -> None:
+    with world.transaction() as session:
+        assert verband.ina.id is not None
+        token = sessions.begin(session, verband.ina.id, agent="a test", now=world.now, second_factor=True)
+    with browser.session_transaction() as cookie:
+        cookie["_user_id"], cookie["_fresh"] = token, True
+    assert "Hand in a status list" in text(browser.get("/staff/accreditors"))
+    wrong = browser.post("/staff/status-lists", data={"status_list": "{}", "note": ""})
+    assert (wrong.status_code, "This is no status list." in text(wrong)) == (422, True)
+    good = {"status_list": verband.signed(), "note": ""}
+    assert browser.post("/staff/status-lists", data=good).status_code == 303
+    page = text(browser.get("/staff/accreditors"))
+    assert "https://verband.example/status/1" in page
+    assert "Handed in by Ina." in page
+    assert "Change its key" in page
+    assert browser.post("/staff/status-lists", data=good).status_code == 422

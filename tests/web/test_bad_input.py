@@ -337,6 +337,14 @@ def test_more_files_than_a_bundle_has_are_refused(stage: Stage) -> None:
         assert (answer.status_code, answer.json["error"]["field"]) == (422, "files")
 
 
+@pytest.mark.parametrize("orders", [["zQ\x00"], ["\ud800"], ["zQm", 7], [["zQm"]], {"zQm": 1}, ["z" * 101], [""], None])
+def test_starts_of_what_are_no_work_orders_are_refused_and_break_nothing(stage: Stage, orders: object) -> None:
+    with stage.rehearse():
+        answer = signed(stage, "own", "POST", "/api/agent/starts", json.dumps({"work_orders": orders}).encode())
+        assert (answer.status_code, answer.json["error"]["field"]) == (422, "work_orders")
+        assert stage.changed() == {"refusals", "seen_nonces"}
+
+
 @pytest.mark.parametrize(
     ("signature", "covers"),
     [

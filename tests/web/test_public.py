@@ -312,6 +312,31 @@ def test_text_that_is_no_bundle_is_refused_in_words_and_kept(text: str, sentence
     assert sentence in words(answer.text)
 
 
+def test_what_is_said_twice_is_not_taken_as_said_once(world: World, stranger: Visitor) -> None:
+    files = bundle_of(world, stranger)
+    documents = {name: json.loads(text) for name, text in files.items() if name.endswith(".json")}
+    text = json.dumps(documents)
+    assert "It proves nothing." in words(stranger.post("/verify", {"text": text}).text)
+    for old, new, sentence in (
+        ('"serial": "', '"serial": "ANOTHER", "serial": "', "says something twice"),
+        ('"certificate.json": ', '"certificate.json": {}, "certificate.json": ', "says something twice"),
+        ('"badBlocks": 0', '"badBlocks": -0', "has the number -0.0"),
+    ):
+        assert old in text
+        page = words(stranger.post("/verify", {"text": text.replace(old, new, 1)}).text)
+        assert sentence in page
+        assert "It proves nothing." not in page
+    named = [(name, content) for name, content in files.items() if name != "log-proof.txt"]
+    twice = [("certificate.json", "{}"), *named]
+    answer = stranger.post(
+        "/verify",
+        {"bundle": [(io.BytesIO(content.encode()), name) for name, content in twice]},
+        content_type="multipart/form-data",
+    )
+    assert answer.status_code == 422
+    assert "There are two files with the name certificate.json. Choose one of them." in words(answer.text)
+
+
 def test_the_code_of_a_certificate_can_be_printed(world: World, stranger: Visitor) -> None:
     code = world.device(world.cleared()).code
     page = stranger.get(f"/certificates/{certificate_of(world, code)}/code").text
@@ -563,6 +588,22 @@ def test_a_list_costs_the_same_number_of_statements_however_long(
         world.lot_of([world.cleared(serial=f"QF{number:05d}", serials=(f"D-{number}",))])
     cost("/lots")
     assert cost("/lots") == one
+
+
+def test_a_certificate_under_the_number_of_another_does_not_stand_in_its_place(world: World, stranger: Visitor) -> None:
+    accepted = bundle_of(world, stranger)
+    certificate = json.loads(accepted["certificate.json"])
+    _, order = world.ordered(serials=("DRIVE-2",), serial="QF00002")
+    under_its_number = world.bundle(order, change=lambda statement: statement.update(id=certificate["id"]))
+    world.later(hours=3)
+    reason = "Our register has another certificate under this number, and never took this one."
+    for files, standing in ((accepted, "live"), (under_its_number, "refused")):
+        sent = stranger.client.post("/api/v1/verify", json={"files": files, "training": True}).get_json()
+        assert (sent["verifies"], sent["credential_id"], sent["standing"]) == (True, certificate["id"], standing)
+        assert sent["standing_reason"] == (reason if standing == "refused" else None)
+        answer = stranger.post("/verify", {"text": json.dumps({"files": files})})
+        assert ("We refused this certificate." in words(answer.text)) is (standing == "refused")
+        assert (reason in words(answer.text)) is (standing == "refused")
 
 
 def test_a_medium_that_was_found_later_stands_on_top_of_the_verdict(world: World, stranger: Visitor) -> None:

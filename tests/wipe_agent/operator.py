@@ -81,6 +81,7 @@ class Operator(ThreadingHTTPServer):
         self.note = self.sign()
         self.files: dict[str, bytes | None] = {}
         self.proofs: dict[str, bytes] = {}
+        self.statements: dict[str, bytes] = {}
         self.packed = False
         self.packing: tuple[str, bytes] | None = None  # answer everything with these bytes, packed so
         self.cut = False  # answers end in the middle
@@ -117,6 +118,8 @@ class Operator(ThreadingHTTPServer):
             return self.note
         if path.startswith("proof/"):
             return self.proofs.get(path.removeprefix("proof/"))
+        if path.startswith("statement/"):
+            return self.statements.get(path.removeprefix("statement/"))
         return self.tree.file(path)
 
     def __exit__(self, *_: object) -> None:

@@ -212,6 +212,24 @@ def test_every_state_is_a_word_at_every_size(practice: Practice, size: tuple[int
     play(practice.bench(stand, wall=wall), story, size)
 
 
+def test_a_last_tick_on_a_screen_that_is_taken_down_draws_nothing(
+    practice: Practice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [Row(f"/dev/sd{number}", Job("WO-1", f"S-{number}", f"/dev/sd{number}")) for number in range(3)]
+    stand = Stand(practice.home, rows, operator="Ada")
+
+    async def story(pilot: Pilot[None]) -> None:
+        drives = pilot.app.query_one("#drives")
+        monkeypatch.setattr(drives, "mount", lambda *_: asyncio.sleep(0))  # It takes no new line any more.
+        stand.rows["late"] = Row("/dev/sdx", Job("WO-1", "S-9", "/dev/sdx"))
+        await pilot.app._redraw()  # type: ignore[attr-defined]
+        assert len(drives.query(Static)) == 3
+        monkeypatch.undo()
+        await pilot.press("f10")
+
+    play(practice.bench(stand), story)
+
+
 def wipe_the_first(practice: Practice, *, typed: str) -> None:
     """The first drive, wiped by the command alone, with its serial as somebody typed it."""
     jobs.wipe(

@@ -14,7 +14,7 @@ import pytest
 from tests.wipe_agent.conftest import SERIAL, Station
 from tests.wipe_agent.support import PASSPHRASE, ROOT, agent
 from wipe_agent import errors
-from wipe_agent.cli import parser
+from wipe_agent.cli import main, parser
 from wipe_agent.screen import Terminal, progress_line
 
 MANUAL = (ROOT / "docs/wipe-agent.md").read_text()
@@ -31,6 +31,16 @@ def test_every_kind_of_error_has_its_own_exit_code() -> None:
     assert errors.AgentError.exit_code not in codes
     assert 0 not in codes
     assert all(kind.next_step.endswith(("...", ".", "--help", "CODE", "orders")) for kind in errors.kinds())
+
+
+def test_the_name_of_a_file_does_not_drive_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "\x1b[2J\u202e\udc9b.zip"
+    for words in (["verify", str(path)], ["verify", str(path), "--json"]):
+        assert main(words, Terminal) == errors.Unreadable.exit_code
+        said = capsys.readouterr()
+        assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e\udc9b]", said.out + said.err)
+        assert r"\x1b[2J\u202e\udc9b.zip" in said.err.replace("\\\\", "\\")
+    assert json.loads(said.out)["error"]["kind"] == "Unreadable"
 
 
 def test_the_manual_lists_exactly_these_exit_codes() -> None:
@@ -50,7 +60,21 @@ def test_the_manual_names_every_command_and_option() -> None:
 
 def test_every_command_takes_json(tmp_path: Path) -> None:
     assert set(commands()) == {
-        *("enrol", "media", "plan", "orders", "wipe", "map", "phones", "reset", "stand", "bench", "certify", "sync"),
+        *(
+            "enrol",
+            "pin",
+            "media",
+            "plan",
+            "orders",
+            "wipe",
+            "map",
+            "phones",
+            "reset",
+            "stand",
+            "bench",
+            "certify",
+            "sync",
+        ),
         *("verify", "report", "summary", "labels", "doctor", "status", "check", "import-snapshot"),
         *("thaw", "witness", "monitor", "issued"),
         "import-erasure",

@@ -13,11 +13,22 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from tests.wipe_agent.conftest import Station
 from tests.wipe_agent.operator import ORIGIN, Operator, Witnessing
-from tests.wipe_agent.support import CENTRE, METHOD
+from tests.wipe_agent.support import ACCREDITOR, CENTRE, METHOD
 from wipe_agent import cli, screen
-from wipe_agent.certificate import Bundle, canonical, digest_multibase, digest_of, log, read
+from wipe_agent import monitor as monitoring
+from wipe_agent.certificate import (
+    Bundle,
+    accreditation_statement,
+    canonical,
+    digest_multibase,
+    digest_of,
+    issue,
+    log,
+    read,
+)
 from wipe_agent.errors import BadUsage, LogMisbehaves, StateUnusable, Unreadable
-from wipe_agent.monitor import State, of_lists
+from wipe_agent.jobs.orders import accreditations
+from wipe_agent.monitor import Granted, State, held_by_station, of_lists
 from wipe_agent.monitor import state as states
 from wipe_agent.monitor.state import Entry, Pending
 
@@ -67,6 +78,46 @@ def certificate(name: str, issuer: str = CENTRE) -> log.Leaf:
 OTHERS = [certificate("theirs", "did:web:other.example"), log.Leaf("key", "did:web:market.example", digest_of(b"key"))]
 
 
+def granted(station: Station) -> list[log.Leaf]:
+    """The entries of the accreditations that the station got."""
+    return [log.Leaf("accreditation", ACCREDITOR, digest) for digest in held_by_station(station.home)]
+
+
+def served(station: Station) -> list[tuple[log.Leaf, bytes]]:
+    """The same with their texts, as the marketplace serves them beside its log."""
+    texts = [canonical(read(text.encode())) for text, _ in accreditations(station.home)]
+    return [(log.Leaf("accreditation", ACCREDITOR, digest_of(text)), text) for text in texts]
+
+
+def around(station: Station, operator: Operator) -> list[log.Leaf]:
+    """Entries of others, and of what the station was granted, whose texts are served."""
+    operator.statements = {leaf.digest: text for leaf, text in served(station)}
+    return [*OTHERS, *granted(station)]
+
+
+def accreditation(station: Station, operator: Operator, *, centre: str = CENTRE, key: str = "rogue") -> log.Leaf:
+    """An accreditation as a marketplace logs it, with a key that the station does not know; its text is served."""
+    rogue = Ed25519PrivateKey.generate().public_key()
+    signer = station.world.accreditor
+    now = NOW - timedelta(days=2)
+    statement = accreditation_statement(
+        accreditation_id="urn:uuid:3a4fc3f6-497e-4d5b-8920-5646398e7e15",
+        issuer_did=ACCREDITOR,
+        issuer_name="Sample accreditor",
+        valid_from=now,
+        valid_until=now + timedelta(days=9),
+        training=True,
+        centre_did=centre,
+        centre_name="Sample centre",
+        methods=["clear"],
+        media_kinds=["ssd"],
+        keys={f"{centre}#{key}": rogue if key == "rogue" else station.world.station_key},
+    )
+    text = canonical(issue(statement, signer, verification_method=f"{ACCREDITOR}#1", created=now))
+    operator.statements[digest_of(text)] = text
+    return log.Leaf("accreditation", ACCREDITOR, digest_of(text))
+
+
 def test_a_log_without_trouble_is_told_in_a_few_lines(monitor: Monitor) -> None:
     found, lines, code = monitor(OTHERS)
     assert code == 0
@@ -85,41 +136,43 @@ def test_a_log_without_trouble_is_told_in_a_few_lines(monitor: Monitor) -> None:
 
 
 def test_a_station_knows_what_it_issued_and_is_warned_of_the_rest(
-    station: Station, monitor: Monitor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    station: Station, monitor: Monitor, operator: Operator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     station.wipe()
     bundle = station.certify().bundle
     monkeypatch.setenv("WIPE_AGENT_HOME", str(station.home.path))
     document = read((bundle / "certificate.json").read_bytes())
     ours = log.Leaf("wipe-certificate", CENTRE, digest_multibase(document))
+    others = [*OTHERS, *granted(station)]
     # The digest stands in the journal even when the bundle was archived somewhere else.
     for archived in (False, True):
         if archived:
             bundle.rename(tmp_path / "archived")
-        found, lines, code = monitor([*OTHERS, ours])
+        operator.statements = {leaf.digest: text for leaf, text in served(station)}
+        found, lines, code = monitor([*others, ours])
         assert (code, found["certificates"], found["foreign"]) == (0, 1, [])
-        assert f"{CENTRE}: 1 certificate in the log." in lines
+        assert f"{CENTRE}: 1 certificate and 1 accreditation in the log." in lines
     stolen = certificate("stolen")
-    found, lines, code = monitor([*OTHERS, ours, stolen])
-    assert (code, found["foreign"]) == (71, [{"index": 3, "digest": stolen.digest}])
-    assert f"Attention: Entry 3: a certificate in the centre's name that is not known here, {stolen.digest}" in lines
-    assert lines[-1].startswith("Next: Sync first: that brings what the centre's other stations issued.")
+    found, lines, code = monitor([*others, ours, stolen])
+    assert (code, found["foreign"]) == (71, [{"index": 4, "digest": stolen.digest}])
+    assert f"Attention: Entry 4: a certificate in the centre's name that is not known here, {stolen.digest}" in lines
+    assert lines[-1].startswith("Next: Sync first: that brings what the centre's other stations issued")
     listed = tmp_path / "own.txt"
     listed.write_text(f"# the second station\n\n{stolen.digest}\n")
     assert monitor(None, "--own", str(listed))[2] == 0
 
 
 def test_what_other_stations_of_the_centre_issued_is_no_alarm(
-    station: Station, monitor: Monitor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    station: Station, monitor: Monitor, operator: Operator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("WIPE_AGENT_HOME", str(station.home.path))
     theirs, more = certificate("of bench 2"), certificate("of bench 2, later")
     second = f"{CENTRE}#station-2"
     issued = {"after": 3, "issued": {theirs.digest: second, more.digest: second}}
     station.home.issued_file.write_text(json.dumps(issued))
-    found, lines, code = monitor([*OTHERS, theirs, more])
+    found, lines, code = monitor([*around(station, operator), theirs, more])
     assert (code, found["foreign"], found["elsewhere"]) == (0, [], {second: 2})
-    assert f"{CENTRE}: 2 certificates in the log." in lines
+    assert f"{CENTRE}: 2 certificates and 1 accreditation in the log." in lines
     assert f"    2 by another key, {second}, as the list says. The station with that key follows them." in lines
     assert lines[-1] == "Nothing to worry about."
     station.home.issued_file.unlink()
@@ -130,16 +183,16 @@ def test_what_other_stations_of_the_centre_issued_is_no_alarm(
 
 
 def test_what_the_stations_own_key_signed_elsewhere_is_an_alarm_though_the_marketplace_lists_it(
-    station: Station, monitor: Monitor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    station: Station, monitor: Monitor, operator: Operator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("WIPE_AGENT_HOME", str(station.home.path))
     stolen, listed = certificate("signed with a stolen key"), tmp_path / "own.txt"
     listed.write_text(f"{stolen.digest} {METHOD}\n")
     station.home.issued_file.write_text(json.dumps({"after": 2, "issued": {stolen.digest: METHOD}}))
-    found, lines, code = monitor([*OTHERS, stolen], "--own", str(listed))
-    assert (code, found["foreign"]) == (71, [{"index": 2, "digest": stolen.digest}])
+    found, lines, code = monitor([*around(station, operator), stolen], "--own", str(listed))
+    assert (code, found["foreign"]) == (71, [{"index": 3, "digest": stolen.digest}])
     assert (
-        "Attention: Entry 2: a certificate in the centre's name that is not known here, signed with the key of this "
+        "Attention: Entry 3: a certificate in the centre's name that is not known here, signed with the key of this "
         f"station, {stolen.digest}"
     ) in lines
     listed.write_text(f"{stolen.digest}\n{stolen.digest} {METHOD}\n")  # Somebody looked at it: it stands alone, too.
@@ -165,25 +218,26 @@ def test_the_list_of_a_station_is_one_that_a_monitor_elsewhere_reads(
 
 
 def test_what_was_named_once_is_one_line_at_the_next_look(
-    station: Station, monitor: Monitor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    station: Station, monitor: Monitor, operator: Operator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("WIPE_AGENT_HOME", str(station.home.path))
     strange, listed = [certificate(f"strange {number}") for number in range(3)], tmp_path / "own.txt"
+    others = around(station, operator)
 
     def attention(lines: list[str]) -> list[str]:
         return [line.removeprefix("Attention: ") for line in lines if line.startswith("Attention: ")]
 
-    _, lines, code = monitor(strange[:2])
+    _, lines, code = monitor([*others, *strange[:2]])
     assert (code, len(attention(lines))) == (71, 2)
     found, lines, code = monitor(None)
     assert (code, len(found["foreign"])) == (71, 2)
-    assert attention(lines) == ["2 certificates that were named earlier are not settled yet; --json lists all."]
+    assert attention(lines) == ["named earlier and not settled yet: 2; --json lists all."]
     listed.write_text(f"{strange[0].digest}\n")
-    _, lines, code = monitor(strange, "--own", str(listed))
+    _, lines, code = monitor([*others, *strange], "--own", str(listed))
     assert code == 71
     assert attention(lines) == [
-        f"Entry 2: a certificate in the centre's name that is not known here, {strange[2].digest}",
-        "1 certificate that was named earlier is not settled yet; --json lists all.",
+        f"Entry 5: a certificate in the centre's name that is not known here, {strange[2].digest}",
+        "named earlier and not settled yet: 1; --json lists all.",
     ]
 
 
@@ -232,11 +286,11 @@ def test_a_bundle_that_was_accepted_a_day_ago_is_missed(
     for outcome, hours, code in (("accepted", 23, 0), ("refused", 25, 0), ("accepted", 25, 72)):
         received = (NOW - timedelta(hours=hours)).isoformat()
         receipt.write_text(json.dumps({"outcome": outcome, "received_at": received}))
-        found, lines, came = monitor(OTHERS)
+        found, lines, came = monitor([*OTHERS, *granted(station)])
         assert (came, found["missing"]) == (code, [digest] if code else [])
     assert f"Attention: Accepted more than a day ago, but not in the log: {digest}" in lines
     ours = log.Leaf("wipe-certificate", CENTRE, digest)
-    assert monitor([*OTHERS, ours])[2] == 0
+    assert monitor([*OTHERS, *granted(station), ours])[2] == 0
 
 
 def test_a_centre_with_many_stations_gives_a_list(monitor: Monitor, tmp_path: Path) -> None:
@@ -278,19 +332,20 @@ def test_a_bundle_that_a_buyer_holds_is_compared_with_the_log(
     files = dict(Bundle.load(bundle).files)
     document = read(files["certificate.json"])
     ours = log.Leaf("wipe-certificate", CENTRE, digest_multibase(document))
-    monitor([*OTHERS, ours])
+    others = [*OTHERS, *granted(station)]
+    monitor([*others, ours])
     with pytest.raises(Unreadable, match=r"has no log-proof\.txt"):
         monitor(None, "--compare", str(bundle))
-    (bundle / "log-proof.txt").write_bytes(operator.tree.proof(2, operator.note))
+    (bundle / "log-proof.txt").write_bytes(operator.tree.proof(3, operator.note))
     found, lines, code = monitor(None, "--compare", str(bundle), "--compare", str(bundle / "log-proof.txt"))
     assert code == 0
     assert found["compared"] == [str(bundle), str(bundle / "log-proof.txt")]
     assert f"{bundle} is of this same log." in lines
     other = tmp_path / "checkpoint"
-    operator.show([b"another", *(leaf.data for leaf in OTHERS)])
+    operator.show([b"another", *(leaf.data for leaf in others)])
     other.write_bytes(operator.note)
-    with pytest.raises(LogMisbehaves, match="two different logs of 3 entries") as caught:
-        monitor([*OTHERS, ours], "--compare", str(other))
+    with pytest.raises(LogMisbehaves, match="two different logs of 4 entries") as caught:
+        monitor([*others, ours], "--compare", str(other))
     assert caught.value.exit_code == 70
     with pytest.raises(Unreadable, match="cannot be compared"):
         monitor(None, "--compare", str(tmp_path / "missing"))
@@ -312,6 +367,109 @@ def test_the_monitor_needs_a_trust_file_with_a_log(monitor: Monitor, tmp_path: P
     assert not (tmp_path / "state").exists()
 
 
+# ---------------------------------------------------------------------------- accreditations
+
+
+def test_an_accreditation_in_the_centres_name_with_a_key_that_it_does_not_know_is_told(
+    station: Station, monitor: Monitor, operator: Operator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("WIPE_AGENT_HOME", str(station.home.path))
+    operator.statements = {leaf.digest: text for leaf, text in served(station)}
+    theirs = accreditation(station, operator, centre="did:web:other.example")
+    known = accreditation(station, operator, key=METHOD.partition("#")[2])
+    entries = [*OTHERS, *granted(station), theirs, known]
+    found, lines, code = monitor(entries)
+    assert (code, found["accreditations"], found["accreditations_unexpected"]) == (0, 2, [])
+    assert lines[-1] == "Nothing to worry about."
+    rogue = accreditation(station, operator)
+    for again in ([*entries, rogue], None):  # It is told until somebody says that it is known.
+        found, lines, code = monitor(again)
+        assert (code, found["accreditations_unexpected"]) == (71, [{"index": 5, "digest": rogue.digest}])
+        assert (
+            f"Attention: Entry 5: an accreditation of the centre lists a key that it does not know, {rogue.digest}"
+            in (lines)
+        )
+    listed = tmp_path / "own.txt"
+    listed.write_text(rogue.digest + "\n")
+    assert monitor(None, "--own", str(listed))[2] == 0
+
+
+def test_an_accreditation_whose_text_is_withheld_or_is_another_is_told_until_it_is_given(
+    station: Station, monitor: Monitor, operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WIPE_AGENT_HOME", str(station.home.path))
+    operator.statements = {leaf.digest: text for leaf, text in served(station)}
+    theirs = accreditation(station, operator, centre="did:web:other.example")
+    text = operator.statements.pop(theirs.digest)
+    entries = [*granted(station), theirs]
+    for given in (None, text + b" ", b"{}"):
+        if given is not None:
+            operator.statements[theirs.digest] = given
+        found, lines, code = monitor(entries)
+        assert (code, found["accreditations_unread"]) == (72, [{"index": 1, "digest": theirs.digest}])
+        words = f"Attention: Entry 1: an accreditation whose text the marketplace does not give, {theirs.digest}"
+        assert words in lines
+    operator.statements[theirs.digest] = text
+    found, _, code = monitor(None)
+    assert (code, found["accreditations"], found["accreditations_unread"]) == (0, 1, [])
+
+
+def test_an_accreditation_that_the_station_works_under_or_a_bundle_stands_on_must_be_in_the_log(
+    station: Station, monitor: Monitor, operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    station.wipe()
+    bundle = station.certify().bundle
+    certified = read((bundle / "certificate.json").read_bytes())
+    ours = log.Leaf("wipe-certificate", CENTRE, digest_multibase(certified))
+    [leaf] = granted(station)
+    operator.show([ours.data])
+    monitor([ours])
+    (bundle / "log-proof.txt").write_bytes(operator.tree.proof(0, operator.note))
+    found, lines, code = monitor(None, "--compare", str(bundle))
+    words = f"The accreditation that {bundle} stands on is not in the log: {leaf.digest}"
+    assert (code, found["accreditations_unlogged"]) == (72, [words])
+    assert f"Attention: {words}" in lines
+    monkeypatch.setenv("WIPE_AGENT_HOME", str(station.home.path))
+    found, _, code = monitor([ours])
+    [words] = found["accreditations_unlogged"]
+    assert code == 72
+    assert words.endswith(f"that this station got is not in the log: {leaf.digest}")
+    operator.statements = {one.digest: text for one, text in served(station)}
+    found, _, code = monitor([ours, leaf], "--compare", str(bundle))
+    assert (code, found["accreditations_unlogged"]) == (0, [])
+
+
+def test_a_monitor_of_before_reads_the_log_once_more_for_accreditations(
+    station: Station, monitor: Monitor, operator: Operator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("WIPE_AGENT_HOME", str(station.home.path))
+    operator.statements = {leaf.digest: text for leaf, text in served(station)}
+    monitor([*OTHERS, *granted(station)])
+    (place,) = (tmp_path / "state").glob("*.monitor.json")
+    kept = json.loads(place.read_bytes())
+    for new in ("accreditations", "examined", "granted"):
+        del kept[new]
+    place.write_text(json.dumps(kept))
+    found, _, code = monitor(None)
+    assert (code, found["accreditations"], found["new"]) == (0, 1, 0)
+
+
+def test_many_accreditations_are_read_in_several_looks(
+    station: Station, monitor: Monitor, operator: Operator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WIPE_AGENT_HOME", str(station.home.path))
+    monkeypatch.setattr(monitoring, "MOST_READ", 2)
+    operator.statements = {leaf.digest: text for leaf, text in served(station)}
+    known = accreditation(station, operator, key=METHOD.partition("#")[2])
+    entries = [*granted(station), known, accreditation(station, operator, centre="did:web:other.example")]
+    asked = []
+    for again in (entries, None, None):
+        operator.asked.clear()
+        monitor(again)
+        asked.append(sum(path.startswith("statement/") for path in operator.asked))
+    assert asked == [2, 1, 0]
+
+
 # ---------------------------------------------------------------------------- what it keeps
 
 FULL = State(
@@ -321,6 +479,9 @@ FULL = State(
     (Entry(0, OTHERS[0].digest),),
     ((1, NOON),),
     Pending(0, OTHERS[0].data, NOON),
+    (Entry(0, OTHERS[0].digest),),
+    1,
+    (Granted(0, OTHERS[0].digest), Granted(1, OTHERS[1].digest, ("z6Mk",))),
     frozenset({OTHERS[0].digest}),
 )
 

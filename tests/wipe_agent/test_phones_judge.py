@@ -206,6 +206,36 @@ def test_an_ordinary_admin_is_no_owner_and_an_owner_is() -> None:
     assert found == ["", "com.mdm", "com.mdm", ""]
 
 
+def test_an_account_named_like_one_of_androids_own_is_still_an_account() -> None:
+    said: dict[str, str | None] = dict.fromkeys(android.QUESTIONS, "")
+    facts = android.from_properties("X", {})
+    for name, counted in (("a@example.org", 1), ("a, type=com.android.contacts}", 1)):
+        told = f"User UserInfo{{0:Owner:c13}}:\n  Accounts: 1\n    Account {{name={name}, type=com.google}}\n"
+        assert android.with_answers(facts, said | {"accounts": told}).accounts == counted
+    own = "  Accounts: 1\n    Account {name=Phone, type=com.android.localphone}\n"
+    assert android.with_answers(facts, said | {"accounts": own}).accounts == 0
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        ("accounts", "Accounts:" + "Account {name=" * 70_000),
+        ("policy", "Device Policy Manager" + "\n" * 1_000_000),
+        ("policy", "Device Policy Manager\nDevice Owner" + ":" * 1_000_000 + "\nx\nx"),
+        ("battery", "\n" * 1_000_000),
+        ("battery", f"  level: {'9' * 5_000}"),
+        ("room", f"\nx {'9' * 5_000} x"),
+        ("cycles", "²"),
+    ],
+    ids=["accounts", "lines", "colons", "battery", "level", "room", "cycles"],
+)
+def test_a_phone_that_says_much_does_not_keep_the_station_busy(question: str, answer: str) -> None:
+    said: dict[str, str | None] = {**dict.fromkeys(android.QUESTIONS, ""), question: answer}
+    facts = android.with_answers(android.from_properties("X", {}), said)
+    assert (facts.accounts or 0, facts.managed_by or "", facts.battery_level, facts.size_bytes) == (0, "", None, None)
+    assert facts.battery_cycles is None
+
+
 @given(st.dictionaries(st.sampled_from([*android.QUESTIONS]), st.text(max_size=200)))
 def test_no_answer_however_odd_breaks_the_reading(said: dict[str, str]) -> None:
     facts = android.from_properties("X", android.properties(said.get("policy", "")))

@@ -87,6 +87,7 @@ def test_every_real_snapshot_is_understood() -> None:
         (b'{"type": "Snapshot", "data": [' + b"1," * 300_000 + b"1]}", "more than 250000 values"),
         (b" " * (careful.MOST_BYTES + 1), "are not read"),
         (b'{"type": "\xff"}', "is not UTF-8"),
+        (b'{"type": "' + b'\\"' * 500_000, "is not JSON"),  # of strings that begin everywhere and end nowhere
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

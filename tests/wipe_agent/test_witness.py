@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import http.client
+import io
 import socket
 import subprocess
 import sys
@@ -219,6 +220,30 @@ def test_the_witness_answers_over_http(operator: Operator, witness: Witness, ans
         said = answer.read().decode()
     assert str(witness.vkey) in said
     assert f"Log {ORIGIN}: 5 entries seen" in said
+
+
+class Trickle:
+    """A connection over which one byte comes every nine seconds, by a clock of its own."""
+
+    def __init__(self) -> None:
+        self.passed, self.patience = 0.0, [0.0]
+
+    def settimeout(self, seconds: float) -> None:
+        self.patience.append(seconds)
+
+    def recv_into(self, buffer: bytearray) -> int:
+        self.passed += min(9.0, self.patience[-1])
+        buffer[:1] = b"x"
+        return 1
+
+
+def test_a_caller_that_says_a_little_now_and_then_is_turned_away_after_a_minute() -> None:
+    slow = Trickle()
+    said = server.Bounded(slow, lambda: slow.passed)  # type: ignore[arg-type]
+    with pytest.raises(TimeoutError, match="stayed for too long"):
+        io.BufferedReader(said).read(100)
+    assert slow.passed == server.SECONDS_TO_STAY
+    assert slow.patience[1:] == [10.0, 10.0, 10.0, 10.0, 10.0, 10.0, 6.0]
 
 
 def test_one_connection_carries_many_submissions(operator: Operator, answering: server.WitnessServer) -> None:

@@ -7,9 +7,7 @@ parsed here.
 
 import os
 import stat
-import struct
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from io import BytesIO
@@ -17,6 +15,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import Any, Final
 
+from wipe_agent.certificate import archive
 from wipe_agent.certificate import vocabulary as v
 from wipe_agent.certificate.strict import MAX_BYTES, Unreadable, canonical
 
@@ -73,7 +72,8 @@ class Bundle:
         for name, content in files.items():
             if name in LIMITS:
                 known[name] = _encoded(name, content)
-                _within(name, len(known[name]))
+                if len(known[name]) > LIMITS[name]:
+                    raise _too_large(name)
         return _checked(cls(known, tuple(sorted(name for name in files if name not in LIMITS))))
 
     @classmethod
@@ -134,11 +134,11 @@ class Bundle:
 
     def to_zip(self) -> bytes:
         """The bundle as a .zip. The same bundle is the same archive, byte for byte: its dates are fixed."""
-        archive = BytesIO()
-        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as writer:
+        written = BytesIO()
+        with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED) as writer:
             for name in self._names():
                 writer.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), self.files[name], zipfile.ZIP_DEFLATED)
-        return archive.getvalue()
+        return written.getvalue()
 
     def _names(self) -> list[str]:
         return sorted(self.files, key=lambda name: (name == v.CERTIFICATE_FILE, name))
@@ -150,9 +150,8 @@ def _checked(bundle: Bundle) -> Bundle:
     return bundle
 
 
-def _within(name: str, size: int) -> None:
-    if size > LIMITS[name]:
-        raise Unreadable(f"{name} has more than {LIMITS[name]} bytes. It is not read.")
+def _too_large(name: str) -> Unreadable:
+    return Unreadable(f"{name} has more than {LIMITS[name]} bytes. It is not read.")
 
 
 def _encoded(name: str, content: bytes | str) -> bytes:
@@ -194,58 +193,32 @@ def read_file(path: Path, limit: int, name: str) -> bytes:
 
 
 def _from_archive(data: bytes) -> Bundle:
-    try:
-        with zipfile.ZipFile(BytesIO(data)) as archive:
-            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-            if len(entries) > MAX_ENTRIES:
-                raise Unreadable(f"The .zip has {len(entries)} files. More than {MAX_ENTRIES} are not read.")
-            folder = _folder_of(entries)
-            known: dict[str, bytes] = {}
-            ignored: list[str] = []
-            for entry in entries:
-                name = entry.filename.removeprefix(folder)
-                if name not in LIMITS:
-                    ignored.append(entry.filename)
-                    continue
-                if name in known:
-                    raise Unreadable(f"The .zip has {name} twice.")
-                # Only deflate is inflated step by step; other methods would unpack a bomb in one go.
-                if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-                    raise Unreadable(f"{name} is packed by an unusual method. Use an ordinary .zip.")
-                # The size an archive states can lie; what is read is what counts.
-                with archive.open(entry) as file:
-                    known[name] = file.read(LIMITS[name] + 1)
-                _within(name, len(known[name]))
-            return Bundle(known, tuple(sorted(ignored)))
-    except Unreadable:
-        raise
-    # What zipfile raises on damaged, encrypted or unusual archives has no common class.
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        NotImplementedError,
-        RuntimeError,
-        EOFError,
-        OSError,
-        ValueError,
-        LookupError,
-        OverflowError,
-        struct.error,
-    ) as error:
-        raise Unreadable(f"This is neither a folder nor a readable .zip: {error}.") from None
+    entries = archive.directory(data)
+    if len(entries) > MAX_ENTRIES:
+        raise Unreadable(f"The .zip has {len(entries)} files. More than {MAX_ENTRIES} are not read.")
+    folder = _folder_of([entry.name for entry in entries])
+    known: dict[str, bytes] = {}
+    ignored: list[str] = []
+    for entry in entries:
+        name = entry.name.removeprefix(folder)
+        if name not in LIMITS:
+            ignored.append(entry.name)
+            continue
+        if name in known:
+            raise Unreadable(f"The .zip has {name} twice.")
+        content = archive.content(data, entry, name, LIMITS[name])
+        if content is None:
+            raise _too_large(name)
+        known[name] = content
+    return Bundle(known, tuple(sorted(ignored)))
 
 
-def _folder_of(entries: list[zipfile.ZipInfo]) -> str:
+def _folder_of(names: list[str]) -> str:
     """A bundle may be zipped with its folder: then that one folder's name comes before the files'."""
-    folders = {
-        entry.filename.rpartition("/")[0]
-        for entry in entries
-        if entry.filename.rpartition("/")[2] == v.CERTIFICATE_FILE
-    }
+    folders = {name.removesuffix(v.CERTIFICATE_FILE) for name in names if f"/{name}".endswith(f"/{v.CERTIFICATE_FILE}")}
     if len(folders) > 1:
         raise Unreadable("The .zip has more than one certificate.")
-    folder = folders.pop() if folders else ""
-    return folder + "/" if folder else ""
+    return folders.pop() if folders else ""
 
 
 def _write_whole(path: Path, content: bytes) -> None:

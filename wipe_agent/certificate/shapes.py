@@ -3,6 +3,7 @@
 Fixed parts, which UNTP asks for and which say the same on every certificate, are compared whole.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from wipe_agent.certificate import vocabulary as v
@@ -383,6 +384,8 @@ def DID_DOCUMENT(value: Any) -> str | None:  # noqa: N802
 _vkey = pattern(r"[!-*,-~]{1,200}\+[0-9a-f]{8}\+[A-Za-z0-9+/]{8,2800}={0,2}", "a verifier key (name+id+key)")
 _origin = pattern(r"[!-*,-~]{1,200}", "the origin of a log")
 
+_key_end = thing({"id": did_url, "until": moment}, _since)
+
 _trust_members = thing(
     {
         "type": exactly("WipeTrust"),
@@ -396,7 +399,7 @@ _trust_members = thing(
                     "roles": several(one_of(*v.ROLES), least=1, most=len(v.ROLES)),
                     "didDocument": DID_DOCUMENT,
                 },
-                {"until": moment},
+                {"until": moment, "keyEnds": several(_key_end, least=1, most=64)},
             )
         ),
     },
@@ -415,9 +418,20 @@ def TRUST(value: Any) -> str | None:  # noqa: N802
     for party in value["parties"]:
         if "until" in party and party["roles"] != [v.ACCREDITOR]:
             return f" ends {party['name']}, which is not an accreditor alone"
+        if (problem := _key_ends_problem(party)) is not None:
+            return problem
     named = [name for name in ("logs", "witnesses", "witnessesNeeded") if name in value]
     if named and len(named) != 3:
         return f" has {' and '.join(named)} but not all of logs, witnesses and witnessesNeeded"
     if named and value["witnessesNeeded"] > len(value["witnesses"]):
         return f" asks for {value['witnessesNeeded']} witnesses but names {len(value['witnesses'])}"
+    return None
+
+
+def _key_ends_problem(party: Mapping[str, Any]) -> str | None:
+    """Ends are of the party's own keys, one for each."""
+    ended = [end["id"] for end in party.get("keyEnds", ())]
+    listed = {method["id"] for method in party["didDocument"]["verificationMethod"]}
+    if len(set(ended)) != len(ended) or not listed.issuperset(ended):
+        return f" ends a key twice, or one that {party['name']} does not have"
     return None

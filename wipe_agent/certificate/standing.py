@@ -15,7 +15,7 @@ from wipe_agent.certificate.shape import misshapen
 from wipe_agent.certificate.statement import Statement
 from wipe_agent.certificate.status import StatusList, read_status_list
 from wipe_agent.certificate.strict import Unreadable, read_signed
-from wipe_agent.certificate.times import CLOCK_TOLERANCE
+from wipe_agent.certificate.times import CLOCK_TOLERANCE, read_time
 from wipe_agent.certificate.trust import Trust
 
 Level = Literal["holds", "caution", "fails"]
@@ -105,6 +105,10 @@ class Listed:
     entry: dict[str, Any] | None
     issuer: str
     """The DID of who may sign its list."""
+    backing: str
+    """What of this issuer the certificate stands on: the work order, or the accreditation."""
+    backing_key: str
+    """The key that signed that."""
     role: str
     file: str
     data: bytes | None
@@ -126,6 +130,9 @@ def still_stands(
     What fell with a `compromisedSince` spares a certificate that was witnessed before that. The time is that of the
     older list: as of when this is known. None where no list could be opened.
     """
+    for listed in (accreditation, certificate):
+        if (problem := _lost_key_problem(listed, trust, witnessed)) is not None:
+            return _fails(problem), None
     cautions: list[str] = []
     oldest: datetime | None = None
     for listed in (certificate, accreditation):
@@ -193,12 +200,37 @@ def _open(listed: Listed, trust: Trust, *, training: bool) -> StatusList | str:
         if key is None:
             raise Unreadable(f"It is signed with the key {method}, which the trust file does not list for its issuer.")
         proof.check_signature(options, unsigned, key)
+        late = trust.signed_too_late(method, read_time(options["created"]))
     except proof.ProofRefused as refusal:
         raise Unreadable(f"The status list {refusal}") from None
+    if late is not None:
+        raise Unreadable(f"It is signed with {late}.")
+    if (end := trust.key_end(method)) is not None and end.compromised_since is not None:
+        # Who has the key can write any list, and date it as they like: it is as good as none.
+        return (
+            f"The status list of the {listed.name} is signed with the key {method}, which others may have had since "
+            f"{_when(end.compromised_since)}: it says nothing. Ask the marketplace for the bundle again."
+        )
     found = read_status_list(document)
     if found.training is not training:
         raise Unreadable("It is for practice, and the certificate for real, or the other way round.")
     return found
+
+
+def _lost_key_problem(listed: Listed, trust: Trust, witnessed: datetime | None) -> str | None:
+    """Whether the work order or the accreditation may be by somebody else, who had the key of its issuer.
+
+    The certificate names both by their digests, so what witnesses saw of it, they saw of these.
+    """
+    end = trust.key_end(listed.backing_key)
+    if end is None or end.compromised_since is None:
+        return None
+    if witnessed is not None and witnessed <= end.compromised_since:
+        return None
+    return (
+        f"The {listed.backing} is signed with the key {listed.backing_key}, which others may have had since "
+        f"{_when(end.compromised_since)}. Only what was seen in the log before that still stands, and this was not."
+    )
 
 
 def _withdrawn(listed: Listed, found: StatusList, witnessed: datetime | None) -> str | None:

@@ -341,7 +341,8 @@ def trust_document(
 ) -> dict[str, Any]:
     """A trust file. Each of `parties` has name, roles (accreditor, marketplace) and didDocument.
 
-    An accreditor that ended has `until` as well: what it let centres sign up to then still counts.
+    An accreditor that ended has `until` as well: what it let centres sign up to then still counts. A party that changed
+    its key may have `keyEnds`: of each key that ended `id`, `until` and maybe `compromisedSince`, both times.
     A trust file is for training or for the real thing, never for both: practice keys are worth nothing. Each of `logs`
     has origin, vkey and name, each of `witnesses` vkey and name (C2SP signed-note verifier keys). `witnesses_needed` is
     how many of these witnesses must have seen a certificate in the log; without `logs` all three are left out.
@@ -359,10 +360,18 @@ def trust_document(
         "parties": [
             {"name": party["name"], "roles": list(party["roles"]), "didDocument": party["didDocument"]}
             | ({"until": write_time(party["until"])} if party.get("until") is not None else {})
+            | ({"keyEnds": [_key_end(end) for end in party["keyEnds"]]} if party.get("keyEnds") else {})
             for party in parties
         ],
         **later,
     }
+
+
+def _key_end(end: Mapping[str, Any]) -> dict[str, str]:
+    since = end.get("compromisedSince")
+    return {"id": end["id"], "until": write_time(end["until"])} | (
+        {} if since is None else {"compromisedSince": write_time(since)}
+    )
 
 
 def dids_document(did_documents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from wipe_agent.certificate.log.note import COSIGNATURE, ED25519, VerifierKey
 from wipe_agent.certificate.multibase import public_key_from_multibase
 from wipe_agent.certificate.shape import misshapen
 from wipe_agent.certificate.strict import Unreadable, read
-from wipe_agent.certificate.times import read_time
+from wipe_agent.certificate.times import CLOCK_TOLERANCE, read_time
 
 
 def fingerprint(data: bytes) -> str:
@@ -41,6 +41,17 @@ class Witness(NamedTuple):
     name: str
 
 
+class KeyEnd(NamedTuple):
+    """The end of a party's key: nothing counts that was signed with it after `until`.
+
+    `compromised_since`: from then on others may have had it, and can date what they sign as they like. So what it
+    signed counts where witnesses had seen it by then, and nowhere else.
+    """
+
+    until: datetime
+    compromised_since: datetime | None
+
+
 @dataclass(frozen=True)
 class Trust:
     """Keys by verification method and role, and whether they are keys for practice only."""
@@ -54,6 +65,8 @@ class Trust:
     """(role, verification method) to key."""
     ends: Mapping[str, datetime]
     """DID of an accreditor that ended to the moment until which it counted."""
+    key_ends: Mapping[str, KeyEnd]
+    """Verification method of a key that ended to its end."""
     logs: tuple[Log, ...] = ()
     """The logs that count; none in a trust file from before there was a log."""
     witnesses: tuple[Witness, ...] = ()
@@ -74,6 +87,7 @@ class Trust:
         roles: set[tuple[str, str]] = set()
         keys: dict[tuple[str, str], Ed25519PublicKey] = {}
         ends: dict[str, datetime] = {}
+        key_ends: dict[str, KeyEnd] = {}
         for party in document["parties"]:
             did = party["didDocument"]["id"]
             if did in names:
@@ -81,6 +95,7 @@ class Trust:
             names[did] = party["name"]
             if "until" in party:
                 ends[did] = read_time(party["until"])
+            key_ends |= _key_ends(party)
             for method in party["didDocument"]["verificationMethod"]:
                 if method["id"] not in party["didDocument"]["assertionMethod"]:
                     continue
@@ -97,21 +112,14 @@ class Trust:
         witnesses = tuple(
             Witness(_verifier(one, COSIGNATURE, "witness"), one["name"]) for one in document.get("witnesses", ())
         )
-        # A witness is counted by its key: under two names it is still one.
-        for what, named in (
-            ("log", [log.origin for log in logs]),
-            ("witness", [witness.key.raw for witness in witnesses]),
-        ):
-            if len(set(named)) != len(named):
-                raise Unreadable(f"The trust file lists a {what} twice.")
-        if any(log.origin != log.key.name for log in logs):
-            raise Unreadable("The trust file has a log whose key goes by another name than the log's origin.")
+        _require_apart(logs, witnesses)
         return cls(
             document["training"],
             names,
             frozenset(roles),
             keys,
             ends,
+            key_ends,
             logs,
             witnesses,
             document.get("witnessesNeeded", 0),
@@ -129,6 +137,29 @@ class Trust:
         """The key of a verification method (DID#name), if its owner is trusted in this role."""
         return self.keys.get((role, method))
 
+    def key_end(self, method: str) -> KeyEnd | None:
+        """The end of the key of this verification method; None for one that still counts."""
+        return self.key_ends.get(method)
+
+    def signed_too_late(self, method: str, signed: datetime) -> str | None:
+        """Why the key of this verification method could sign nothing at that time, as the end of a sentence.
+
+        None where it could, or where the key has no end.
+        """
+        end = self.key_ends.get(method)
+        if end is None or signed - CLOCK_TOLERANCE <= end.until:
+            return None
+        return f"the key {method}, which ended {_when(end.until)}, before that was signed ({_when(signed)})"
+
+
+def _key_ends(party: Mapping[str, Any]) -> dict[str, KeyEnd]:
+    return {
+        end["id"]: KeyEnd(
+            read_time(end["until"]), read_time(end["compromisedSince"]) if "compromisedSince" in end else None
+        )
+        for end in party.get("keyEnds", ())
+    }
+
 
 def _verifier(document: Mapping[str, Any], kind: int, what: str) -> VerifierKey:
     key = VerifierKey.parse(document["vkey"])
@@ -137,3 +168,19 @@ def _verifier(document: Mapping[str, Any], kind: int, what: str) -> VerifierKey:
             f"The trust file lists the key of {document['name']} as a {what}, which is for something else."
         )
     return key
+
+
+def _require_apart(logs: tuple[Log, ...], witnesses: tuple[Witness, ...]) -> None:
+    """Raises Unreadable where two voices are one. A witness is counted by its key: under two names it is still one."""
+    seers = [witness.key.raw for witness in witnesses]
+    for what, named in (("log", [log.origin for log in logs]), ("witness", seers)):
+        if len(set(named)) != len(named):
+            raise Unreadable(f"The trust file lists a {what} twice.")
+    if {log.key.raw for log in logs} & set(seers):
+        raise Unreadable("The trust file lists a log as a witness of itself.")
+    if any(log.origin != log.key.name for log in logs):
+        raise Unreadable("The trust file has a log whose key goes by another name than the log's origin.")
+
+
+def _when(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M} UTC"

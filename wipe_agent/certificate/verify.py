@@ -21,6 +21,7 @@ from wipe_agent.certificate.shape import Test, misshapen
 from wipe_agent.certificate.standing import Answer, Code, Level, Listed, in_log, still_stands
 from wipe_agent.certificate.statement import Statement, read_statement
 from wipe_agent.certificate.strict import Unreadable, read_signed
+from wipe_agent.certificate.times import read_time
 from wipe_agent.certificate.trust import Trust
 
 CHECKS: Final = (
@@ -63,6 +64,8 @@ class Report:
     checks: list[Check] = field(default_factory=list)
     statement: Statement | None = None
     """What the certificate says, as soon as its shape is known. Believe it only when `ok`."""
+    digest: str | None = None
+    """The digest of the certificate whole, as soon as its shape is known: two of one number are told apart by it."""
     missing: tuple[str, ...] = ()
     """The files without which nothing can be checked, and which the bundle lacks."""
     known_at: datetime | None = None
@@ -169,19 +172,20 @@ def _verify(bundle: Bundle, trust: Trust | None, at: datetime, training: bool, r
             raise _Fails(signed.kind.proof_check, f"{signed.kind.the} {refusal}") from None
     holds("shape", "All three have the form of their kind, and nothing besides.")
     statement = report.statement = read_statement(certificate.document)
+    digest = report.digest = digest_of(certificate.form)
 
     if trust is None:
         raise _Fails("trust", "There is no trusted issuer. Give a trust file, or enrol this station to pin one.")
     accreditor = _trusted_issuer(accreditation, trust, vocabulary.ACCREDITOR)
     marketplace = _trusted_issuer(order, trust, vocabulary.MARKETPLACE)
     holds("trust", f"The trust file lists {accreditor} as an accreditor and {marketplace} as a marketplace.")
-    _require_proof(accreditation, _issuers_key(accreditation, trust, vocabulary.ACCREDITOR))
+    _require_issuers_proof(accreditation, trust, vocabulary.ACCREDITOR)
     holds("accreditation-proof", f"{accreditor} signed the accreditation.")
     centre_key = _accredited_key(statement, accreditation.document)
     holds("key", f"The accreditation lists the key {statement.verification_method}.")
     _require_proof(certificate, centre_key)
     holds("certificate-proof", f"{statement.issuer_name} signed the certificate, and nothing in it was changed.")
-    _require_proof(order, _issuers_key(order, trust, vocabulary.MARKETPLACE))
+    _require_issuers_proof(order, trust, vocabulary.MARKETPLACE)
     holds("work-order-proof", f"{marketplace} signed the work order.")
 
     # From here on all three documents are authentic. They are compared, and every comparison is reported.
@@ -201,7 +205,7 @@ def _verify(bundle: Bundle, trust: Trust | None, at: datetime, training: bool, r
         problem = question(case)
         report.checks.append(Check(name, "holds", fine) if problem is None else Check(name, "fails", problem))
     answered("envelope", _envelope(bundle, certificate, centre_key))
-    leaf = Leaf("wipe-certificate", statement.issuer_did, digest_of(certificate.form))
+    leaf = Leaf("wipe-certificate", statement.issuer_did, digest)
     seen, witnessed = in_log(bundle.files.get(vocabulary.LOG_PROOF_FILE), leaf, statement, trust)
     answered("log", seen)
     stands, report.known_at = still_stands(
@@ -285,6 +289,8 @@ def _listed(signed: _Signed, lister: _Signed, role: str, file: str, bundle: Bund
         name=signed.kind.name,
         entry=signed.document.get("credentialStatus"),
         issuer=lister.document["issuer"]["id"],
+        backing=lister.kind.name,
+        backing_key=lister.document["proof"]["verificationMethod"],
         role=role,
         file=file,
         data=bundle.files.get(file),
@@ -333,6 +339,15 @@ def _issuers_key(signed: _Signed, trust: Trust, role: str) -> Ed25519PublicKey:
             f"{signed.kind.the} is signed with the key {method}, which the trust file does not list for {issuer}.",
         )
     return key
+
+
+def _require_issuers_proof(signed: _Signed, trust: Trust, role: str) -> None:
+    """The document is signed with its issuer's key, as the trust file lists it, and not after the end of that key."""
+    _require_proof(signed, _issuers_key(signed, trust, role))
+    options = signed.document["proof"]
+    late = trust.signed_too_late(options["verificationMethod"], read_time(options["created"]))
+    if late is not None:
+        raise _Fails(signed.kind.proof_check, f"{signed.kind.the} is signed with {late}.")
 
 
 def _require_proof(signed: _Signed, key: Ed25519PublicKey) -> None:

@@ -7,6 +7,7 @@ error. Every kind of error has its own exit code and says what to do next (docs/
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sys
 import traceback
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str], screen: ScreenKind) -> int:
         return _say_error(AgentError(f"An error of the agent itself: {error!r}."), as_json)
     if not found and not sentences:  # It has said everything line by line.
         return code
-    sys.stdout.write((json.dumps(found, ensure_ascii=False, indent=1) if as_json else "\n".join(sentences)) + "\n")
+    sys.stdout.write((_json(found) if as_json else _plain("\n".join(sentences))) + "\n")
     sys.stdout.flush()
     return code
 
@@ -48,9 +49,23 @@ def main(arguments: Sequence[str], screen: ScreenKind) -> int:
 def _say_error(error: AgentError, as_json: bool) -> int:
     if as_json:
         said = {"kind": error.kind, "exit_code": error.exit_code, "message": error.message, "next": error.advice}
-        sys.stdout.write(json.dumps({"error": said}, ensure_ascii=False, indent=1) + "\n")
-    sys.stderr.write(f"{error.message}\nNext: {error.advice}\n")
+        sys.stdout.write(_json({"error": said}) + "\n")
+    sys.stderr.write(_plain(f"{error.message}\nNext: {error.advice}\n"))
     return error.exit_code
+
+
+# The name of a file, a receipt or a tool's answer may have been chosen by somebody who wants to drive this terminal,
+# or to turn a line around. Such signs are written as Python writes them.
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def _plain(text: str) -> str:
+    return _UNSEEN.sub(lambda sign: ascii(sign[0])[1:-1], text)
+
+
+def _json(found: object) -> str:
+    text = json.dumps(found, ensure_ascii=False, indent=1)
+    return _UNSEEN.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text)
 
 
 def _stop(*_: object) -> NoReturn:

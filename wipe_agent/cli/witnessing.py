@@ -69,6 +69,7 @@ def monitor(chosen: Namespace, _: Screen) -> Answer:
         at=at,
         centre=centre,
         own=own,
+        held=following.held_by_station(home) if centre and centre == ours else None,
         shown_to_others=[following.shown(path) for path in chosen.compare],
     )
     by_our_key = {entry.digest for entry in found.foreign if method and issued.get(entry.digest) == method}
@@ -103,7 +104,9 @@ def _told(found: following.Found, trusted: Trusted, centre: str, at: datetime, b
         word = "Attention: entries" if unwitnessed else "Entries"
         sentences.append(f"{word} have waited for enough witnesses since {write_time(found.waiting_since)}.")
     if centre:
-        sentences.append(f"{centre}: {_count(found.entries, 'certificate', 'certificates')} in the log.")
+        certificates = _count(found.entries, "certificate", "certificates")
+        accreditations = _count(found.accreditations, "accreditation", "accreditations")
+        sentences.append(f"{centre}: {certificates} and {accreditations} in the log.")
     sentences += [
         f"    {count} by another key, {key}, as the list says. The station with that key follows them."
         for key, count in sorted(found.elsewhere.items())
@@ -115,18 +118,23 @@ def _told(found: following.Found, trusted: Trusted, centre: str, at: datetime, b
         for one in found.foreign
         if one.digest not in found.told
     ]
+    troubles += [
+        f"Entry {one.index}: an accreditation of the centre lists a key that it does not know, {one.digest}"
+        for one in found.unexpected
+    ]
+    troubles += [
+        f"Entry {one.index}: an accreditation whose text the marketplace does not give, {one.digest}"
+        for one in found.unread
+    ]
     missing = [digest for digest in found.missing if digest not in found.told]
     troubles += [f"Accepted more than a day ago, but not in the log: {digest}" for digest in missing]
-    troubles += [*found.late, *found.strange]
+    troubles += [*found.unlogged, *found.late, *found.strange]
     sentences += [f"Attention: {text}" for text in troubles[:MOST_TOLD]]
     if len(troubles) > MOST_TOLD:
         sentences.append(f"Attention: {len(troubles) - MOST_TOLD} more; --json lists all.")
     if found.told:
-        still = _count(
-            len(found.told), "certificate that was named earlier is", "certificates that were named earlier are"
-        )
-        sentences.append(f"Attention: {still} not settled yet; --json lists all.")
-    kind = NotOurs if found.foreign else LogLate if troubles or found.missing or unwitnessed else None
+        sentences.append(f"Attention: named earlier and not settled yet: {len(found.told)}; --json lists all.")
+    kind = NotOurs if found.foreign or found.unexpected else LogLate if troubles or found.told or unwitnessed else None
     sentences += [f"Next: {kind.next_step}"] if kind is not None else _calm(trusted, centre)
     said = {
         "origin": found.origin,
@@ -143,6 +151,10 @@ def _told(found: following.Found, trusted: Trusted, centre: str, at: datetime, b
         "elsewhere": dict(found.elsewhere),
         "told": sorted(found.told),
         "foreign": [{"index": one.index, "digest": one.digest} for one in found.foreign],
+        "accreditations": found.accreditations,
+        "accreditations_unexpected": [{"index": one.index, "digest": one.digest} for one in found.unexpected],
+        "accreditations_unread": [{"index": one.index, "digest": one.digest} for one in found.unread],
+        "accreditations_unlogged": found.unlogged,
         "missing": found.missing,
         "late": found.late,
         "strange": found.strange,

@@ -43,6 +43,13 @@ def parser() -> argparse.ArgumentParser:
     enrol.add_argument("--token-key", default="wipe-agent", metavar="NAME", help="the key's name in the token")
     enrol.set_defaults(run=commands.enrol)
 
+    pin = all_.add_parser("pin", parents=[common], help="take a newer trust file, once its fingerprint was compared")
+    pin.add_argument("file", type=Path, metavar="FILE", help="the trust file, as the marketplace publishes it")
+    pin.add_argument(
+        "--fingerprint", metavar="WORDS", help="its fingerprint, as the marketplace told it by another way"
+    )
+    pin.set_defaults(run=_later("pinning", "pin"))
+
     media = all_.add_parser("media", parents=[common], help="list the drives, and which must not be wiped")
     media.add_argument("--image", action="append", default=[], type=Path, metavar="FILE", help="describe an image file")
     media.set_defaults(run=commands.media_list)

@@ -15,7 +15,8 @@ from wipe_agent.errors import SnapshotRefused
 MOST_BYTES = 4 * 1024 * 1024
 MOST_DEPTH = 64
 MOST_VALUES = 250_000
-_STRINGS = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+# A string that does not end is one up to the end: else each quotation mark in it would be tried as a beginning anew.
+_STRINGS = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
 
 
 def read(data: bytes, *, what: str) -> Any:

@@ -233,6 +233,10 @@ def _check_proof(document: dict[str, Any], trust: Trust) -> None:
         raise ValueError(f"the work order {error}") from error
     if method.partition("#")[0] != document["issuer"]["id"]:
         raise ValueError("it is signed with another party's key.")
+    if (late := trust.signed_too_late(method, read_time(document["proof"]["created"]))) is not None:
+        raise ValueError(f"it is signed with {late}.")
+    if (end := trust.key_end(method)) is not None and end.compromised_since is not None:
+        raise ValueError(f"it is signed with the key {method}, which others may have.")
     if document["wipe"]["training"] != trust.training:
         raise ValueError("it is for training and the trust file is not, or the other way round.")
 

@@ -6,7 +6,8 @@ makes of the passphrase. We do not use PKCS #8 here because OpenSSL's default wr
 which a stolen laptop would not withstand for long. Or the key lies in a PKCS #11 token (`token.py`),
 and the file says where.
 
-`trust.json` is pinned at enrolment and never replaced by anything that comes in a bundle or from `orders`.
+`trust.json` is pinned at enrolment and never replaced by anything that comes in a bundle or from `orders`: a person
+does it, with `pin`.
 """
 
 from __future__ import annotations

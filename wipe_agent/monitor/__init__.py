@@ -1,4 +1,4 @@
-"""Following a log: it only grows, it holds what it signed, witnesses look at it, and nobody certifies in our name.
+"""Following a log: it only grows, it holds what it signed, witnesses look at it, and nobody uses our name.
 
 `follow` is one look. It reads every entry since the last one and computes the root anew from them, so it believes
 no tile. What contradicts itself raises LogMisbehaves, with both signed checkpoints kept; what somebody should ask
@@ -31,14 +31,32 @@ from wipe_agent.certificate.log.tiles import WIDTH
 from wipe_agent.certificate.times import write_time
 from wipe_agent.errors import BadAnswer, LogMisbehaves
 from wipe_agent.errors import Unreadable as NotReadable
+from wipe_agent.monitor.granted import Granted, Held, examined, unexpected
+from wipe_agent.monitor.granted import of_station as held_by_station
 from wipe_agent.monitor.own import Own, known, of_lists, of_station
 from wipe_agent.monitor.shown import Shown, shown
 from wipe_agent.monitor.state import Entry, Pending, State
 from wipe_agent.witness import LogSite, Memory, Trusted, growth, look_at, misbehaves, rolled_back
 
-__all__ = ["Entry", "Found", "Own", "Shown", "State", "follow", "known", "of_lists", "of_station", "shown"]
+__all__ = [
+    "Entry",
+    "Found",
+    "Granted",
+    "Held",
+    "Own",
+    "Shown",
+    "State",
+    "follow",
+    "held_by_station",
+    "known",
+    "of_lists",
+    "of_station",
+    "shown",
+]
 
 MOST_STRANGE = 20
+MOST_READ = 500
+"""How many texts of accreditations are asked for in one look; the others come in the next ones."""
 PATIENCE = timedelta(hours=24)
 """How long a certificate may take into the log, and an entry to be witnessed."""
 
@@ -60,6 +78,14 @@ class Found:
     """Certificates that are the centre's by a list alone, by the id of the key that signed them."""
     missing: list[str] = field(default_factory=list)
     """Digests of certificates that the marketplace accepted more than a day ago and that are not in the log."""
+    accreditations: int = 0
+    """Accreditations in the centre's name in the whole log, as far as their text was given."""
+    unexpected: list[Granted] = field(default_factory=list)
+    """Accreditations in the centre's name with a key that it does not know."""
+    unread: list[Granted] = field(default_factory=list)
+    """Accreditations whose text the marketplace does not give: they may be in the centre's name."""
+    unlogged: list[str] = field(default_factory=list)
+    """Sentences: accreditations that somebody relies on, and that are not in the log."""
     told: frozenset[str] = frozenset()
     """Digests of those in `foreign` and `missing` that an earlier look named already."""
     late: list[str] = field(default_factory=list)
@@ -88,10 +114,11 @@ def follow(
     at: datetime,
     centre: str = "",
     own: Mapping[str, Own] | None = None,
+    held: Mapping[str, Held] | None = None,
     shown_to_others: Sequence[Shown] = (),
 ) -> Found:
     """Look at the log once and remember it in `folder`. `centre` is a DID or empty; `own` is what it issued, by digest
-    (None: not compared); `at` is now.
+    (None: not compared), and `held` are the accreditations that its station got; `at` is now.
 
     Raises LogMisbehaves, MarketUnreachable, BadAnswer, StateUnusable, Unreadable; then nothing new is remembered.
     """
@@ -109,6 +136,10 @@ def follow(
             look.compare(other, found)
         new = replace(new, note=bytes(seen.note), pending=look.wait_for_witnesses(found))
         new = new.sighted(seen.checkpoint.size, at)
+        if own is not None:
+            new = look.read_accreditations(new)
+            _judge_accreditations(new, held or {}, own, at, found)
+        _compare_accreditations(new, shown_to_others, found)
         _judge(new, own, at, found)
         named = frozenset([*(entry.digest for entry in found.foreign), *found.missing])
         found.told = state.told & named
@@ -129,6 +160,29 @@ def _judge(state: State, own: Mapping[str, Own] | None, at: datetime, found: Fou
         for digest, one in own.items()
         if digest not in present and one.accepted is not None and at - one.accepted > PATIENCE
     )
+
+
+def _judge_accreditations(
+    state: State, held: Mapping[str, Held], own: Mapping[str, Own], at: datetime, found: Found
+) -> None:
+    """Compare the accreditations in the log with those that the centre knows."""
+    found.accreditations = sum(one.keys is not None for one in state.granted)
+    found.unexpected, found.unread = unexpected(state.granted, held, own)
+    present = {entry.digest for entry in state.accreditations or ()}
+    found.unlogged += [
+        f"The accreditation of {write_time(one.dated)} that this station got is not in the log: {digest}"
+        for digest, one in sorted(held.items())
+        if digest not in present and at - one.dated > PATIENCE
+    ]
+
+
+def _compare_accreditations(state: State, shown_to_others: Sequence[Shown], found: Found) -> None:
+    present = {entry.digest for entry in state.accreditations or ()}
+    found.unlogged += [
+        f"The accreditation that {theirs.name} stands on is not in the log: {theirs.accreditation}"
+        for theirs in shown_to_others
+        if theirs.accreditation is not None and theirs.accreditation not in present
+    ]
 
 
 @dataclass(frozen=True)
@@ -167,18 +221,38 @@ class _Look:
 
     def read_entries(self, centre: str, found: Found) -> State:
         """Read every entry that is new, or all when another centre is looked for. Their root must be the signed one."""
-        begun = self.state if self.state.centre == centre else State(sightings=self.state.sightings)
-        entries, frontier = list(begun.entries), begun.frontier
+        goes_on = self.state.centre == centre and self.state.accreditations is not None
+        begun = self.state if goes_on else State(sightings=self.state.sightings)
+        entries, granted, frontier = list(begun.entries), list(begun.accreditations or ()), begun.frontier
         end = self.seen.checkpoint.size
         for number in range(frontier.size // WIDTH, -(-end // WIDTH)):
             bundle = self._bundle(number, end)
             fresh = bundle[frontier.size - number * WIDTH :]
             for index, data in enumerate(fresh, start=frontier.size):
-                self._note(index, data, centre, entries, found)
+                self._note(index, data, centre, entries, granted, found)
             frontier, _ = frontier.extend(map(leaf_hash, fresh))
         if frontier.root() != self.seen.checkpoint.root:
             raise self._misbehaves(self._where_it_differs(begun.frontier.size, end), self.state.note)
-        return replace(begun, centre=centre, frontier=frontier, entries=tuple(entries))
+        return replace(begun, centre=centre, frontier=frontier, entries=tuple(entries), accreditations=tuple(granted))
+
+    def read_accreditations(self, state: State) -> State:
+        """Ask for the text of new accreditations, at most `MOST_READ` at a time, and again of those not given."""
+        entries = state.accreditations or ()
+        new = entries[state.examined : state.examined + MOST_READ]
+        again = [Entry(one.index, one.digest) for one in state.granted if one.keys is None][:MOST_READ]
+        asked = {
+            one.digest: examined(one.index, one.digest, self._statement(one), state.centre) for one in (*again, *new)
+        }
+        kept = [one for one in state.granted if one.digest not in asked]
+        kept += [one for one in asked.values() if one is not None]
+        kept.sort(key=lambda one: one.index)
+        return replace(state, examined=state.examined + len(new), granted=tuple(kept))
+
+    def _statement(self, entry: Entry) -> bytes | None:
+        try:
+            return self.site.statement(entry.digest)
+        except BadAnswer:
+            return None
 
     def _bundle(self, number: int, end: int) -> list[bytes]:
         first = number * WIDTH
@@ -188,7 +262,9 @@ class _Look:
             why = f"The log signed {end} entries and withholds those from {first} on. {error.message}"
             raise self._misbehaves(why, self.state.note) from error
 
-    def _note(self, index: int, data: bytes, centre: str, entries: list[Entry], found: Found) -> None:
+    def _note(
+        self, index: int, data: bytes, centre: str, entries: list[Entry], granted: list[Entry], found: Found
+    ) -> None:
         try:
             leaf = Leaf.parse(data)
         except Unreadable as error:
@@ -199,6 +275,8 @@ class _Look:
             found.kinds[leaf.kind] += 1
         if leaf.kind == "wipe-certificate" and leaf.issuer == centre:
             entries.append(Entry(index, leaf.digest))
+        elif leaf.kind == "accreditation":
+            granted.append(Entry(index, leaf.digest))
 
     def _where_it_differs(self, begin: int, end: int) -> str:
         """Why the entries do not give the signed root: the first that is not the tree's, if it can be found."""

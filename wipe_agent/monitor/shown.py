@@ -12,13 +12,14 @@ from wipe_agent.certificate.log import Leaf, LogProof
 from wipe_agent.certificate.log.proof import HEADER
 from wipe_agent.certificate.strict import MAX_BYTES
 from wipe_agent.certificate.times import read_time
-from wipe_agent.certificate.vocabulary import CERTIFICATE_FILE, LOG_PROOF_FILE
+from wipe_agent.certificate.vocabulary import ACCREDITATION_FILE, CERTIFICATE_FILE, LOG_PROOF_FILE
 from wipe_agent.errors import Unreadable
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A signed checkpoint; with a bundle also the proof, the certificate's entry and its date (UTC).
+    """A signed checkpoint; with a bundle also the proof, the certificate's entry and its date (UTC), and the digest of
+    the accreditation that it stands on.
 
     Only what concerns the log is looked at: whether the certificate itself holds is the business of `verify`.
     """
@@ -28,6 +29,7 @@ class Shown:
     proof: LogProof | None = None
     leaf: Leaf | None = None
     dated: datetime | None = None
+    accreditation: str | None = None
 
 
 def shown(path: Path) -> Shown:
@@ -51,4 +53,6 @@ def _of_bundle(path: Path) -> Shown:
     proof = LogProof.parse(files[LOG_PROOF_FILE])
     certificate = read(files[CERTIFICATE_FILE], what="certificate")
     leaf = Leaf("wipe-certificate", certificate["issuer"]["id"], digest_multibase(certificate))
-    return Shown(str(path), proof.checkpoint, proof, leaf, read_time(certificate["validFrom"]))
+    accreditation = read(files[ACCREDITATION_FILE], what="accreditation") if ACCREDITATION_FILE in files else None
+    granted = None if accreditation is None else digest_multibase(accreditation)
+    return Shown(str(path), proof.checkpoint, proof, leaf, read_time(certificate["validFrom"]), granted)

@@ -16,13 +16,14 @@ from wipe_agent import durable
 from wipe_agent.certificate.log import Checkpoint, Frontier, Note
 from wipe_agent.certificate.times import read_time, write_time
 from wipe_agent.errors import StateUnusable
+from wipe_agent.monitor.granted import Granted
 
 MOST_SIGHTINGS = 10_000
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A certificate's entry in the centre's name: its number in the log and the certificate's digest."""
+    """An entry: its number in the log, and the digest of the certificate or accreditation that it names."""
 
     index: int
     digest: str
@@ -41,7 +42,9 @@ class Pending:
 class State:
     """The last verified checkpoint as a note (None: nothing yet) and all that was learnt up to it.
 
-    `centre` is whose entries were looked for. `sightings` are (size, time): at that time the log had so many entries.
+    `centre` is whose entries were looked for. `accreditations` are the entries of all of them (None: kept by a monitor
+    that did not look for any), of which the text of the first `examined` was asked for; `granted` are those of the
+    centre, and those whose text nobody gave. `sightings` are (size, time): at that time the log had so many entries.
     `told` are digests of certificates that somebody was warned of already.
     """
 
@@ -51,6 +54,9 @@ class State:
     entries: tuple[Entry, ...] = ()
     sightings: tuple[tuple[int, datetime], ...] = ()
     pending: Pending | None = None
+    accreditations: tuple[Entry, ...] | None = None
+    examined: int = 0
+    granted: tuple[Granted, ...] = ()
     told: frozenset[str] = frozenset()
 
     @property
@@ -86,6 +92,12 @@ class State:
                 tuple(Entry(index, digest) for index, digest in said["entries"]),
                 tuple((size, read_time(at)) for size, at in said["sightings"]),
                 Pending(pending["index"], pending["data"].encode(), read_time(pending["since"])) if pending else None,
+                _entries(said.get("accreditations")),
+                said.get("examined", 0),
+                tuple(
+                    Granted(index, digest, None if listed is None else tuple(listed))
+                    for index, digest, listed in said.get("granted", ())
+                ),
                 frozenset(said.get("told", ())),
             )
             checkpoint = state.checkpoint
@@ -108,12 +120,21 @@ class State:
             "size": self.frontier.size,
             "peaks": [peak.hex() for peak in self.frontier.peaks],
             "entries": [(one.index, one.digest) for one in self.entries],
+            "accreditations": None
+            if self.accreditations is None
+            else [(one.index, one.digest) for one in self.accreditations],
+            "examined": self.examined,
+            "granted": [(one.index, one.digest, one.keys) for one in self.granted],
             "sightings": [(size, write_time(at)) for size, at in self.sightings],
             "pending": pending
             and {"index": pending.index, "data": pending.data.decode(), "since": write_time(pending.since)},
             "told": sorted(self.told),
         }
         durable.write_file(_place(folder, origin), json.dumps(said, ensure_ascii=False).encode())
+
+
+def _entries(said: list[tuple[int, str]] | None) -> tuple[Entry, ...] | None:
+    return None if said is None else tuple(Entry(index, digest) for index, digest in said)
 
 
 def _place(folder: Path, origin: str) -> Path:

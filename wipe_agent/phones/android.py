@@ -171,7 +171,7 @@ def with_answers(facts: PhoneFacts, said: dict[str, str | None]) -> PhoneFacts:
     battery = _numbers(said["battery"])
     imei = _parcel(said["imei"])
     android_id, file_system = _setting(said["android_id"]), (said["file_system"] or "").strip()
-    room = re.search(r"^\S+\s+(\d+)\s.*$", (said["room"] or "").partition("\n")[2], re.MULTILINE)
+    room = re.search(r"^\S+[ \t]+([0-9]{1,15})\s.*$", (said["room"] or "").partition("\n")[2], re.MULTILINE)
     cycles = (said["cycles"] or "").strip()
     locked = re.search(r"deviceLocked=(\d)", said["trust"] or "")
     return replace(
@@ -185,7 +185,7 @@ def with_answers(facts: PhoneFacts, said: dict[str, str | None]) -> PhoneFacts:
         set_up=_set_up(_setting(said["user_setup"]), _setting(said["provisioned"])),
         battery_level=battery.get("level"),
         battery_health=_HEALTH.get(battery.get("health", 0)),
-        battery_cycles=int(cycles) if cycles.isdigit() else None,
+        battery_cycles=int(cycles) if re.fullmatch("[0-9]{1,9}", cycles) else None,
         temperature=battery.get("temperature"),
         user_data_mark=android_id or None,
         file_system_mark=file_system or None,
@@ -220,7 +220,9 @@ def _accounts(text: str | None) -> int | None:
     """How many accounts are signed in; those that Android itself makes on the phone do not count."""
     if text is None or "Accounts:" not in text:
         return None
-    types = re.findall(r"Account \{name=.*?, type=([\w.]+)\}", text)
+    # By lines, and by each type in one: who names an account chooses the name, and could write another type into it.
+    lines = (line for line in text.split("\n") if "Account {name=" in line)
+    types = [kind for line in lines for kind in re.findall(r", type=([\w.]+)\}", line)]
     return sum(not kind.startswith("com.android.") for kind in types)
 
 
@@ -229,13 +231,15 @@ def _owner(text: str | None) -> str | None:
     if text is None or "Device Policy Manager" not in text:
         return None
     owner = re.search(
-        r"^\s*(?:Device|Profile) Owner[^\n]*:[^\n]*\n(?:[^\n]*\n)??[^\n]*ComponentInfo\{([\w.]+)", text, re.MULTILINE
+        r"^[ \t]*(?:Device|Profile) Owner[^\n:]*:[^\n]*\n(?:[^\n]*\n)??[^\n]*ComponentInfo\{([\w.]+)",
+        text,
+        re.MULTILINE,
     )
     return owner[1] if owner else ""
 
 
 def _numbers(text: str | None) -> dict[str, int]:
-    return {name: int(value) for name, value in re.findall(r"^\s*(\w+): (-?\d+)$", text or "", re.MULTILINE)}
+    return {name: int(value) for name, value in re.findall(r"^[ \t]*(\w+): (-?[0-9]{1,9})$", text or "", re.MULTILINE)}
 
 
 def _parcel(text: str | None) -> str:

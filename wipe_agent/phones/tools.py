@@ -56,6 +56,9 @@ class Seen:
     state: str
 
 
+_MOST_READ = 1 << 20  # A phone says as much as it likes; more than this is not looked at.
+
+
 def is_network(connection: str) -> bool:
     """Whether adb reaches it over the network: host:port."""
     host, _, port = connection.rpartition(":")
@@ -81,7 +84,8 @@ def run(command: Sequence[str], *, seconds: float = SECONDS) -> tuple[int, str, 
         raise PhoneNotReady(f"{' '.join(command)} did not end within {seconds:g} s.") from error
     except OSError as error:
         raise PhoneNotReady(f"{program} cannot be run ({error.strerror}).") from error
-    return done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace").strip()
+    said, problem = (text[:_MOST_READ].decode(errors="replace") for text in (done.stdout, done.stderr))
+    return done.returncode, said, problem.strip()
 
 
 def fresh_mark() -> str:

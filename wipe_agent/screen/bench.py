@@ -282,8 +282,8 @@ class Bench(App[None]):
         await self._redraw()
 
     async def _redraw(self) -> None:
-        if not self.query("#drives"):  # A last tick while the screen is being taken down.
-            return
+        if not self.query("#drives") or not self.query_one("#drives").is_attached:
+            return  # A last tick: the screen was taken down.
         drives = self.query_one("#drives", VerticalScroll)
         every = list(self._board.rows.values())
         columns = max(1, self.size.width // _CARD_COLUMNS) if self._wall else 1
@@ -296,7 +296,10 @@ class Bench(App[None]):
         if self._wall:
             drives.styles.grid_size_columns = columns
         draw, silent = (card if self._wall else lines), self._board.silent()
-        for place, row in zip(drives.query(Static), rows, strict=True):
+        places = list(drives.query(Static))
+        if len(places) != len(rows):  # It is being taken down at this moment, and takes no lines any more.
+            return
+        for place, row in zip(places, rows, strict=True):
             chosen = row.key == self._chosen
             place.update(draw(row, self.size.width // columns, chosen=chosen, silent=row in silent))
             if chosen:

@@ -6,8 +6,10 @@ in time and in number at once.
 
 from __future__ import annotations
 
+import io
 import sys
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +21,7 @@ from wipe_agent.errors import AgentError
 from wipe_agent.witness import PLAIN, Added, Witness
 
 SECONDS_TO_SPEAK = 10
+SECONDS_TO_STAY = 60
 MOST_AT_ONCE = 32
 
 
@@ -71,12 +74,37 @@ class WitnessServer(ThreadingHTTPServer):
             self.note(f"A request failed: {error!r}.")
 
 
+class Bounded(io.RawIOBase):
+    """What a caller says, until it is silent for too long, or has stayed for too long by saying a little at a time."""
+
+    def __init__(self, connection: socket, clock: Callable[[], float] = time.monotonic) -> None:
+        self._connection, self._clock = connection, clock
+        self._end = clock() + SECONDS_TO_STAY
+
+    def readable(self) -> bool:
+        """As io asks."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """The next bytes. Raises TimeoutError."""
+        if (left := self._end - self._clock()) <= 0:
+            raise TimeoutError("The caller stayed for too long.")
+        self._connection.settimeout(min(left, SECONDS_TO_SPEAK))
+        return self._connection.recv_into(buffer)
+
+
 class _Handler(BaseHTTPRequestHandler):
     server: WitnessServer
     protocol_version = "HTTP/1.1"
     timeout = SECONDS_TO_SPEAK
     server_version = "wipe-agent-witness"
     sys_version = ""
+
+    def setup(self) -> None:
+        """As ever, but what comes in is read within bounds of time."""
+        super().setup()
+        self.rfile.close()
+        self.rfile = io.BufferedReader(Bounded(self.connection))
 
     def log_message(self, *_: Any) -> None: ...
 

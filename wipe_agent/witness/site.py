@@ -76,6 +76,10 @@ class LogSite:
         """The proof file that the log offers for a document's digest, or None."""
         return self._get(f"proof/{urllib.parse.quote(digest, safe='')}", MAX_BYTES)
 
+    def statement(self, digest: str) -> bytes | None:
+        """The published document with this digest, or None. Whoever asks compares the digest."""
+        return self._get(f"statement/{urllib.parse.quote(digest, safe='')}", MAX_BYTES)
+
     def _demand(self, path: str, most: int) -> bytes:
         data = self._get(path, most)
         if data is None:

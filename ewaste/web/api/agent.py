@@ -78,7 +78,7 @@ def enrol() -> flask.Response:
         )
         centre = session.get_one(Centre, station.centre_id)
         centre_name = session.get_one(Organisation, station.centre_id).name
-        trust = credentials.trust_file(issuers, accreditors.others(session))
+        trust = credentials.trust_file(issuers, accreditors.parties(session))
     return _json(
         {
             "station_id": str(station.id),
@@ -99,8 +99,7 @@ def orders() -> flask.Response:
     with transaction() as session:
         open_orders, accreditation = clearing.fetch_orders(session, actor(), now=now())
         centre = clearing.centre_did_document(session, g.station.centre_id, now=now())
-        parties = [credentials.did_document(issuer) for issuer in (issuers.accreditor, issuers.market)]
-        parties += [credentials.keys_did_document(party.did, party.keys) for party in accreditors.others(session)]
+        parties = list(accreditors.did_documents(session, issuers).values())
     return _json(
         {
             "orders": [
@@ -155,7 +154,7 @@ def issued_after() -> flask.Response:
 def starts() -> flask.Response:
     """The station began to wipe under these work orders; the log then says so. Sent again, nothing changes."""
     orders = _body().get("work_orders")
-    if not isinstance(orders, list) or not all(isinstance(order, str) and len(order) <= 100 for order in orders):
+    if not isinstance(orders, list) or not all(_is_digest(order) for order in orders):
         raise Invalid("Send the digests of the work orders as `work_orders`.", field="work_orders")
     with transaction() as session:
         noted = witnessing.note_starts(session, actor(), orders, now=now())
@@ -208,6 +207,11 @@ def _text(body: dict[str, Any], field: str, longest: int) -> str:
     if not isinstance(value, str) or not 1 <= len(value) <= longest or not value.isprintable():
         raise Invalid(f"`{field}` is a text of 1 to {longest} characters, in one line.", field=field)
     return value
+
+
+def _is_digest(value: object) -> bool:
+    # Letters and digits: NUL and half a surrogate pair cannot even be looked for.
+    return isinstance(value, str) and len(value) <= 100 and value.isascii() and value.isalnum()
 
 
 def _json(content: dict[str, Any], status: int = 200) -> flask.Response:

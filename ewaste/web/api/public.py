@@ -204,7 +204,9 @@ def verify(call: Call) -> shapes.Verified:
     statement = verified.statement
     standing, reason, since = "unknown", None, None
     if (verified.refusal is None or verified.withdrawn) and statement is not None:
-        known, standing, reason = public.standing_of(call.session, statement.certificate_id, statement.issuer_did)
+        known, standing, reason = public.standing_of(
+            call.session, statement.certificate_id, verified.digest, statement.issuer_did
+        )
         since = found_since(call.session, known) if known is not None and standing == "live" else None
     lines: list[Any] = list(statement.lines) if statement else []
     return shapes.Verified(
