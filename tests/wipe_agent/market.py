@@ -41,6 +41,7 @@ class Market(ThreadingHTTPServer):
         self.received: dict[str, dict[str, Any]] = {}
         self.calls: list[str] = []
         self.starts: list[str] = []
+        self.stands: dict[str, tuple[str, str]] = {}  # how orders stand that are not open, by their digests
         self.nonces: set[str] = set()
         self.log: Operator | None = None
         self.cosigned: list[bytes] = []
@@ -81,6 +82,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._signed(self._cosignature)
         elif self.path == "/api/agent/starts":
             self._signed(self._starts)
+        elif self.path == "/api/agent/standings":
+            self._signed(self._standings)
         else:
             self._signed(self._certificate)
 
@@ -128,6 +131,13 @@ class _Handler(BaseHTTPRequestHandler):
         orders = json.loads(body)["work_orders"]
         self.server.starts.extend(orders)
         return 200, {"noted": len(orders), "server_time": moment().isoformat()}
+
+    def _standings(self, body: bytes) -> tuple[int, dict[str, Any]]:
+        told = []
+        for order in json.loads(body)["work_orders"]:
+            standing, text = self.server.stands.get(order, ("open", "It is open."))
+            told.append({"work_order": order, "standing": standing, "text": text})
+        return 200, {"standings": told, "server_time": moment().isoformat()}
 
     def _signed(self, act: Any) -> None:
         market, body = self.server, self._body()

@@ -116,13 +116,17 @@ def media_list(chosen: Namespace, _: Screen) -> Answer:
     return found, sentences or ["No drives."], 0
 
 
-def orders(chosen: Namespace, _: Screen) -> Answer:
+def orders(chosen: Namespace, screen: Screen) -> Answer:
     """Fetch or list the work orders."""
     home = _home()
     if chosen.offline:
         kept, refused = jobs.kept_orders(home)
     else:
-        kept, refused = sync.fetch_orders(home, keys.load_key(home, passphrase()))
+        key = keys.load_key(home, passphrase())
+        kept, refused = sync.fetch_orders(home, key)
+        # What was fetched earlier and is not open any more is said here, too, and not begun at the bench.
+        sent = {order.code for order in kept}
+        kept += [order for order in sync.ask_standings(home, key, note=screen.note) if order.code not in sent]
     known = [_order(home, order) for order in kept]
     sentences = []
     for order in known:
@@ -134,6 +138,8 @@ def orders(chosen: Namespace, _: Screen) -> Answer:
         if order["refusal"]:
             sentences[-1] += f": {order['refusal']}"
             sentences.append("    Ask for a new work order.")
+        if order["stopped"]:
+            sentences.append(f"    Not to be begun: {' '.join(order['stopped'])}")
         for one in order["media"]:
             name = " ".join(part for part in (one["kind"], one["model"], one["serial"] or one["id"]) if part)
             sentences.append(f"    {name}: {one['state']}")
@@ -220,6 +226,9 @@ def sync_all(chosen: Namespace, screen: Screen) -> Answer:
     except AgentError:
         _witness(home, station_key, screen, sent=False)
         raise
+    stopped = sync.ask_standings(home, station_key, note=screen.note)
+    for order in stopped:
+        screen.note(f"Nothing is begun under order {order.code}: {' '.join(jobs.stopped(home, order) or ())}")
     witnessed = _witness(home, station_key, screen, sent=bool(done.receipts))
     if done.refused:
         reasons = "; ".join(
@@ -230,6 +239,7 @@ def sync_all(chosen: Namespace, screen: Screen) -> Answer:
     found = {
         "receipts": done.receipts,
         "waiting": done.waiting,
+        "stopped": [order.code for order in stopped],
         "witnessed": {"size": witnessed.size, "text": witnessed.said},
     }
     return found, sentences or ["Nothing to send."], 0
@@ -369,6 +379,7 @@ def _recorded(home: keys.Home, code: str, medium: jobs.OrderMedium, what: str, w
 def _order(home: keys.Home, order: jobs.Order) -> dict[str, Any]:
     """An order for people and machines, with where each medium stands by its journal."""
     issued = jobs.issued(home, order.code)
+    stopped = jobs.stopped(home, order) if issued is None else None
     return {
         "code": order.code,
         "device_code": order.device_code,
@@ -376,6 +387,7 @@ def _order(home: keys.Home, order: jobs.Order) -> dict[str, Any]:
         "certified": issued is not None,
         "certificate": str(issued.standing) if issued else None,
         "refusal": issued.reason if issued else "",
+        "stopped": list(stopped) if stopped else None,
         "valid_until": f"{order.valid_until:%Y-%m-%d %H:%M} UTC",
         "media": [
             {
