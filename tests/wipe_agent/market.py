@@ -44,6 +44,7 @@ class Market(ThreadingHTTPServer):
         self.stands: dict[str, tuple[str, str]] = {}  # how orders stand that are not open, by their digests
         self.nonces: set[str] = set()
         self.log: Operator | None = None
+        self.completed: dict[str, bytes] = {}  # by the number of the certificate
         self.cosigned: list[bytes] = []
         self.thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         self.thread.start()
@@ -66,8 +67,12 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path == "/api/agent/orders":
             self._signed(lambda _: (200, self.server.world.answer()))
-        elif self.path.startswith("/log/") and self.server.log is not None:
-            data = self.server.log.answer(self.path.removeprefix("/log/"))
+        elif self.path.startswith(("/log/", "/certificates/")):
+            log, name = self.server.log, self.path.removeprefix("/certificates/").removesuffix("/bundle.zip")
+            if self.path.startswith("/log/"):
+                data = log.answer(self.path.removeprefix("/log/")) if log is not None else None
+            else:
+                data = self.server.completed.get(name)
             self.send_response(404 if data is None else 200)
             self.send_header("Content-Length", str(len(data or b"")))
             self.end_headers()

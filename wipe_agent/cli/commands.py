@@ -230,14 +230,19 @@ def sync_all(chosen: Namespace, screen: Screen) -> Answer:
     for order in stopped:
         screen.note(f"Nothing is begun under order {order.code}: {' '.join(jobs.stopped(home, order) or ())}")
     witnessed = _witness(home, station_key, screen, sent=bool(done.receipts))
+    completed = sync.bring_completed(home, fresh=chosen.fresh, note=screen.note)
     if done.refused:
         reasons = "; ".join(
             f"{one['certificate_id']}: {one.get('reason') or 'no reason given'}" for one in done.refused
         )
         raise CertificateRefused(f"The marketplace refused {len(done.refused)} of {len(done.receipts)}. {reasons}")
     sentences = [f"{one['certificate_id']} accepted for device {one.get('device_code')}." for one in done.receipts]
+    if completed:
+        bundles = "1 completed bundle" if len(completed) == 1 else f"{len(completed)} completed bundles"
+        sentences.append(f"{bundles}, with the log's proof and today's status lists: {home.sent}")
     found = {
         "receipts": done.receipts,
+        "completed": [str(place) for place in completed],
         "waiting": done.waiting,
         "stopped": [order.code for order in stopped],
         "witnessed": {"size": witnessed.size, "text": witnessed.said},

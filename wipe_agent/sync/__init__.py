@@ -27,6 +27,7 @@ from wipe_agent import durable, jobs, journal, keys
 from wipe_agent.certificate import Bundle, Trust, canonical, digest_multibase, fingerprint, public_key_multibase, read
 from wipe_agent.errors import AlreadyEnrolled, BadAnswer, MarketRefused, MarketUnreachable, TargetBusy, Unreadable
 from wipe_agent.sync.calls import call
+from wipe_agent.sync.completing import bring_completed
 from wipe_agent.sync.queue import Queue, bundles, look
 from wipe_agent.sync.standing import ask_standings
 from wipe_agent.sync.starting import tell_starts
@@ -40,6 +41,7 @@ __all__ = [
     "Synced",
     "Witnessed",
     "ask_standings",
+    "bring_completed",
     "enrol",
     "fetch_orders",
     "look",

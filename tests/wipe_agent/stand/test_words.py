@@ -78,7 +78,7 @@ def test_a_drive_whose_serial_nobody_gave_is_left_as_it_was(here: Here) -> None:
     assert done.returncode == 29
     assert "DISK-1  order WO-1, 1 of 2: WIPED." in done.stdout
     assert done.stdout.endswith("1 of 2 drives done, of 1 device.\n")
-    assert "DISK-2  order WO-1: scan to begin." in done.stdout
+    assert "DISK-2  order WO-1, 2 of 2: scan to begin." in done.stdout
     assert here.disks[1].read_bytes() == before
     with pytest.raises(jobs.certifying.NotComplete):  # One certificate, two drives: it waits for both.
         jobs.certify(here.home, order_code="WO-1", open_key=lambda: pytest.fail("the key is not asked for"))
