@@ -27,7 +27,7 @@ from ewaste.centres.accrediting_models import (
     DecisionOutcome,
 )
 from ewaste.centres.models import Centre, Standing
-from ewaste.certificates.models import Certificate
+from ewaste.certificates.models import Certificate, number_of
 from ewaste.certificates.rechecks import Recheck, RecheckCause, RecheckOutcome
 from ewaste.core.refusals import Conflict, NotFound
 from ewaste.devices.models import Device
@@ -274,7 +274,8 @@ def list_rechecks(session: Session, actor: Actor, *, page: int) -> dict[str, Any
     every = (
         sa.select(
             Recheck,
-            Certificate.id.label("certificate"),
+            Certificate.id.label("entry"),
+            Certificate.credential_id,
             Certificate.accepted_at,
             Device.code,
             Device.brand,
@@ -366,7 +367,7 @@ def _recheck(row: Any, actor: Actor) -> dict[str, Any]:
     found: Recheck = row.Recheck
     return {
         "id": found.id,
-        "certificate": row.certificate,
+        "certificate": number_of(row.credential_id, row.entry),
         "accepted_at": row.accepted_at,
         "code": row.code,
         "title": shapes.title(row.brand, row.model),
