@@ -581,7 +581,8 @@ def _device(
         # One form of several parts: each field under the name that the page gives it.
         form, errors = ({**(elsewhere or {}), **_of_part(open_form, form or {})}, _of_part(open_form, errors or {}))
     elif elsewhere and _is_typed(elsewhere):
-        kept += in_words(told["device"]["device_class"], list(elsewhere.items()))
+        chosen = [one for one in elsewhere.items() if one[0].rpartition(".")[2] not in CHOSEN_ANYHOW]
+        kept += in_words(told["device"]["device_class"], chosen)
     return page(
         "bench/device.html", status, form=form or {}, errors=errors or {}, open_form=open_form, kept=kept, **told
     )
