@@ -723,6 +723,7 @@ NEVER_DONE = {
     "GET /api/agent/orders": "a person is no station; `test_matrix.py` signs as one",
     "POST /api/agent/certificates": "a person is no station; `test_matrix.py` signs as one",
     "POST /api/agent/starts": "a person is no station; `tests/transparency` signs as one",
+    "POST /api/agent/standings": "a person is no station; `test_matrix.py` signs as one",
     "POST /api/agent/cosignatures": "a person is no station; `tests/transparency` signs as one",
     "POST /webhooks/stripe": "the provider's signature is tested with the payments",
 }
