@@ -107,6 +107,17 @@ def test_a_note_of_the_orders_that_cannot_be_read_stops_the_work_and_says_what_t
     assert damaged.value.advice == "Delete that file, then run wipe-agent orders."
 
 
+def test_a_wipe_that_ended_before_its_order_was_stopped_is_certified_with_a_word_of_warning(
+    station: Station, market: Market
+) -> None:
+    station.wipe()
+    market.stands[jobs.digest(order_of(station))] = HELD
+    ask(station)
+    told = agent("certify", "--order", "WO-1", home=station.home.path, check=True).stdout
+    assert "Before you send it: Its device is on hold. When the hold is lifted, run wipe-agent orders." in told
+    assert "Next: wipe-agent sync" not in told
+
+
 def test_a_certified_order_is_not_asked_about(station: Station, market: Market) -> None:
     station.wipe()
     station.certify()

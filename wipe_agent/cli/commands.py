@@ -210,8 +210,10 @@ def certify(chosen: Namespace, _: Screen) -> Answer:
     sentences = [
         f"{practice} {done.certificate_id} for {media_count}{' (issued before)' if done.again else ''}.",
         f"Bundle: {done.bundle}",
-        "Next: wipe-agent sync",
     ]
+    stopped = jobs.stopped(home, jobs.load_order(home, chosen.order))
+    # It says what was done, and is not kept back; but nobody is to wonder why it is refused.
+    sentences.append(f"Before you send it: {' '.join(stopped)}" if stopped else "Next: wipe-agent sync")
     return found, sentences, 0
 
 
