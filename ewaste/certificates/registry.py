@@ -404,11 +404,6 @@ def operators(certificate: Certificate) -> set[str]:
     return {" ".join(str(name).split()).casefold() for name in names}
 
 
-def number(credential_id: str) -> UUID | None:
-    """The number in the id that a certificate gives itself; None where it is no number."""
-    return _uuid(credential_id)
-
-
 def zipped(files: Mapping[str, str]) -> bytes:
     """A bundle as a .zip. Raises `Unreadable` for what no bundle may hold."""
     return wipe.Bundle.from_files({name: text.encode() for name, text in files.items()}).to_zip()
