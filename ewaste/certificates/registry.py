@@ -222,7 +222,7 @@ def by_credential_id(session: Session, credential_id: str) -> Certificate | None
 
 def is_taken(session: Session, credential_id: str) -> bool:
     """Whether a certificate is found under this number already, its own or our entry's: who issues chooses it."""
-    entry = number(credential_id)
+    entry = _uuid(credential_id)
     return by_credential_id(session, credential_id) is not None or (
         entry is not None and session.get(Certificate, entry) is not None
     )
