@@ -32,6 +32,19 @@ class Certificate(Base):
     checks: Mapped[list[Any]]
     accepted_at: Mapped[datetime]
 
+    @property
+    def number(self) -> UUID:
+        """What it is called wherever it is shown."""
+        return number_of(self.credential_id, self.id)
+
+
+def number_of(credential_id: str, entry: UUID) -> UUID:
+    """The number that a certificate calls itself, as its file and its paper do; that of our entry where it has none."""
+    try:
+        return UUID(credential_id.removeprefix("urn:uuid:"))
+    except ValueError:
+        return entry
+
 
 class CertificateLine(Base):
     """What a certificate says of one medium, for the gate; the certificate itself says it all."""

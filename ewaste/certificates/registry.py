@@ -230,7 +230,7 @@ def by_credential_id(session: Session, credential_id: str) -> Certificate | None
 
 def is_taken(session: Session, credential_id: str) -> bool:
     """Whether a certificate is found under this number already, its own or our entry's: who issues chooses it."""
-    entry = number(credential_id)
+    entry = _uuid(credential_id)
     return by_credential_id(session, credential_id) is not None or (
         entry is not None and session.get(Certificate, entry) is not None
     )
@@ -410,11 +410,6 @@ def operators(certificate: Certificate) -> set[str]:
     said = document["credentialSubject"]["conformityAssessment"]
     names = (line["sanitisation"].get("operator", "") for line in said)
     return {" ".join(str(name).split()).casefold() for name in names}
-
-
-def number(credential_id: str) -> UUID | None:
-    """The number in the id that a certificate gives itself; None where it is no number."""
-    return _uuid(credential_id)
 
 
 def zipped(files: Mapping[str, str]) -> bytes:

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
+MINUS = "\u2212"
+NO_BREAK = "\u00a0"
 SYMBOLS = {"EUR": "€", "USD": "$", "GBP": "£"}
+# ISO 4217 minor units that differ from two.
+MINOR_DIGITS: Mapping[str, int] = {
+    "JPY": 0,
+    "KRW": 0,
+    "CLP": 0,
+    "ISK": 0,
+    "VND": 0,
+    "BHD": 3,
+    "JOD": 3,
+    "KWD": 3,
+    "TND": 3,
+}
 
 
 def in_words(minor: int, currency: str) -> str:
-    """€1,234.50, as pages, letters and refusals say it; the code itself where no symbol is common."""
-    sign = "-" if minor < 0 else ""
-    units, cents = divmod(abs(minor), 100)
-    return f"{sign}{SYMBOLS.get(currency, currency + ' ')}{units:,}.{cents:02d}"
+    """€1,234.50 or −€18.50, as pages, letters and refusals all say it; the code where no symbol is common."""
+    digits = MINOR_DIGITS.get(currency, 2)
+    whole, rest = divmod(abs(minor), 10**digits)
+    text = f"{whole:,}.{rest:0{digits}d}" if digits else f"{whole:,}"
+    # A code keeps to its number with a space that does not break.
+    symbol = SYMBOLS.get(currency) or (currency and f"{currency}{NO_BREAK}")
+    return f"{MINUS if minor < 0 else ''}{symbol}{text}"
 
 
 @dataclass(frozen=True, slots=True, order=False)
@@ -49,6 +67,4 @@ class Money:
         return Money(int(exact.quantize(Decimal(1), rounding=ROUND_HALF_UP)), self.currency)
 
     def __str__(self) -> str:
-        sign = "-" if self.amount_minor < 0 else ""
-        units, cents = divmod(abs(self.amount_minor), 100)
-        return f"{sign}{units:,}.{cents:02d} {self.currency}"
+        return in_words(self.amount_minor, self.currency)

@@ -75,8 +75,8 @@ def confirm_key(
     """A second person, of our desk, compared the key and confirms it. The log says so; the accreditor is told.
 
     Where others may have had the old key, every centre gets an accreditation under the new one, as far as we sign it,
-    and what no witness had seen certified under the old one by then is in doubt: its devices leave every sale until two people have
-    looked.
+    and what no witness had seen certified under the old one by then is in doubt: its devices leave every sale until two
+    people have looked.
     """
     policy.require(actor, Action.ADMIT_ACCREDITOR)
     change = rekeying.find(session, change_id)

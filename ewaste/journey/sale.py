@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from ewaste.accounts import policy
 from ewaste.accounts.models import Actor, Organisation
 from ewaste.accounts.policy import Action
-from ewaste.certificates.models import Certificate, CertificateLine, Clearance
+from ewaste.certificates.models import Certificate, CertificateLine, Clearance, number_of
 from ewaste.core.ids import LISTING, new_code, read_code
 from ewaste.core.money import Money, in_words
 from ewaste.core.refusals import Conflict, Invalid, NotAllowed, NotFound
@@ -334,12 +334,13 @@ def snapshot(session: Session, device_ids: Sequence[UUID]) -> dict[UUID, dict[st
     }
     evidence: dict[UUID, tuple[str, set[str]]] = {}
     for row in session.execute(
-        sa.select(Clearance.device_id, Certificate.id, CertificateLine.evidence_class)
+        sa.select(Clearance.device_id, Certificate.id, Certificate.credential_id, CertificateLine.evidence_class)
         .join(Certificate, Certificate.id == Clearance.certificate_id)
         .join(CertificateLine, CertificateLine.certificate_id == Certificate.id)
         .where(Clearance.device_id.in_(device_ids), Clearance.ended_at.is_(None))
     ):
-        evidence.setdefault(row.device_id, (str(row.id), set()))[1].add(row.evidence_class)
+        number = str(number_of(row.credential_id, row.id))
+        evidence.setdefault(row.device_id, (number, set()))[1].add(row.evidence_class)
     drives = media.drives(session, device_ids)
     lines: dict[UUID, dict[str, Any]] = {}
     for device in session.scalars(sa.select(Device).where(Device.id.in_(device_ids))):

@@ -17,6 +17,8 @@ from functools import cache
 from importlib import resources
 from typing import Any, Literal
 
+from ewaste.core.money import in_words
+
 CURRENT_TABLE = "routing-2026-11"
 ROUTING_RULES_VERSION = "routing-1"
 
@@ -357,15 +359,14 @@ def _battery_fate(inputs: RouteInputs, table: RoutingTable, chosen: WayName) -> 
 
 
 def _explain(ways: tuple[Way, ...], chosen: Way, battery: BatteryFate, currency: str) -> tuple[str, ...]:
-    def money(minor: int) -> str:
-        return f"{'-' if minor < 0 else ''}{abs(minor) // 100:,}.{abs(minor) % 100:02d} {currency}"
-
-    sums = ", ".join(f"{WAY_WORDS[way.name].lower()} {money(way.expected_net_minor)}" for way in ways if way.lines)
+    sums = ", ".join(
+        f"{WAY_WORDS[way.name].lower()} {in_words(way.expected_net_minor, currency)}" for way in ways if way.lines
+    )
     sentences = [f"Expected after all costs (estimate): {sums}."]
     sentences += [f"{WAY_WORDS[way.name]} is not open: {way.why}" for way in ways if not way.allowed]
     closed = [way for way in ways if not way.allowed]
     among = "the only way that is open" if len(closed) == 2 else "the most of the ways that are open"
-    sentences.append(f"{WAY_WORDS[chosen.name]} is chosen: {among}, {money(chosen.expected_net_minor)}.")
+    sentences.append(f"{WAY_WORDS[chosen.name]} is chosen: {among}, {in_words(chosen.expected_net_minor, currency)}.")
     words = {
         "keep": "The battery stays in the device.",
         "second-life": "The battery goes into a second life.",

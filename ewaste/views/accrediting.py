@@ -31,7 +31,7 @@ from ewaste.centres.accrediting_models import (
 )
 from ewaste.centres.models import Centre, Standing
 from ewaste.certificates import rechecks
-from ewaste.certificates.models import Certificate
+from ewaste.certificates.models import Certificate, number_of
 from ewaste.certificates.rechecks import Recheck, RecheckCause, RecheckOutcome
 from ewaste.core.log_trust import LogTrust
 from ewaste.core.refusals import Conflict, NotFound
@@ -312,7 +312,8 @@ def list_rechecks(session: Session, actor: Actor, trusted: LogTrust, *, page: in
     every = (
         sa.select(
             Recheck,
-            Certificate.id.label("certificate"),
+            Certificate.id.label("entry"),
+            Certificate.credential_id,
             Certificate.accepted_at,
             Certificate.digest,
             Device.code,
@@ -407,7 +408,7 @@ def _recheck(row: Any, actor: Actor, seen_at: datetime | None) -> dict[str, Any]
     found: Recheck = row.Recheck
     return {
         "id": found.id,
-        "certificate": row.certificate,
+        "certificate": number_of(row.credential_id, row.entry),
         "accepted_at": row.accepted_at,
         "code": row.code,
         "title": shapes.title(row.brand, row.model),

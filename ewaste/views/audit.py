@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -11,8 +12,8 @@ from sqlalchemy.orm import Session
 
 from ewaste.centres import accreditors, credentials
 from ewaste.centres.credentials import Issuers
-from ewaste.centres.models import Accreditation, WorkOrder
-from ewaste.certificates import registry
+from ewaste.centres.models import Accreditation, Station, WorkOrder
+from ewaste.certificates import rechecks, registry
 from ewaste.certificates.models import Certificate, CertificateLine, CertificateRevocation, Clearance
 from ewaste.certificates.rechecks import Recheck
 from ewaste.devices import custody, heads
@@ -53,8 +54,7 @@ def everything(session: Session, *, issuers: Issuers, now: datetime) -> Found:
 
 
 def _certificates(session: Session, issuers: Issuers, now: datetime, found: Found) -> None:
-    trust, lost = accreditors.trust_of_ours(session, issuers), accreditors.lost_keys(session)
-    looked_at = set(session.scalars(sa.select(Recheck.certificate_id))) if lost else set()
+    trust, unasked = accreditors.trust_of_ours(session, issuers), _unasked(session, issuers)
     rows = session.scalars(sa.select(Certificate).execution_options(yield_per=100))
     count = 0
     for certificate in rows:
@@ -64,11 +64,10 @@ def _certificates(session: Session, issuers: Issuers, now: datetime, found: Foun
         if verified.refusal is not None or verified.statement is None:
             found.wrong.append(f"Certificate {certificate.credential_id}: {verified.refusal}")
             continue
-        since = lost.get(credentials.key_of(str(certificate.bundle["accreditation.json"]))) if lost else None
-        if since is not None and since <= certificate.accepted_at and certificate.id not in looked_at:
+        if (whose := unasked(certificate)) is not None:
             found.wrong.append(
-                f"Certificate {certificate.credential_id}: others may have had the key of its accreditation, and "
-                "nobody looked at it again."
+                f"Certificate {certificate.credential_id}: others may have had the key of {whose}, and nobody looked "
+                "at it again."
             )
         said = {(line.medium_id, line.evidence_class, line.level or "") for line in verified.statement.lines}
         stored = {
@@ -87,6 +86,29 @@ def _certificates(session: Session, issuers: Issuers, now: datetime, found: Foun
     ):
         found.wrong.append(f"Device {code} has a live clearance on a revoked certificate.")
     found.counted.append((count, "certificates, verified again from their stored bundles"))
+
+
+def _unasked(session: Session, issuers: Issuers) -> Callable[[Certificate], str | None]:
+    """Tells of a certificate that still stands whose key it is that others may have had, where nobody asked."""
+    lost = accreditors.lost_keys(session)
+    stolen = dict(session.execute(sa.select(Station.id, Station.compromised_since)).all())
+    asked = set(
+        session.scalars(
+            sa.union_all(sa.select(Recheck.certificate_id), sa.select(CertificateRevocation.certificate_id))
+        )
+    )
+
+    def tell(certificate: Certificate) -> str | None:
+        accreditation = credentials.key_of(str(certificate.bundle["accreditation.json"])) if lost else ""
+        fallen = {"its station": stolen.get(certificate.station_id), "its accreditation": lost.get(accreditation)}
+        for whose, since in fallen.items():
+            if since is not None and certificate.id not in asked:
+                seen = log.seen(session, [certificate.digest], kind="wipe-certificate", trusted=issuers.log)
+                if not rechecks.survives(seen.get(certificate.digest), since):
+                    return whose
+        return None
+
+    return tell
 
 
 def _log(session: Session, issuers: Issuers, found: Found) -> None:

@@ -142,7 +142,7 @@ def live(session: Session, actor: Actor, code: str, *, now: datetime) -> dict[st
         "state": found.state.value,
         "version": found.custody_seq,
         "since": found.since,
-        "waiting": stands.state in (State.CLEARING, State.DESTROYING) and stands.order_open,
+        "waiting": stands.state in next_step.TO_CLEAR and stands.order_open,
         "order": stands.order,
         "refused": reason,
         "synced_at": session.scalar(
@@ -204,17 +204,13 @@ def device(session: Session, actor: Actor, code: str, *, now: datetime) -> dict[
     title, text = next_step.step(stands)
     unconfirmed = [medium for medium in told["media"] if _needs_second(medium)]
     refused = _refused_since(told)
-    if refused and stands.state in (State.CLEARING, State.DESTROYING) and stands.order_open and not stands.holds:
+    to_certify = stands.state in next_step.TO_CLEAR and stands.order_open and not stands.holds
+    if refused and to_certify and not stands.outdated:
         if title != "Certify again":
             title = f"Certify again: {title[0].lower()}{title[1:]}"
         text = f"The last certificate was refused: {refused} {text or ''}".rstrip()
     if stands.state is State.INSPECTED and stands.offer is not OfferState.OPEN and title == "Send it back":
         text = f"{text} {_goes_to(session, found)}"
-    order = _work_order(session, found, told["work_order"], now)
-    stale = order is not None and not order["closed"] and order["stale"]
-    if stale and stands.state in (State.CLEARING, State.DESTROYING) and stands.order_open and not stands.holds:
-        title = "Replace the work order"
-        text = "It does not name the media as they are now. Wipe nothing under it: its certificate would be refused."
     device_class = found.device_class.value
     return told | {
         "device": told["device"]
@@ -225,7 +221,7 @@ def device(session: Session, actor: Actor, code: str, *, now: datetime) -> dict[
         },
         "checklist": inspection_form.sections(device_class, answers, stands.state),
         "unconfirmed": unconfirmed,
-        "work_order": order,
+        "work_order": _work_order(session, found, told["work_order"], stands, now),
         "policies": [
             {
                 "value": POLICY,
@@ -368,7 +364,9 @@ def _refused_since(told: Mapping[str, Any]) -> str | None:
     return str(newest["reason"]) if newest and newest["received_at"] >= order["created_at"] else None
 
 
-def _work_order(session: Session, found: Device, order: dict[str, Any] | None, now: datetime) -> dict[str, Any] | None:
+def _work_order(
+    session: Session, found: Device, order: dict[str, Any] | None, stands: next_step.Standing, now: datetime
+) -> dict[str, Any] | None:
     """The newest order of this cycle, with the media that it names, and those found since."""
     if order is None or order["cycle"] != found.cycle:
         return None
@@ -394,7 +392,8 @@ def _work_order(session: Session, found: Device, order: dict[str, Any] | None, n
         "to_destroy": [_at_the_station(medium) for medium in media if _doomed(medium)],
         "unlisted": unlisted,
         "apart": apart,
-        "stale": bool(unlisted or apart),  # A certificate under it would be refused.
+        "stale": stands.outdated,  # A certificate under it would be refused.
+        "held": bool(stands.holds),
         "expired": order["valid_until"] <= now,
     }
 

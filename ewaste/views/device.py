@@ -120,7 +120,7 @@ def story(session: Session, device_id: UUID, actor: Actor | None = None) -> dict
     certificates = [_certificate(records, *row) for row in records.certificates]
     told = seen_by is not timeline.Audience.OWNER
     payout = _payout(records)
-    since = found_since(session, certificates[0]["id"]) if certificates else None
+    since = found_since(session, records.certificates[0][0].id) if certificates else None
     if certificates:
         certificates[0]["found_since"] = since
     shown = _not_clear(_device(records, seen_by), since)
@@ -515,7 +515,7 @@ def _certificate(
     records: Records, certificate: Certificate, revocation: CertificateRevocation | None, issuer: str
 ) -> dict[str, Any]:
     return {
-        "id": certificate.id,
+        "id": certificate.number,
         "credential_id": certificate.credential_id,
         "status": "revoked" if revocation else "accepted",
         "issuer_name": issuer,

@@ -15,7 +15,7 @@ from ewaste.accounts.models import Organisation
 from ewaste.centres.accrediting_models import Accreditor
 from ewaste.centres.credentials import Issuers
 from ewaste.centres.models import Centre
-from ewaste.certificates.models import Certificate
+from ewaste.certificates import registry
 from ewaste.core.log_trust import LogTrust, name_of
 from ewaste.core.refusals import NotFound
 from ewaste.transparency import log
@@ -126,10 +126,10 @@ def _asked_for(session: Session, asked: str) -> sa.ColumnElement[bool]:
     if _DIGEST.fullmatch(asked):
         return LogEntry.digest == asked
     try:
-        number = public.certificate_for(session, asked)
+        certificate = registry.find(session, public.certificate_for(session, asked))
     except NotFound:
         return sa.false()
-    return LogEntry.digest == sa.select(Certificate.digest).where(Certificate.id == number).scalar_subquery()
+    return LogEntry.digest == certificate.digest
 
 
 def _names(session: Session, dids: set[str]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from ewaste.accounts import policy, postal
 from ewaste.accounts.models import SELLERS, Actor, Organisation, OrganisationKind, Person, Role
 from ewaste.accounts.policy import Action
-from ewaste.certificates.models import Certificate, CertificateRevocation
+from ewaste.certificates import registry
 from ewaste.core.ids import LISTING, ORDER, read_code
 from ewaste.core.money import Money
 from ewaste.core.refusals import NotFound
@@ -365,31 +365,23 @@ def listing(session: Session, code: str) -> dict[str, Any]:
     certificate_id = found.snapshot.get("certificate_id")
     return {
         "listing": shown,
-        "certificate": short_certificate(session, UUID(certificate_id)) if certificate_id else None,
+        "certificate": _certificate(session, UUID(certificate_id)) if certificate_id else None,
     }
 
 
-def short_certificate(session: Session, certificate_id: UUID) -> dict[str, Any] | None:
-    """A certificate in short, as cards show it."""
-    row = session.execute(
-        sa.select(Certificate, CertificateRevocation, Organisation.name, Device.code)
-        .outerjoin(CertificateRevocation, CertificateRevocation.certificate_id == Certificate.id)
-        .join(Organisation, Organisation.id == Certificate.centre_id)
-        .join(Device, Device.id == Certificate.device_id)
-        .where(Certificate.id == certificate_id)
-    ).one_or_none()
-    if row is None:
-        return None
-    certificate, revocation, issuer, code = row
+def _certificate(session: Session, number: UUID) -> dict[str, Any]:
+    """A certificate in short, by the number in a manifest: its own, or that of our entry in an older one."""
+    certificate = registry.find(session, number)
+    revocation = registry.revocation(session, certificate.id)
     return {
-        "id": certificate.id,
+        "id": certificate.number,
         "credential_id": certificate.credential_id,
         "status": "revoked" if revocation is not None else "accepted",
-        "issuer_name": issuer,
+        "issuer_name": session.get_one(Organisation, certificate.centre_id).name,
         "created": certificate.valid_from,
         "received_at": certificate.accepted_at,
         "training": certificate.training,
-        "device_code": code,
+        "device_code": session.get_one(Device, certificate.device_id).code,
         "lines": certificate_lines(session, [certificate.id]).get(certificate.id, []),
         "reason": revocation.reason if revocation is not None else None,
         "since": since_then(session, certificate.id),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from ewaste.devices.lifecycle import AWAY, ENDS, WAYS, State
@@ -12,6 +13,7 @@ from ewaste.devices.media import SOLDERED
 from ewaste.tradein.models import OfferState
 
 HERE = (State.RECEIVED, State.INSPECTED, State.CLEARING, State.DESTROYING)
+TO_CLEAR = (State.CLEARING, State.DESTROYING)
 BEFORE_A_WIPE = (State.RECEIVED, State.INSPECTED, State.CLEARING)
 BACK_FROM = (State.DELIVERED, State.LOST)  # From there a device may come back.
 
@@ -27,6 +29,7 @@ class Standing:
     offer: OfferState | None
     order: str | None
     order_open: bool
+    outdated: bool = False
     refused: bool = False
     unconfirmed: int = 0
     paid: bool = False
@@ -51,7 +54,7 @@ def step(standing: Standing) -> tuple[str, str | None]:
         if standing.offer is OfferState.OPEN:
             return "Wait for the owner’s answer", "Wipe nothing yet: the device is not ours before the owner confirms."
         return "Send it back", "The owner did not take the offer."
-    if state in (State.CLEARING, State.DESTROYING):
+    if state in TO_CLEAR:
         return _clearing(standing)
     if (state in WAYS or state is State.CLEARED) and not standing.clear:
         return "Clear it again", "Its clearance ended: a certificate was revoked, or a medium was found. Wipe it anew."
@@ -82,11 +85,53 @@ def _clearing(standing: Standing) -> tuple[str, str | None]:
     if not standing.order_open:
         why = "The last one ran out." if standing.order else "It names every medium that you noted."
         return "Issue the work order", why
+    if standing.outdated:
+        return "Replace the work order", ORDER_WORDS[OrderStanding.OUTDATED]
     if standing.refused and standing.state is State.CLEARING:
         return "Certify again", f"A certificate under work order {standing.order} was refused."
     if standing.state is State.DESTROYING:
         return "Destroy the medium", f"Then certify at the station under work order {standing.order}."
     return "Wipe and certify", f"At the station, under work order {standing.order}."
+
+
+class OrderStanding(StrEnum):
+    """How a work order stands. Only under an open one is anything wiped."""
+
+    OPEN = "open"
+    USED = "used"
+    REPLACED = "replaced"
+    EXPIRED = "expired"
+    OVER = "over"
+    HELD = "held"
+    OUTDATED = "outdated"
+
+
+ORDER_WORDS: Mapping[OrderStanding, str] = {
+    OrderStanding.OPEN: "It is open.",
+    OrderStanding.USED: "A certificate was accepted under it. There is nothing more to wipe under it.",
+    OrderStanding.REPLACED: "A newer order took its place. Wipe nothing under it: its certificate would be refused.",
+    OrderStanding.EXPIRED: "It ran out, and a certificate under it would be refused. Issue a new one first.",
+    OrderStanding.OVER: "Its device does not wait to be wiped any more. Wipe nothing under it.",
+    OrderStanding.HELD: "Its device is on hold. Wipe nothing under it until the hold is lifted.",
+    OrderStanding.OUTDATED: (
+        "It does not name the media as they are now. Wipe nothing under it: its certificate would be refused."
+    ),
+}
+
+
+def order(*, used: bool, replaced: bool, expired: bool, waits: bool, held: bool, outdated: bool) -> OrderStanding:
+    """How an order stands, from what is true of it and its device; what can least be mended has the word."""
+    if used:
+        return OrderStanding.USED
+    if replaced:
+        return OrderStanding.REPLACED
+    if not waits:
+        return OrderStanding.OVER
+    if expired:
+        return OrderStanding.EXPIRED
+    if held:
+        return OrderStanding.HELD
+    return OrderStanding.OUTDATED if outdated else OrderStanding.OPEN
 
 
 def due(standing: Standing, row: Any) -> datetime | None:
@@ -95,13 +140,13 @@ def due(standing: Standing, row: Any) -> datetime | None:
         answer_by: datetime | None = row.answer_by
         return answer_by
     # The seller is paid by then, wiped or not; until then the wipe decides.
-    return row.pay_by if standing.state in (State.CLEARING, State.DESTROYING) else None
+    return row.pay_by if standing.state in TO_CLEAR else None
 
 
 def may(standing: Standing, waiting: Sequence[Any], unconfirmed: Sequence[Any]) -> set[str]:
     """What the bench may do with the device; `waiting` are its media that are not clear yet."""
     state, free = standing.state, not standing.holds
-    clearing = state in (State.CLEARING, State.DESTROYING)
+    clearing = state in TO_CLEAR
     rules = {
         "receive": state in (State.EXPECTED, *BACK_FROM) and free,
         "weigh": state not in AWAY,

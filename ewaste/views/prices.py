@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ewaste.core.money import Money
+from ewaste.core.money import Money, in_words
 from ewaste.devices.models import Device
 from ewaste.market.models import Listing, ListingState, Lot, LotLine, LotState, Order
 from ewaste.processing import routing
@@ -316,7 +316,7 @@ def _leaves(data: Mapping[str, Any], path: str) -> Iterator[dict[str, Any]]:
 
 
 def _euros(figure: Mapping[str, Any]) -> dict[str, Any]:
-    return {**figure, "value": f"€{int(figure['amount_minor']) / 100:.2f}"}
+    return {**figure, "value": in_words(int(figure["amount_minor"]), "EUR")}
 
 
 def _row(item: str, figure: Mapping[str, Any]) -> dict[str, Any]:

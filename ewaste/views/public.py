@@ -325,8 +325,7 @@ def certificate(session: Session, certificate_id: UUID) -> tuple[Certificate, di
     ).one()
     revocation, issuer, device = row
     short = {
-        # The number that it calls itself: one number for whoever reads it here, in its file or offline.
-        "id": registry.number(found.credential_id) or found.id,
+        "id": found.number,
         "credential_id": found.credential_id,
         "status": "revoked" if revocation is not None else "accepted",
         "issuer_name": issuer,
@@ -353,13 +352,13 @@ def certificate(session: Session, certificate_id: UUID) -> tuple[Certificate, di
 
 
 def certificate_for(session: Session, text: str) -> UUID:
-    """Which certificate is meant. Raises `NotFound`.
+    """Which certificate is meant: its number. Raises `NotFound`.
 
     By its number, or the newest of a device: by the device's code, or that under which it stands in the shop.
     """
     bare = text.strip().removeprefix("urn:uuid:")
-    found: UUID | None = None
-    of_device = sa.select(Certificate.id).order_by(Certificate.accepted_at.desc()).limit(1)
+    found: Certificate | None = None
+    of_device = sa.select(Certificate).order_by(Certificate.accepted_at.desc()).limit(1)
     device, listing, number = read_code(bare, DEVICE), read_code(bare, LISTING), _uuid(bare)
     if device is not None:
         found = session.scalar(of_device.join(Device, Device.id == Certificate.device_id).where(Device.code == device))
@@ -369,7 +368,7 @@ def certificate_for(session: Session, text: str) -> UUID:
         )
     elif number is not None:
         with suppress(NotFound):
-            found = registry.find(session, number).id
+            found = registry.find(session, number)
     if found is None and (device is not None or listing is not None):
         raise NotFound(
             "We hold no certificate for this device yet, or there is a typing mistake. A device has one when its test "
@@ -381,7 +380,7 @@ def certificate_for(session: Session, text: str) -> UUID:
             "S-7K3M-9QXA in the shop; a certificate's number has 32 letters and digits in five groups. The serial "
             "number of a device is none of them. If you have the file, check that instead."
         )
-    return found
+    return found.number
 
 
 def standing_of(

@@ -180,7 +180,7 @@ def certificate(session: Session, actor: Actor, refusal_id: UUID) -> dict[str, A
     device = session.scalar(sa.select(Device).where(Device.code == found.device_code)) if found.device_code else None
     later = (
         session.scalar(
-            sa.select(Certificate.id)
+            sa.select(Certificate)
             .where(Certificate.device_id == device.id, Certificate.accepted_at > found.at)
             .order_by(Certificate.accepted_at)
             .limit(1)
@@ -200,7 +200,7 @@ def certificate(session: Session, actor: Actor, refusal_id: UUID) -> dict[str, A
         "device_code": found.device_code,
         "checks": found.checks,
         "files": sorted(found.bundle),
-        "later": later,
+        "later": later.number if later else None,
     }
     return told | {"compared": _compared(session, found, device) if device else []}
 

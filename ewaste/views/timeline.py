@@ -97,7 +97,7 @@ def events(records: Records, seen_by: Audience, *, payout: Mapping[str, Any] | N
     reader = Reader(
         records.centre.name,
         seen_by,
-        {row[0].credential_id: f"/certificates/{row[0].id}" for row in records.certificates},
+        {row[0].credential_id: f"/certificates/{row[0].number}" for row in records.certificates},
     )
     told = [_told(event, reader) for event in records.events]
     if payout and payout["paid_at"] and seen_by is not Audience.CENTRE:
@@ -107,7 +107,7 @@ def events(records: Records, seen_by: Audience, *, payout: Mapping[str, Any] | N
                 payout["paid_at"],
                 "payout",
                 None,
-                Words("payout", to, f"{_euros(payout['amount'])} went out."),
+                Words("payout", to, f"{payout['amount']} went out."),
                 by=MARKET,
             )
         )
@@ -328,7 +328,7 @@ def _weighed(it: Told) -> Words:
 
 def _inspected(it: Told) -> Words:
     amount = it.evidence.get("amount_minor")
-    offer = f"The offer is {_euros(Money(int(amount)))}." if amount is not None else None
+    offer = f"The offer is {Money(int(amount))}." if amount is not None else None
     facts = (
         ("Grade", it.evidence.get("grade")),
         ("Serial shown by the device", it.evidence.get("observedSerial")),
@@ -338,7 +338,7 @@ def _inspected(it: Told) -> Words:
 
 
 def _confirmed(it: Told) -> Words:
-    amount = _euros(Money(int(it.evidence["amount_minor"]), str(it.evidence.get("currency", "EUR"))))
+    amount = Money(int(it.evidence["amount_minor"]), str(it.evidence.get("currency", "EUR")))
     floor = "floor" in str(it.evidence.get("because"))
     who = "You accepted the offer" if it.reader.seen_by is Audience.OWNER else "The seller accepted the offer"
     if floor:
@@ -665,12 +665,6 @@ _KINDS: Mapping[str, Callable[[Told], Words]] = {
 }
 KINDS = frozenset(_KINDS)
 """The kinds of events that have words of their own; every `medium.*` has them too."""
-
-
-def _euros(amount: Money) -> str:
-    symbol = {"EUR": "€"}.get(amount.currency, f"{amount.currency} ")
-    units, cents = divmod(abs(amount.amount_minor), 100)
-    return f"{'−' if amount.amount_minor < 0 else ''}{symbol}{units:,}.{cents:02d}"
 
 
 def _grams(value: object) -> str | None:

@@ -43,7 +43,7 @@ from ewaste.web.edge import (
     transaction,
     whole_number,
 )
-from ewaste.web.forms import FREE_TEXT, end_of_day, gigabytes, moment, options, refused, typed
+from ewaste.web.forms import FREE_TEXT, SILENT, end_of_day, gigabytes, moment, options, refused, take_part, typed
 from ewaste.web.submission import submit
 
 pages = Blueprint("bench", __name__)
@@ -54,8 +54,8 @@ MOST_ROWS = 10_000  # of a list as a file
 # What a row of the list shows, in the order of bench/row.html; how long the device waits comes last.
 IN_A_ROW = itemgetter("code", "title", "state", "holds", "next_step", "due_by", "serial", "media", "since")
 COLUMNS = ("code", "device", "class", "state", "next_step", "serial", "media", "on_hold", "since", "due_by")
-# Fields of a form that say nothing to a reader.
-SILENT = frozenset({"csrf_token", "typed_by", "version"})
+# What has a value though nobody chose it: the first of a list.
+CHOSEN_ANYHOW = frozenset({"kind", "photograph_kind", "entry"})
 # What is typed of a medium. Its kind is always chosen, so that alone says nothing.
 OF_A_MEDIUM = ("serial", "model", "manufacturer", "size_gb", "wwn")
 TICKS_OF_A_MEDIUM = ("kind", "no_serial", "no_model", "sure")
@@ -211,7 +211,7 @@ def add_medium(code: str) -> flask.typing.ResponseReturnValue:
         stick = "Write that number on it. " if medium.serial.startswith(NO_SERIAL) else ""
         return f"Noted: {medium.model}, serial {medium.serial}. {stick}{_effect(device_id, session)}"
 
-    return _step(code, "add_medium", step, carried=_of_the_inspection(request.form.items()))
+    return _step(code, "add_medium", step, elsewhere=_beside_the_medium(request.form.items()))
 
 
 @pages.post("/bench/devices/<code>/media/<uuid:medium_id>/failed")
@@ -520,10 +520,14 @@ def retire_station(id: UUID) -> flask.typing.ResponseReturnValue:  # noqa: A002 
     return redirect(url_for(".stations"), 303)
 
 
-def _of_the_inspection(fields: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """What was typed of an inspection in the form that also notes its media; empty when nothing was."""
-    kept = {name: value for name, value in fields if name not in {*SILENT, *OF_A_MEDIUM, *TICKS_OF_A_MEDIUM}}
-    return kept if any(value.strip() for value in kept.values()) else {}
+def _beside_the_medium(fields: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """What was typed of an inspection in the form that also notes its media."""
+    return {name: value for name, value in fields if name not in {*SILENT, *OF_A_MEDIUM, *TICKS_OF_A_MEDIUM}}
+
+
+def _is_typed(fields: Mapping[str, str]) -> bool:
+    """Whether somebody typed or chose any of it."""
+    return any(value.strip() for name, value in fields.items() if name.rpartition(".")[2] not in CHOSEN_ANYHOW)
 
 
 def _step(
@@ -531,15 +535,17 @@ def _step(
     form: str,
     step: Callable[[Session, UUID], str],
     *,
-    carried: Mapping[str, str] | None = None,
+    elsewhere: Mapping[str, str] | None = None,
 ) -> flask.typing.ResponseReturnValue:
     """One step on one device of this bench: whole or not at all, then the page again.
 
-    What was typed of another step (`carried`) stands on that page as it was: then the answer is the page itself.
+    What was typed `elsewhere` on the page stands on it as it was.
     """
+    around = None
     try:
         with transaction() as session:
             found = bench.find(session, actor(), code)
+            around = take_part(form)
             if request.form.get("version"):
                 seen = whole_number(typed("version", 12), "version", low=0, high=10**9, unit="an entry")
                 steps.require_seen(session, actor(), found.id, seen, now=now())
@@ -548,18 +554,25 @@ def _step(
         raise
     except Refusal as refusal:
         errors = refusal.detail.get("errors") or errors_of(refusal)
-        return _device(code, status=keep(refusal), form=request.form, errors=errors, open_form=form)
+        return _device(code, status=keep(refusal), form=request.form, errors=errors, open_form=form, elsewhere=around)
     flask.flash(said, "ok")
-    if carried:
-        return _device(code, status=201, form=carried)
-    return redirect(url_for(".device", code=code), 303)
+    return afterwards(code, around or elsewhere)
 
 
-def shower(code: str) -> Callable[..., flask.Response]:
+def afterwards(
+    code: str, elsewhere: Mapping[str, str] | None, anchor: str | None = None
+) -> flask.typing.ResponseReturnValue:
+    """After a step: the device's page, and on it what was typed elsewhere; then the answer is the page itself."""
+    if elsewhere and _is_typed(elsewhere):
+        return _device(code, status=201, elsewhere=elsewhere)
+    return redirect(url_for("bench.device", code=code, _anchor=anchor), 303)
+
+
+def shower(code: str, elsewhere: Mapping[str, str] | None = None) -> Callable[..., flask.Response]:
     """The page of a device, for a form that comes back to it refused."""
 
     def show(**context: Any) -> flask.Response:
-        return _device(code, **context)
+        return _device(code, elsewhere=elsewhere, **context)
 
     return show
 
@@ -571,7 +584,9 @@ def _device(
     form: Any = None,
     errors: dict[str, str] | None = None,
     open_form: str | None = None,
+    elsewhere: Mapping[str, str] | None = None,
 ) -> flask.Response:
+    """The page. What was typed `elsewhere` on it stands there again, or is told where that part is gone."""
     with transaction() as session:
         told = bench.device(session, actor(), code, now=now())
         told["wipe"] = bench.live(session, actor(), code, now=now())
@@ -581,9 +596,25 @@ def _device(
     told["medium_kinds"] = options(told["medium_kinds"], filters.medium_word)
     told["hold_kinds"] = holds.kinds()
     kept = _typed_in(told) if status == 409 else []
+    beside = open_form not in (None, "inspect", "add_medium")
+    if "inspect" in told["may"] and (beside or elsewhere is not None):
+        # One form of several parts: each field under the name that the page gives it.
+        form, errors = ({**(elsewhere or {}), **_of_part(open_form, form or {})}, _of_part(open_form, errors or {}))
+    elif elsewhere and _is_typed(elsewhere):
+        chosen = [one for one in elsewhere.items() if one[0].rpartition(".")[2] not in CHOSEN_ANYHOW]
+        kept += in_words(told["device"]["device_class"], chosen)
     return page(
         "bench/device.html", status, form=form or {}, errors=errors or {}, open_form=open_form, kept=kept, **told
     )
+
+
+def _of_part(part: str | None, fields: Mapping[str, str]) -> dict[str, str]:
+    """These fields as the page names them in its one form; files have no value to keep, and their field no part."""
+    return {
+        name if part is None or not name or name == "photographs" else f"{part}.{name}": value
+        for name, value in fields.items()
+        if name not in SILENT
+    }
 
 
 def _typed_in(told: dict[str, Any]) -> list[tuple[str, str]]:
@@ -598,6 +629,7 @@ def in_words(device_class: str, fields: Sequence[Sequence[str]]) -> list[tuple[s
     answers = {item.id: {answer.value: answer.label for answer in item.answers} for item in asked}
     kept = []
     for name, value in fields:
+        name = name.rpartition(".")[2]
         if name in SILENT or not value.strip():
             continue
         label = questions.get(name) or FIELD_WORDS.get(name) or name.replace("_", " ").capitalize()

@@ -15,13 +15,10 @@ from jinja2 import Environment
 from jinja2.runtime import Undefined
 from markupsafe import Markup, escape
 
-from ewaste.core.money import SYMBOLS
+from ewaste.core.money import MINOR_DIGITS, MINUS, NO_BREAK, SYMBOLS, in_words
 from ewaste.devices import notices
 from ewaste.devices.media import KIND_WORDS as MEDIUM_KINDS
 from ewaste.web import charts
-
-MINUS = "\u2212"
-NO_BREAK = "\u00a0"
 
 # Not strftime's: that follows the machine's language, and takes five times as long.
 MONTHS = (
@@ -30,18 +27,6 @@ MONTHS = (
     *("July", "August", "September", "October", "November", "December"),
 )
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-# ISO 4217 minor units that differ from two.
-MINOR_DIGITS: Mapping[str, int] = {
-    "JPY": 0,
-    "KRW": 0,
-    "CLP": 0,
-    "ISK": 0,
-    "VND": 0,
-    "BHD": 3,
-    "JOD": 3,
-    "KWD": 3,
-    "TND": 3,
-}
 
 # Each state: the word on the chip, its tone (static/core/components.css), its icon, and what it means to a stranger.
 STATES: Mapping[str, tuple[str, str, str, str]] = {
@@ -144,9 +129,7 @@ def money(value: Any, currency: str | None = None) -> str:
     """€1,234.50 from an object with `amount_minor` and `currency`, or from minor units and a currency."""
     if _missing(value):
         return ""
-    amount, code = _parts(value, currency)
-    sign = MINUS if amount < 0 else ""
-    return sign + _unsigned(abs(amount), code)
+    return in_words(*_parts(value, currency))
 
 
 def signed_money(value: Any, currency: str | None = None) -> str:
@@ -155,7 +138,7 @@ def signed_money(value: Any, currency: str | None = None) -> str:
         return ""
     amount, code = _parts(value, currency)
     sign = "+" if amount > 0 else MINUS if amount < 0 else "±"
-    return sign + _unsigned(abs(amount), code)
+    return sign + in_words(abs(amount), code)
 
 
 def plain_money(value: Any, currency: str | None = None) -> str:
@@ -188,13 +171,6 @@ def _parts(value: Any, currency: str | None) -> tuple[int, str]:
     if isinstance(value, Mapping):
         return int(value["amount_minor"]), str(value["currency"])
     return int(value.amount_minor), str(value.currency)
-
-
-def _unsigned(amount: int, code: str) -> str:
-    digits = MINOR_DIGITS.get(code, 2)
-    whole, rest = divmod(amount, 10**digits)
-    text = f"{whole:,}.{rest:0{digits}d}" if digits else f"{whole:,}"
-    return f"{SYMBOLS[code]}{text}" if code in SYMBOLS else f"{code}{NO_BREAK}{text}".strip(NO_BREAK)
 
 
 # ---- time ------------------------------------------------------------------------------------------------------------

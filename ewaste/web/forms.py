@@ -8,12 +8,14 @@ from datetime import UTC, datetime
 
 import flask
 from flask import request
+from werkzeug.datastructures import ImmutableMultiDict
 
 from ewaste.core.refusals import Invalid, NotAllowed, NotFound, Refusal
 from ewaste.web.edge import errors_of, keep
 
 FREE_TEXT = 2_000
 FIELD = 300
+SILENT = frozenset({"csrf_token", "typed_by", "version", "of"})  # What a form carries that nobody typed.
 # Control characters, marks that turn the reading direction around, and what stands where bytes were no text at all.
 _NO_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufeff\ufffd]")
 
@@ -38,6 +40,21 @@ def typed(name: str, most: int = FIELD) -> str:
             "This holds a sign that no text has, or one that turns the text around. Type it anew.", field=name
         )
     return text.replace("\r\n", "\n")
+
+
+def take_part(part: str) -> dict[str, str] | None:
+    """The one part of a page's form whose button was pressed, where the whole page is one form; None where it is not.
+
+    There the button says `of` which part it is, and the part's fields carry its name: `weigh.note`. From here on the
+    request's form has them under their own names. Returns what was typed in the other parts.
+    """
+    if request.form.get("of") != part:
+        return None
+    mark, every = f"{part}.", list(request.form.items())
+    elsewhere = {name: value for name, value in every if name not in SILENT and not name.startswith(mark)}
+    own = {name.removeprefix(mark): value for name, value in every if name in SILENT or name.startswith(mark)}
+    request.form = ImmutableMultiDict(own)
+    return elsewhere
 
 
 def options(values: Iterable[str], word: Callable[[str], str]) -> list[dict[str, str]]:

@@ -22,7 +22,7 @@ from ewaste.views import photographs as shown
 from ewaste.web import bench as bench_pages
 from ewaste.web import consumer
 from ewaste.web.edge import actor, errors_of, keep, now, require_account, transaction
-from ewaste.web.forms import refused, typed
+from ewaste.web.forms import refused, take_part, typed
 from ewaste.web.limits import limiter
 
 pages = Blueprint("photographs", __name__)
@@ -84,15 +84,16 @@ def of_centre(code: str) -> flask.typing.ResponseReturnValue:
         return onward
     with transaction() as session:
         device_id = bench.find(session, actor(), code).id
+    elsewhere = take_part("photographs")
     try:
         kind = typed("photograph_kind", 40)
         pictures = _sent()
         with transaction() as session:
             kept = steps.add_photographs(session, actor(), device_id, kind=kind, pictures=pictures, now=now())
     except Refusal as refusal:
-        return refused(refusal, bench_pages.shower(code), open_form="photographs")
+        return refused(refusal, bench_pages.shower(code, elsewhere), open_form="photographs")
     flask.flash(_said(len(kept)), "ok")
-    return redirect(url_for("bench.device", code=code, _anchor="photographs"), 303)
+    return bench_pages.afterwards(code, elsewhere, "photographs")
 
 
 @pages.post("/photographs/<uuid:id>/hide")
@@ -107,6 +108,8 @@ def hide(id: UUID) -> flask.typing.ResponseReturnValue:  # noqa: A002 - the addr
     flask.flash(
         "The photograph is hidden. Nobody sees it any more; that it was there stands in the device's story.", "ok"
     )
+    if (elsewhere := take_part("photographs")) is not None:
+        return bench_pages.afterwards(code, elsewhere)
     place = {Role.OPERATOR: "bench.device", Role.STAFF: "staff.device"}.get(actor().role, "consumer.device")
     return redirect(url_for(place, code=code), 303)
 

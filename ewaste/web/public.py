@@ -13,6 +13,7 @@ from flask import Blueprint, redirect, request, url_for
 
 from ewaste.centres import accreditors
 from ewaste.certificates import registry
+from ewaste.certificates.models import number_of
 from ewaste.core.refusals import Invalid, NotFound, Refusal
 from ewaste.journey import completing, trade_in
 from ewaste.tradein import questions, quotes
@@ -191,7 +192,7 @@ def verify_upload() -> flask.Response:
                 since, to_know = found_since(session, known), since_then(session, known)
     url = None
     if known is not None and verified.statement is not None:
-        url = url_for(".certificate", id=registry.number(verified.statement.certificate_id) or known)
+        url = url_for(".certificate", id=number_of(verified.statement.certificate_id, known))
     told = verdict.verdict(verified, standing, reason, None, url, since=since)
     return _verify_page(form=request.form, result=told, to_know=to_know)
 
@@ -276,7 +277,7 @@ def certificate_bundle(id: UUID) -> flask.Response:  # noqa: A002 - the name sta
     with transaction() as session:
         found, short, _ = public.certificate(session, id)
         files = completing.completed(session, found, runtime().issuers, now=now())
-    name = f"certificate-{short['device_code']}-{str(found.id)[:8]}.zip"
+    name = f"certificate-{short['device_code']}-{str(short['id'])[:8]}.zip"
     return lists.file(registry.zipped(files), name, "application/zip")
 
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from ewaste.certificates.registry import CENTRE_MAY, DAMAGED, Statement, Verified
+from ewaste.core.money import NO_BREAK
 from ewaste.devices.media import KIND_WORDS
 from ewaste.web import filters
 
@@ -326,7 +327,7 @@ def as_of(known_at: datetime | None) -> str | None:
     """As of when a verifier without our register knows how a certificate stands; None where it knows nothing."""
     if known_at is None:
         return None
-    return f"As known on {filters.date(known_at)}, {known_at:%H:%M} UTC. {LOOK_AGAIN}".replace(filters.NO_BREAK, " ")
+    return f"As known on {filters.date(known_at)}, {known_at:%H:%M} UTC. {LOOK_AGAIN}".replace(NO_BREAK, " ")
 
 
 def gone(verified: Verified, device_class: str | None) -> str:
@@ -334,7 +335,7 @@ def gone(verified: Verified, device_class: str | None) -> str:
     statement = verified.statement
     if statement is None:
         raise ValueError("Only a certificate that could be read says something.")
-    media = filters.plural(len(statement.lines), "storage medium", "storage media").replace(filters.NO_BREAK, " ")
+    media = filters.plural(len(statement.lines), "storage medium", "storage media").replace(NO_BREAK, " ")
     return (
         f"The data on this {_what(device_class)} is gone. Checked on {filters.date(statement.created)} by "
         f"{statement.issuer_name}: {media} covered, on device {statement.device_code}."

@@ -186,7 +186,7 @@ def test_a_price_that_changed_buys_nothing(world: World, program: Callable[..., 
     with world.nothing_changes("refusals"):
         answer = ben.post(f"/shop/{code}/orders", {"price": {"amount": 11_999, "currency": "EUR"}})
     assert problem(answer) == (409, "conflict", "price")
-    assert "120.00 EUR" in answer.json["detail"]
+    assert "€120.00" in answer.json["detail"]
 
 
 # ---- how often ----

@@ -191,7 +191,7 @@ class Person:
         if by_second:
             press = second
         elif button is None:
-            press = form.locator('button[type="submit"], button:not([type])').last
+            press = form.locator('button[type="submit"]:not([formaction]), button:not([type])').last
         else:
             press = form.get_by_role("button", name=button)
         with self.page.expect_navigation():

@@ -36,6 +36,7 @@ from tests.centres.test_other_accreditors import (
     people_of,
     trust,
 )
+from tests.transparency.witness import Witness
 from tests.web.stage import Elsewhere
 from tests.world import World
 from wipe_agent import certificate as wipe
@@ -174,12 +175,12 @@ def test_a_key_of_the_house_that_ends_on_a_day_signs_until_then_and_the_trust_fi
 
 
 def test_what_was_certified_under_a_lost_key_of_the_house_leaves_every_sale_until_two_people_have_looked(
-    world: World,
+    world: World, witness: Witness
 ) -> None:
-    early, late = world.cleared(), world.cleared(serial="PF2ABCDE", serials=("DRIVE-2",))
-    with world.transaction() as session:
-        accepted = dict(session.execute(sa.select(Certificate.device_id, Certificate.accepted_at)).all())
-    since = accepted[early] + (accepted[late] - accepted[early]) / 2
+    early = world.cleared()
+    witness.sees(world)
+    since = world.later(minutes=1)
+    late = world.cleared(serial="PF2ABCDE", serials=("DRIVE-2",))
     world.later(hours=1)
     change_key(world, house(world), f"{HOUSE}#key-1", compromised_since=since, reason="A copy was found.")
     assert world.raw("select device_listable(:id)", id=early) is True
@@ -190,7 +191,7 @@ def test_what_was_certified_under_a_lost_key_of_the_house_leaves_every_sale_unti
         assert (certificate.device_id, doubt.cause, doubt.since) == (late, RecheckCause.ACCREDITOR_KEY, since)
         seconds = since.replace(microsecond=0)
         assert trust(world).key_end(f"{HOUSE}#key-1") == (world.now.replace(microsecond=0), seconds)
-    # What was accepted before is as good in our books as it was, and what came since is being looked at.
+    # What witnesses had seen before is as good as it was, and all else is being looked at.
     assert wrong(world) == []
     # Its centres have an accreditation under the new key at once.
     assert issued(world, "Rhein Datenpark")["proof"]["verificationMethod"] == f"{HOUSE}#key-2"

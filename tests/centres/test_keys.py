@@ -14,13 +14,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from ewaste.centres import accreditation, stations
 from ewaste.centres.models import Station
 from ewaste.certificates import rechecks
-from ewaste.certificates.models import CertificateRevocation
+from ewaste.certificates.models import Certificate, CertificateRevocation
 from ewaste.certificates.rechecks import Recheck
 from ewaste.core.mail import Mail
 from ewaste.core.refusals import Conflict, Invalid, NotAllowed, NotFound
 from ewaste.devices.lifecycle import State
 from ewaste.devices.models import Hold
 from ewaste.journey import bench, clearing, rechecking
+from ewaste.views import audit
 from tests.transparency.witness import Witness
 from tests.world import World
 from wipe_agent import certificate as wipe
@@ -292,3 +293,19 @@ def test_a_key_that_was_retired_can_still_be_found_stolen_and_from_earlier(world
     assert world.raw("select count(*) from certificate_rechecks") == 1
     with world.nothing_changes(), pytest.raises(Conflict, match="revoked already"):
         report(world, station, "stefan", since=world.now)
+
+
+def test_the_audit_finds_what_a_stolen_key_signed_and_nobody_looked_at(world: World) -> None:
+    device = world.cleared()
+    with world.transaction() as session:
+        stations.revoke(
+            session,
+            world.issuers,
+            world.station().station.id,
+            "The laptop was stolen.",
+            compromised_since=world.now,
+            now=world.now,
+        )
+        found = audit.everything(session, issuers=world.issuers, now=world.now).wrong
+        name = session.scalars(sa.select(Certificate.credential_id).where(Certificate.device_id == device)).one()
+    assert found == [f"Certificate {name}: others may have had the key of its station, and nobody looked at it again."]

@@ -8,15 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ewaste.core.money import Money
+from ewaste.core.money import Money, in_words
 
 MINOR = st.integers(-(10**12), 10**12)
 
 
-def test_forty_two_euros_are_written_with_cents_and_currency() -> None:
-    assert str(Money(4_200, "EUR")) == "42.00 EUR"
-    assert str(Money(1_234_567_05, "EUR")) == "1,234,567.05 EUR"
-    assert str(Money(-5, "EUR")) == "-0.05 EUR"
+def test_forty_two_euros_are_written_with_their_sign_and_cents_wherever_they_are_written() -> None:
+    assert str(Money(4_200, "EUR")) == "€42.00"
+    assert str(Money(1_234_567_05, "EUR")) == in_words(1_234_567_05, "EUR") == "€1,234,567.05"
+    assert str(Money(-5, "EUR")) == "−€0.05"
+    assert str(Money(1_500, "CHF")) == "CHF\u00a015.00"
 
 
 def test_amounts_of_one_currency_are_added_and_taken_away() -> None:

@@ -38,9 +38,9 @@ def test_a_working_phone_goes_to_resale_by_the_sum_of_its_lines():
     ]
     assert (found.chosen, resale.expected_net_minor, found.battery) == ("for_resale", 12_021, "keep")
     assert found.explanation == (
-        "Expected after all costs (estimate): resale 120.21 EUR, dismantling 12.72 EUR.",
+        "Expected after all costs (estimate): resale €120.21, dismantling €12.72.",
         "Remanufacture is not open: There is nothing on it that we know how to repair.",
-        "Resale is chosen: the most of the ways that are open, 120.21 EUR.",
+        "Resale is chosen: the most of the ways that are open, €120.21.",
         "The battery stays in the device.",
     )
 

@@ -384,6 +384,7 @@ POST /api/agent/enrol                                    in       in       in   
 GET  /api/agent/orders                                   sign-in  no       no       no       no       no
 POST /api/agent/certificates                             sign-in  no       no       no       no       no
 POST /api/agent/starts                                   sign-in  no       no       no       no       no
+POST /api/agent/standings                                sign-in  no       no       no       no       no
 POST /api/agent/issued                                   sign-in  no       no       no       no       no
 POST /api/agent/cosignatures                             sign-in  no       no       no       no       no
 POST /webhooks/stripe                                    unsigned unsigned unsigned unsigned unsigned unsigned
@@ -689,6 +690,7 @@ SENT = {
     "POST /api/agent/enrol": Sent(json={"*": "$enrolment"}),
     "POST /api/agent/certificates": Sent(json={"files": "$files"}),
     "POST /api/agent/starts": Sent(json={"work_orders": ["$log_certificate"]}),
+    "POST /api/agent/standings": Sent(json={"work_orders": ["$log_certificate"]}),
     "POST /api/agent/issued": Sent(json={"after": "$log_certificate"}),
     "POST /api/agent/cosignatures": Sent(json={"checkpoint": "$log_certificate"}),
     "GET /log/tile/<path:name>": _sent(name="$log_tile"),
@@ -737,6 +739,7 @@ NEVER_DONE = {
     "GET /api/agent/orders": "a person is no station; `test_matrix.py` signs as one",
     "POST /api/agent/certificates": "a person is no station; `test_matrix.py` signs as one",
     "POST /api/agent/starts": "a person is no station; `tests/transparency` signs as one",
+    "POST /api/agent/standings": "a person is no station; `test_matrix.py` signs as one",
     "POST /api/agent/issued": "a person is no station; `tests/transparency` signs as one",
     "POST /api/agent/cosignatures": "a person is no station; `tests/transparency` signs as one",
     "POST /webhooks/stripe": "the provider's signature is tested with the payments",

@@ -257,7 +257,7 @@ def test_each_device_stands_in_one_queue_and_the_tabs_count_them(browser: Browse
     tabs = dict(re.findall(r'state=(\w+)" ?>[^<]+ <span class="number">(\d+)</span>', page))
     queues = ("expected", "received", "inspected", "order", "wiping", "failed", "second", "again", "hold")
     assert {name: tabs.get(name) for name in queues} == dict.fromkeys(queues, "1")
-    everything = re.findall(r"PF-[A-Z]+", page.split("<tbody>")[1].split("</tbody>")[0])
+    everything = re.findall(r"\bPF-[A-Z]+", page.split("<tbody>")[1].split("</tbody>")[0])
     assert sorted(everything) == sorted(set(everything))
     assert "PF-SALE" not in everything
     assert {"PF-RECEIVED", "PF-FAILED", "PF-SECOND", "PF-AGAIN", "PF-HELD"} <= set(everything)
@@ -265,7 +265,7 @@ def test_each_device_stands_in_one_queue_and_the_tabs_count_them(browser: Browse
     of |= {"failed": "PF-FAILED", "again": "PF-AGAIN", "hold": "PF-HELD", "received": "PF-RECEIVED"}
     for name, serial in of.items():
         rows = text(browser.get(f"/bench?state={name}")).split("<tbody>")[1].split("</tbody>")[0]
-        assert re.findall(r"PF-[A-Z]+", rows) == [serial], name
+        assert re.findall(r"\bPF-[A-Z]+", rows) == [serial], name
         file = browser.get(f"/bench/queue.csv?state={name}")
         assert file.headers["Content-Type"] == "text/csv; charset=utf-8"
         assert [line.split(",")[5] for line in file.text.splitlines()] == ["serial", serial], name
@@ -276,7 +276,7 @@ def test_the_longest_waiting_stands_first(browser: Browser, world: World) -> Non
         world.received(serial=f"PF-{number}")
         world.later(hours=5)
     rows = text(browser.sign_in("olga").get("/bench?state=received")).split("<tbody>")[1]
-    assert re.findall(r"PF-\d", rows) == ["PF-0", "PF-1", "PF-2"]
+    assert re.findall(r"\bPF-\d", rows) == ["PF-0", "PF-1", "PF-2"]
     assert re.findall(r">(\d+ h)</time>", rows) == ["15 h", "10 h", "5 h"]
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import re
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
+from werkzeug.test import TestResponse
 
 from ewaste.devices import custody
 from ewaste.devices.lifecycle import State
 from ewaste.devices.models import CustodyEvent
 from ewaste.processing.models import Inspection, Routing
-from tests.web.bench_tools import bench_of, findings_form, text, version
+from tests.web.bench_tools import Shown, bench_of, findings_form, text, version
 from tests.web.conftest import Browser
-from tests.world import SERIAL, World, good_findings
+from tests.world import SERIAL, World, good_findings, jpeg
 
 
 def test_the_checklist_makes_the_offer(browser: Browser, world: World) -> None:
@@ -103,6 +106,112 @@ def test_media_are_noted_before_the_inspection_and_what_was_typed_in_it_survives
     seen = re.findall(r'name="version" value="(\d+)"', added.text)
     assert browser.post(address + "/inspect", data=typed | {"version": seen[0]}).status_code == 303
     assert world.device(device_id).state is State.INSPECTED
+
+
+def inspection_of(answer: TestResponse, address: str) -> Shown:
+    """The form that the page of a received device is."""
+    shown = Shown(answer.text, f"{address}/inspect")
+    assert shown.fields
+    assert not shown.nested
+    return shown
+
+
+HALF = {"observed_serial": SERIAL, "mass_g": "1521", "body_wear": "faint"}
+
+
+def test_no_other_button_of_the_page_loses_what_was_typed_of_the_inspection(browser: Browser, world: World) -> None:
+    device_id = world.with_media(serials=("DRIVE-1", "TYPING-ERROR"))
+    right, wrong = world.media(device_id)
+    address = bench_of(world, device_id)
+    answer = browser.sign_in("olga").get(address)
+    for label, typed, says in (
+        ("Note it", {"weigh.mass_g": "1900", "weigh.note": "On the other scale."}, "The weight is noted."),
+        ("Take it back", {f"withdraw-{wrong.id}.reason": "It is the battery's."}, "Taken back."),
+        (
+            "Note the correction",
+            {"correct.entry": "2", "correct.correction": "The seal was red."},
+            "Noted beside entry 2.",
+        ),
+        (
+            "Keep it apart",
+            {f"apart-{right.id}.seal": "S-9", f"apart-{right.id}.reason": "For its owner."},
+            "kept apart",
+        ),
+    ):
+        world.later(minutes=1)
+        shown = inspection_of(answer, address)
+        if label == "Take it back":
+            shown.buttons[label] = (f"{address}/media/{wrong.id}/withdraw", {"of": f"withdraw-{wrong.id}"})
+        answer = shown.press(browser, label, **HALF, **{"hold.reason": "Half a thought"}, **typed)
+        assert answer.status_code == 201, label
+        assert says in text(answer)
+        again = inspection_of(answer, address).fields
+        assert {name: again.get(name) for name in HALF} == HALF, label
+        assert again["hold.reason"] == "Half a thought"
+        assert not any(again.get(name) == value for name, value in typed.items() if name != "correct.entry"), label
+    kinds = [event.kind for event in chain(world, device_id)]
+    assert kinds[-5:] == ["device.weighed", "medium.withdrawn", "record.corrected", "medium.removed", "medium.held"]
+    done = inspection_of(answer, address).press(browser, "Finish the inspection", **findings_form(**HALF))
+    assert done.status_code == 303
+    assert world.device(device_id).state is State.INSPECTED
+
+
+def test_a_small_form_that_is_refused_comes_back_with_the_inspection_around_it(browser: Browser, world: World) -> None:
+    device_id = world.with_media()
+    address = bench_of(world, device_id)
+    shown = inspection_of(browser.sign_in("olga").get(address), address)
+    with world.nothing_changes("refusals"):
+        answer = shown.press(browser, "Put on hold", **HALF, **{"hold.kind": "lock", "hold.reason": ""})
+    assert answer.status_code == 422
+    again = inspection_of(answer, address).fields
+    assert {name: again.get(name) for name in HALF} == HALF
+    assert again["hold.kind"] == "lock"
+    assert 'href="#f-hold.reason"' in answer.text
+    assert 'id="f-hold.reason"' in answer.text
+
+
+def test_what_was_typed_of_an_inspection_is_told_when_a_hold_ends_it(browser: Browser, world: World) -> None:
+    device_id = world.with_media()
+    address = bench_of(world, device_id)
+    shown = inspection_of(browser.sign_in("olga").get(address), address)
+    answer = shown.press(browser, "Put on hold", **HALF, **{"hold.kind": "lock", "hold.reason": "It is locked."})
+    assert answer.status_code == 201
+    told = text(answer)
+    assert "On hold. Nothing moves until the hold is lifted" in told
+    kept = told.split("What you typed")[1].split("</section>")[0]
+    assert "<dd>1521</dd>" in kept
+    assert re.findall(r"<dt>([^<]+)</dt>", kept) == [
+        "Serial number or IMEI", "Weight, in grams", "How worn are lid, base and palm rest?",
+    ]  # fmt: skip
+
+
+def test_a_button_of_a_page_on_which_nothing_was_typed_leads_back_to_it(browser: Browser, world: World) -> None:
+    device_id = world.with_media()
+    address = bench_of(world, device_id)
+    shown = inspection_of(browser.sign_in("olga").get(address), address)
+    answer = shown.press(browser, "Note it", **{"weigh.mass_g": "1900"})
+    assert (answer.status_code, answer.headers["Location"]) == (303, address)
+
+
+def test_a_photograph_taken_while_inspecting_leaves_the_inspection_as_it_was(browser: Browser, world: World) -> None:
+    device_id = world.with_media()
+    address = bench_of(world, device_id)
+    shown = inspection_of(browser.sign_in("olga").get(address), address)
+    at, sent = shown.buttons["Add them"]
+    whole: dict[str, Any] = shown.fields | HALF | sent | {"photographs.photograph_kind": "inspection"}
+    answer = browser.post(at, data=whole | {"photographs": (io.BytesIO(jpeg()), "case.jpg")})
+    assert answer.status_code == 201
+    shown = inspection_of(answer, address)
+    assert {name: shown.fields.get(name) for name in HALF} == HALF
+    hidden = shown.press(browser, "Hide", **HALF)
+    assert hidden.status_code == 201
+    assert {name: inspection_of(hidden, address).fields.get(name) for name in HALF} == HALF
+
+
+def chain(world: World, device_id: UUID) -> list[CustodyEvent]:
+    with world.transaction() as session:
+        events = sa.select(CustodyEvent).where(CustodyEvent.device_id == device_id).order_by(CustodyEvent.seq)
+        return list(session.scalars(events))
 
 
 def test_an_inspection_does_not_end_over_a_medium_that_was_typed_and_not_added(browser: Browser, world: World) -> None:

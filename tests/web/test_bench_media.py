@@ -222,6 +222,17 @@ def test_an_order_that_does_not_name_every_medium_is_replaced_next(browser: Brow
     assert "Waiting for the certificate" not in page
 
 
+def test_while_a_device_is_held_its_page_gives_no_command_to_wipe_it(browser: Browser, world: World) -> None:
+    device_id, order = world.ordered()
+    address = bench_of(world, device_id)
+    assert f"wipe-agent wipe --order {order.code}" in browser.sign_in("olga").get(address).text
+    with world.transaction() as session:
+        steps.place_hold(session, world.olga, device_id, kind="lock", reason="It is locked.", now=world.now)
+    page = browser.get(address).text
+    assert order.code in page
+    assert "--order" not in page
+
+
 def test_an_order_over_two_media_has_a_command_for_each(browser: Browser, world: World) -> None:
     device_id, order = world.ordered(serials=("DRIVE-1", "DRIVE 2"))
     page = browser.sign_in("olga").get(bench_of(world, device_id)).text

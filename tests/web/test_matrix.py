@@ -11,13 +11,16 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+import sqlalchemy as sa
 import time_machine
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from http_message_signatures import HTTPMessageSigner, MappingKeyResolver
 from http_message_signatures.algorithms import ED25519
 from werkzeug.test import TestResponse
 
+from ewaste.centres.models import WorkOrder
 from ewaste.core.ids import new_code
+from ewaste.devices.models import Device
 from tests.web.matrix import FIRST, NEVER_DONE, Column, Row, rows
 from tests.web.stage import PEOPLE, TOKEN, Stage
 
@@ -269,6 +272,33 @@ def test_a_station_is_told_what_its_own_centre_issued(stage: Stage) -> None:
     with stage.rehearse():
         for body in (b"{}", b'{"after": -2}', b'{"after": true}', b'{"after": "1"}', b'{"after": 9007199254740992}'):
             assert asked("own", body).status_code == 422
+
+
+def test_a_station_is_told_how_the_orders_of_its_own_centre_stand_and_of_no_other(stage: Stage) -> None:
+    def asked(whose: str, *orders: str) -> dict[str, Any]:
+        body = json.dumps({"work_orders": orders}).encode()
+        answer = signed(stage, whose, "POST", "/api/agent/standings", body)
+        assert answer.status_code == 200
+        return {one["work_order"]: (one["standing"], one["text"]) for one in answer.json["standings"]}
+
+    with stage.world.transaction() as session:
+        order, device_id = session.execute(
+            sa.select(WorkOrder.digest, WorkOrder.device_id)
+            .join(Device, Device.id == WorkOrder.device_id)
+            .where(Device.code == stage.things["own"]["ordered"])
+        ).one()
+    with stage.rehearse():
+        assert asked("own", order, "zQmNone") == {order: ("open", "It is open.")}
+        assert asked("other", order) == {}
+        assert stage.changed() == {"seen_nonces"}
+    with stage.rehearse():
+        stage.world.note_medium(device_id, "STICK-1", "usb")
+        assert asked("own", order)[order][0] == "outdated"
+    with stage.rehearse():
+        for body in (b'{"work_orders": []}', b'{"work_orders": "all"}', b'{"work_orders": ["a\\u0000"]}'):
+            assert signed(stage, "own", "POST", "/api/agent/standings", body).status_code == 422
+        many = json.dumps({"work_orders": [f"zQm{number}" for number in range(101)]}).encode()
+        assert signed(stage, "own", "POST", "/api/agent/standings", many).status_code == 422
 
 
 def test_a_station_clears_a_device_of_its_own_centre_and_no_other(stage: Stage) -> None:

@@ -42,8 +42,10 @@ class Market(ThreadingHTTPServer):
         self.calls: list[str] = []
         self.starts: list[str] = []
         self.issued: list[tuple[int, str, str]] = []  # entry of the log, digest, key
+        self.stands: dict[str, tuple[str, str]] = {}  # how orders stand that are not open, by their digests
         self.nonces: set[str] = set()
         self.log: Operator | None = None
+        self.completed: dict[str, bytes] = {}  # by the number of the certificate
         self.cosigned: list[bytes] = []
         self.thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         self.thread.start()
@@ -66,8 +68,12 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path == "/api/agent/orders":
             self._signed(lambda _: (200, self.server.world.answer()))
-        elif self.path.startswith("/log/") and self.server.log is not None:
-            data = self.server.log.answer(self.path.removeprefix("/log/"))
+        elif self.path.startswith(("/log/", "/certificates/")):
+            log, name = self.server.log, self.path.removeprefix("/certificates/").removesuffix("/bundle.zip")
+            if self.path.startswith("/log/"):
+                data = log.answer(self.path.removeprefix("/log/")) if log is not None else None
+            else:
+                data = self.server.completed.get(name)
             self.send_response(404 if data is None else 200)
             self.send_header("Content-Length", str(len(data or b"")))
             self.end_headers()
@@ -84,6 +90,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._signed(self._starts)
         elif self.path == "/api/agent/issued":
             self._signed(self._issued)
+        elif self.path == "/api/agent/standings":
+            self._signed(self._standings)
         else:
             self._signed(self._certificate)
 
@@ -137,6 +145,13 @@ class _Handler(BaseHTTPRequestHandler):
         later = [one for one in self.server.issued if one[0] > json.loads(body)["after"]]
         told = [{"entry": entry, "digest": digest, "station": key} for entry, digest, key in later[:2]]
         return 200, {"issued": told, "more": len(later) > 2, "server_time": moment().isoformat()}
+
+    def _standings(self, body: bytes) -> tuple[int, dict[str, Any]]:
+        told = []
+        for order in json.loads(body)["work_orders"]:
+            standing, text = self.server.stands.get(order, ("open", "It is open."))
+            told.append({"work_order": order, "standing": standing, "text": text})
+        return 200, {"standings": told, "server_time": moment().isoformat()}
 
     def _signed(self, act: Any) -> None:
         market, body = self.server, self._body()

@@ -250,7 +250,7 @@ def test_a_drive_that_was_wiped_before_is_done_and_is_not_begun_again(practice: 
     stand = Stand(practice.home, read_plan(practice.plan(), practice.home), operator="Ada", program=NOTHING_BEGINS)
 
     async def story(pilot: Pilot[None]) -> None:
-        assert "1 done, 1 to scan" in head(pilot)
+        assert "1 of 2 done, 1 to scan" in head(pilot)
         await scan(pilot, "disk-1")
         assert "DISK-1" in told(pilot)
         assert "WIPED" in told(pilot)
@@ -337,6 +337,21 @@ def test_a_line_fits_its_width_and_says_rate_time_and_temperature() -> None:
     assert "DOES NOT MOVE" in lines(row, 80, chosen=False, silent=True).plain
     assert large("0%")[0].startswith("██")
     assert "150 MB/s" in card(row, 80, chosen=False, silent=False).plain
+
+
+def test_a_drive_of_a_device_with_several_says_which_it_is_at_every_width() -> None:
+    row = Row("/dev/sdb", Job("W-4F7K-2M9T", "WD-WCC4N1XK2917", "/dev/sdb"), serial="WD-WCC4N1XK2917", size=10**12)
+    row.part = "1 of 2"
+    row.begin(0.0)
+    row.take({"event": "stage", "name": "overwriting with zeros", "size": 10**12}, 0.0)
+    row.take({"event": "alive", "done": 500_000_000_000, "temperature": 38}, 10.0)
+    narrow = lines(row, 80, chosen=True, silent=True).plain
+    assert "W-4F7K-2M9T 1 of 2 DOES NOT MOVE" in narrow
+    assert max(len(line) for line in narrow.split("\n")) <= 80
+    wide = lines(row, 120, chosen=False, silent=False).plain
+    assert "W-4F7K-2M9T 1 of 2 at work" in wide
+    assert wide.index("50.0 %") + len("50.0 %") <= 120
+    assert "W-4F7K-2M9T 1 of 2" in card(row, 80, chosen=False, silent=False).plain
 
 
 def test_large_type_has_every_letter_of_every_state() -> None:

@@ -268,6 +268,29 @@ def test_a_batch_counts_certified_refused_and_open_apart(tmp_path: Path) -> None
     assert tuple(table[0]) == COLUMNS
 
 
+def test_the_code_on_a_batch_leads_to_its_one_certificate_or_to_where_each_device_is_asked_about(
+    tmp_path: Path,
+) -> None:
+    one, other = judged("valid-one-drive"), judged("valid-two-drives")
+    still_open = [report.OpenOrder("WO-9", "D-9", "hdd", "X1", "not begun")]
+    page = report.summary_page([one, one, judged("changed-after-signing")], still_open, made=AT)
+    assert codes_on(page, tmp_path) == [proven("valid-one-drive").verify_address]
+    assert "Scan to verify" in text_of(page, tmp_path)
+    several = report.summary_page([one, other], made=AT)
+    assert codes_on(several, tmp_path) == ["https://market.example/verify"]
+    assert "Scan, then type a device of the list" in text_of(several, tmp_path)
+
+
+def test_a_batch_without_a_page_to_ask_at_has_no_code(tmp_path: Path) -> None:
+    trust = Trust.parse(TRUST)
+    two = [
+        report.judge(VECTORS / name, trust, fingerprint(TRUST), at=AT, training=False, market=market)
+        for name, market in (("valid-one-drive", "https://one.example"), ("valid-two-drives", "https://two.example"))
+    ]
+    assert codes_on(report.summary_page(two, made=AT), tmp_path) == []
+    assert codes_on(report.summary_page([judged("changed-after-signing")], made=AT), tmp_path) == []
+
+
 def test_a_batch_of_hundreds_stays_on_one_page_and_says_how_many_lines_had_no_room(tmp_path: Path) -> None:
     still_open = [report.OpenOrder(f"WO-{n}", f"D-{n}", "hdd", f"X{n}", "not begun") for n in range(300)]
     page = report.summary_page([judged("changed-after-signing")], still_open, made=AT)

@@ -103,7 +103,7 @@ def test_a_log_that_does_not_answer_holds_nothing_up(
 def test_a_cosignature_that_the_marketplace_did_not_take_is_handed_in_the_next_time(
     station: Station, market: Market, operator: Operator
 ) -> None:
-    market.fail = 1
+    market.fail = 2  # The question how the orders stand, and the cosignature.
     found, _, code = sync_once()
     assert code == 0
     assert "not witnessed this time. The marketplace cannot answer now (HTTP 503)." in found["witnessed"]["text"]

@@ -117,13 +117,17 @@ def media_list(chosen: Namespace, _: Screen) -> Answer:
     return found, sentences or ["No drives."], 0
 
 
-def orders(chosen: Namespace, _: Screen) -> Answer:
+def orders(chosen: Namespace, screen: Screen) -> Answer:
     """Fetch or list the work orders."""
     home = _home()
     if chosen.offline:
         kept, refused = jobs.kept_orders(home)
     else:
-        kept, refused = sync.fetch_orders(home, keys.load_key(home, passphrase()))
+        key = keys.load_key(home, passphrase())
+        kept, refused = sync.fetch_orders(home, key)
+        # What was fetched earlier and is not open any more is said here, too, and not begun at the bench.
+        sent = {order.code for order in kept}
+        kept += [order for order in sync.ask_standings(home, key, note=screen.note) if order.code not in sent]
     known = [_order(home, order) for order in kept]
     sentences = []
     for order in known:
@@ -135,6 +139,8 @@ def orders(chosen: Namespace, _: Screen) -> Answer:
         if order["refusal"]:
             sentences[-1] += f": {order['refusal']}"
             sentences.append("    Ask for a new work order.")
+        if order["stopped"]:
+            sentences.append(f"    Not to be begun: {' '.join(order['stopped'])}")
         for one in order["media"]:
             name = " ".join(part for part in (one["kind"], one["model"], one["serial"] or one["id"]) if part)
             sentences.append(f"    {name}: {one['state']}")
@@ -205,8 +211,10 @@ def certify(chosen: Namespace, _: Screen) -> Answer:
     sentences = [
         f"{practice} {done.certificate_id} for {media_count}{' (issued before)' if done.again else ''}.",
         f"Bundle: {done.bundle}",
-        "Next: wipe-agent sync",
     ]
+    stopped = jobs.stopped(home, jobs.load_order(home, chosen.order))
+    # It says what was done, and is not kept back; but nobody is to wonder why it is refused.
+    sentences.append(f"Before you send it: {' '.join(stopped)}" if stopped else "Next: wipe-agent sync")
     return found, sentences, 0
 
 
@@ -221,7 +229,11 @@ def sync_all(chosen: Namespace, screen: Screen) -> Answer:
     except AgentError:
         _witness(home, station_key, screen, sent=False)
         raise
+    stopped = sync.ask_standings(home, station_key, note=screen.note)
+    for order in stopped:
+        screen.note(f"Nothing is begun under order {order.code}: {' '.join(jobs.stopped(home, order) or ())}")
     witnessed = _witness(home, station_key, screen, sent=bool(done.receipts))
+    completed = sync.bring_completed(home, fresh=chosen.fresh, note=screen.note)
     issued = sync.fetch_issued(home, station_key, note=screen.note)
     if done.refused:
         reasons = "; ".join(
@@ -229,9 +241,14 @@ def sync_all(chosen: Namespace, screen: Screen) -> Answer:
         )
         raise CertificateRefused(f"The marketplace refused {len(done.refused)} of {len(done.receipts)}. {reasons}")
     sentences = [f"{one['certificate_id']} accepted for device {one.get('device_code')}." for one in done.receipts]
+    if completed:
+        bundles = "1 completed bundle" if len(completed) == 1 else f"{len(completed)} completed bundles"
+        sentences.append(f"{bundles}, with the log's proof and today's status lists: {home.sent}")
     found = {
         "receipts": done.receipts,
+        "completed": [str(place) for place in completed],
         "waiting": done.waiting,
+        "stopped": [order.code for order in stopped],
         "witnessed": {"size": witnessed.size, "text": witnessed.said},
         "issued": len(issued),
     }
@@ -372,6 +389,7 @@ def _recorded(home: keys.Home, code: str, medium: jobs.OrderMedium, what: str, w
 def _order(home: keys.Home, order: jobs.Order) -> dict[str, Any]:
     """An order for people and machines, with where each medium stands by its journal."""
     issued = jobs.issued(home, order.code)
+    stopped = jobs.stopped(home, order) if issued is None else None
     return {
         "code": order.code,
         "device_code": order.device_code,
@@ -379,6 +397,7 @@ def _order(home: keys.Home, order: jobs.Order) -> dict[str, Any]:
         "certified": issued is not None,
         "certificate": str(issued.standing) if issued else None,
         "refusal": issued.reason if issued else "",
+        "stopped": list(stopped) if stopped else None,
         "valid_until": f"{order.valid_until:%Y-%m-%d %H:%M} UTC",
         "media": [
             {

@@ -162,6 +162,7 @@ def facts_of(row: Row) -> dict[str, Any]:
         "drive": row.name,
         "order": row.job.order if row.job else None,
         "medium": row.job.medium if row.job else None,
+        "part": row.part or None,
         "serial": row.serial or None,
         "state": row.state.name.lower(),
         "stage": row.stage or None,
@@ -246,7 +247,15 @@ class _Plain:
         for row in rows:
             if row.job is None:
                 continue
-            sentences.append(f"{row.job.medium}  order {row.job.order}: {row.state}. {row.message}".rstrip())
+            part = f", {row.part}" if row.part else ""
+            sentences.append(f"{row.job.medium}  order {row.job.order}{part}: {row.state}. {row.message}".rstrip())
             if row.advice:
                 sentences.append(f"    Next: {row.advice}")
-        return {}, sentences or ["No drive here is meant by an order."], code
+        if not sentences:
+            return {}, ["No drive here is meant by an order."], code
+        mine = [row for row in rows if row.job is not None]
+        drives = "1 drive" if len(mine) == 1 else f"{len(mine)} drives"
+        orders = len({row.job.order for row in mine if row.job is not None})
+        devices = "1 device" if orders == 1 else f"{orders} devices"
+        done = sum(row.state in DONE for row in mine)
+        return {}, [*sentences, f"{done} of {drives} done, of {devices}."], code

@@ -44,7 +44,8 @@ def status(_: Namespace, __: Screen) -> Answer:
     sentences = [f"Station {station.verification_method} of {station.centre_name}, enrolled at {station.market}."]
     if station.mode == "training":
         sentences.append("This station is for TRAINING.")
-    sentences.append(f"Orders: {len(queue.open_orders)} open, {queue.certified_orders} certified.")
+    stopped = f"{len(queue.stopped)} not to be begun, " if queue.stopped else ""
+    sentences.append(f"Orders: {len(queue.open_orders)} open, {stopped}{queue.certified_orders} certified.")
     for order in queue.open_orders:
         late = " (expired: ask for a new one)" if order.valid_until < now else ""
         sentences.append(
@@ -52,6 +53,7 @@ def status(_: Namespace, __: Screen) -> Answer:
         )
         media_of = ", ".join(" ".join(part for part in (one.model, one.name_to_type) if part) for one in order.media)
         sentences.append(f"        {media_of}")
+    sentences += [f"    {order.code}  not to be begun: {why}" for order, why in queue.stopped]
     sentences += [f"    in doubt: {text}" for text in queue.orders_in_doubt]
     waits = "1 waits" if len(queue.waiting) == 1 else f"{len(queue.waiting)} wait"
     sentences.append(f"Certificates: {waits} to be sent, {queue.sent} accepted.")
@@ -73,6 +75,7 @@ def status(_: Namespace, __: Screen) -> Answer:
                 {"code": order.code, "device_code": order.device_code, "valid_until": write_time(order.valid_until)}
                 for order in queue.open_orders
             ],
+            "stopped": [{"code": order.code, "reason": why} for order, why in queue.stopped],
             "certified": queue.certified_orders,
             "in_doubt": list(queue.orders_in_doubt),
         },

@@ -75,6 +75,7 @@ def parser() -> argparse.ArgumentParser:
     sync = all_.add_parser("sync", parents=[common], help="send certificates until a receipt comes back")
     sync.add_argument("--once", action="store_true", help="try once instead of several times")
     sync.add_argument("--again", action="store_true", help="send those that were refused once more")
+    sync.add_argument("--fresh", action="store_true", help="fetch the completed bundles anew, with today's status")
     sync.set_defaults(run=commands.sync_all)
 
     verify = all_.add_parser("verify", parents=[common], help="check a certificate bundle; needs no network")

@@ -11,6 +11,7 @@ from wipe_agent.jobs.issued import Issued, Standing, issued
 from wipe_agent.jobs.orders import Order, OrderMedium, keep_orders, kept_orders, load_order
 from wipe_agent.jobs.planning import Wish, drive_at
 from wipe_agent.jobs.resetting import People, Reset, reset_phone
+from wipe_agent.jobs.standings import digest, keep_standings, stopped
 from wipe_agent.jobs.story import MediumStory, decided_certificate, journal_path, read_story
 from wipe_agent.jobs.wiping import Progress, Wiped, wipe
 
@@ -28,10 +29,12 @@ __all__ = [
     "Wish",
     "certify",
     "decided_certificate",
+    "digest",
     "drive_at",
     "issued",
     "journal_path",
     "keep_orders",
+    "keep_standings",
     "kept_orders",
     "load_order",
     "read_story",
@@ -39,5 +42,6 @@ __all__ = [
     "record_destroyed",
     "reset_phone",
     "said_of",
+    "stopped",
     "wipe",
 ]

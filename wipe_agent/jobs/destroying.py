@@ -16,6 +16,7 @@ from wipe_agent.errors import MethodRefused, NotBackedUpByEvidence, OrderRefused
 from wipe_agent.jobs import photographs
 from wipe_agent.jobs.orders import OrderMedium, load_order
 from wipe_agent.jobs.people import person, same_person
+from wipe_agent.jobs.standings import require_open
 from wipe_agent.jobs.story import decided_certificate, open_journal, read_story
 from wipe_agent.journal import Line
 
@@ -68,7 +69,7 @@ def record_destroyed(
     files = photographs.read_all(photos)
     if decided_certificate(home, order.code) is not None:
         raise OrderRefused(f"Order {order.code} is certified already.", next_step="Ask for a new work order.")
-    order.require_open(now or datetime.now(UTC))
+    require_open(home, order, now or datetime.now(UTC))
     with open_journal(home, order.code, medium.id) as journal:
         story = read_story(journal.lines, journal.path.name)
         if story.absent is not None:

@@ -28,6 +28,7 @@ from wipe_agent.errors import (
 from wipe_agent.jobs.orders import Order, OrderMedium, load_order, require_accredited
 from wipe_agent.jobs.people import person, same_person
 from wipe_agent.jobs.phone_story import PhoneAttempt, judged, phone_attempts
+from wipe_agent.jobs.standings import require_open
 from wipe_agent.jobs.story import MediumStory, decided_certificate, open_journal, read_story
 from wipe_agent.journal import Journal
 from wipe_agent.media import same_typed
@@ -146,7 +147,7 @@ def _begin(
     refusal = phones.why_not_begin(facts)
     if refusal:
         raise PhoneRefused(f"{facts.name} is not reset. {refusal}")
-    order.require_open(now)
+    require_open(home, order, now)
     require_accredited(home, medium, "purge" if facts.system == "ios" else "clear", now)
     question = f"All data on {facts.name} will be gone. Type its serial number: "
     if not same_typed(people.typed(question), facts.serial or ""):

@@ -28,6 +28,7 @@ from wipe_agent.jobs import checking, commanding, planning, uncovering
 from wipe_agent.jobs.orders import Order, OrderMedium, load_order
 from wipe_agent.jobs.people import person
 from wipe_agent.jobs.planning import Wish
+from wipe_agent.jobs.standings import require_open
 from wipe_agent.jobs.story import Attempt, MediumStory, decided_certificate, journal_path, open_journal, read_story
 from wipe_agent.journal import Journal, Line, parse, set_aside
 from wipe_agent.media import Identity, Runner, Target
@@ -245,7 +246,7 @@ def _prepare(
             f"{medium.name_to_type} was not wiped by the last attempt: {last.reason}",
             next_step="Destroy it (wipe-agent certify --destroyed SERIAL ...), or try once more with --start-over.",
         )
-    order.require_open(now)
+    require_open(home, order, now)
     facts = planning.look(target.path, target.identity, run)
     host = planning.host_of(order, facts, in_device=wish.in_device)
     if facts.hidden.size and wish.open_hidden:

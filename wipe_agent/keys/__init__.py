@@ -128,6 +128,11 @@ class Home:
         return self.path / "trust.json"
 
     @property
+    def standings_file(self) -> Path:
+        """How the marketplace last said that the orders stand."""
+        return self.path / "standings.json"
+
+    @property
     def station_file(self) -> Path:
         """What enrolment gave this station."""
         return self.path / "station.json"

@@ -2,7 +2,7 @@
 
 Certificates that do not verify are named with the reason and counted apart. Orders without a certificate are listed as
 open. A certificate that is named twice counts once. The page has room for some thirty lines; how many more stand in
-the CSV is said on it.
+the CSV is said on it. Its code leads to where each line can be asked about: nobody vouches for a list.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ COLUMNS = (
     "verified", "centre", "training", "certificate", "digest", "verify_address", "reason",
 )  # fmt: skip
 _LEFT, _WIDTH = 12.0, 273.0
+_CODE = 22.0
 _PLACES = ((0, 30), (31, 54), (86, 46), (133, 20), (154, 26), (181, 36), (218, 27), (246, 27))
 _HEADS = ("Device", "Medium", "Serial", "Size", "Result", "How we know", "Wiped", "Certificate")
 _ROWS = 32
@@ -133,19 +134,38 @@ def summary_page(
     training = any(row["training"] == "yes" for row in listed)
     if training:
         canvas.across("TRAINING", 120)
-    y = canvas.write(title, _LEFT, 12, _WIDTH - 60, points=17, bold=True, most=1)
-    canvas.write(wording.minute(made), _LEFT + _WIDTH - 45, 14.5, 45, points=9, ink=GREY)
+    below = _code(canvas, judged)
+    text_width = _WIDTH - (_CODE + 8 if below else 0)
+    y = canvas.write(title, _LEFT, 12, text_width - 60, points=17, bold=True, most=1)
+    canvas.write(wording.minute(made), _LEFT + text_width - 45, 14.5, 45, points=9, ink=GREY)
     if training:
-        y = canvas.write(_PRACTICE, _LEFT, y, _WIDTH, bold=True, ink=ALARM)
+        y = canvas.write(_PRACTICE, _LEFT, y, text_width, bold=True, ink=ALARM)
     for sentence in totals(listed):
-        y = canvas.write(sentence, _LEFT, y + 0.6, _WIDTH, points=9.5)
-    y = _table(canvas, listed, y + 3)
+        y = canvas.write(sentence, _LEFT, y + 0.6, text_width, points=9.5)
+    y = _table(canvas, listed, max(y + 3, below))
     text = (
         "Certified means: the certificate verified when this page was made. What a certificate does not say, this page "
         "does not say either: nothing of media that are not listed, of cloud accounts, or of later use."
     )
     canvas.write(text, _LEFT, 196, _WIDTH, points=7.5, ink=GREY)
     return canvas.bytes()
+
+
+def _code(canvas: Canvas, judged: Sequence[Judged]) -> float:
+    """The code to scan, at the right; returns where it ends, 0 where there is none.
+
+    It leads to the one certificate there is, else to the page of the marketplace where the device of each line can be
+    asked about; certificates of several marketplaces have no one page.
+    """
+    addresses = {one.proven.verify_address for one in judged if one.proven is not None}
+    pages = {address.partition("?")[0] for address in addresses}
+    if len(pages) != 1:
+        return 0.0
+    one = len(addresses) == 1
+    left = _LEFT + _WIDTH - _CODE
+    canvas.code(addresses.pop() if one else pages.pop(), left, 9, _CODE)
+    words = "Scan to verify" if one else "Scan, then type a device of the list"
+    return canvas.write(words, left, 10 + _CODE, _CODE + 3, points=6, ink=GREY) + 1
 
 
 def totals(listed: Sequence[Row]) -> list[str]:

@@ -322,10 +322,11 @@ class Bench(App[None]):
 
     def _headline(self, rows: list[Row], page: str) -> Text:
         states = [row.state for row in rows]
+        whole = sum(row.job is not None for row in rows)  # What an order means; the others stay as they are.
         need = sum(state in (State.NOT_WIPED, State.FAILED, State.REFUSED) for state in states)
         counts = [
             (sum(state in BUSY for state in states), "at work"),
-            (sum(state in DONE for state in states), "done"),
+            (sum(state in DONE for state in states), f"of {whole} done"),
             (need, "needs you" if need == 1 else "need you"),
             (states.count(State.WAITING), "to scan"),
             (states.count(State.ABSENT), "not here"),
@@ -342,7 +343,8 @@ class Bench(App[None]):
         name = " ".join(
             part for part in (row.serial or row.name, row.model, size_in_words(row.size) if row.size else "") if part
         )
-        first = f"{name}: {row.state}." + (" TRAINING." if row.training else "")
+        part = f" Medium {row.part} of its device." if row.part else ""
+        first = f"{name}: {row.state}.{part}" + (" TRAINING." if row.training else "")
         return f"{first}\n{self._answer or self._next(row)}"
 
     def _next(self, row: Row) -> str:

@@ -88,11 +88,16 @@ def word(row: Row, *, silent: bool) -> str:
     return "DOES NOT MOVE" if silent else str(row.state)
 
 
+def order_of(row: Row) -> str:
+    """The order of a drive, and which of the order's media it is where there are several."""
+    return " ".join(part for part in (row.job.order, row.part) if part) if row.job else ""
+
+
 def lines(row: Row, width: int, *, chosen: bool, silent: bool) -> Text:
     """One row of the board for a screen of `width` columns."""
     mark, style = "> " if chosen else "  ", LOOK[State.FAILED] if silent else LOOK[row.state]
     name, place = row.serial or row.name, row.name.rpartition("/")[2]
-    order = row.job.order if row.job else ""
+    order = order_of(row)
     said = word(row, silent=silent)
     begun = row.share is not None and row.state is not State.HELD
     percent = f"{row.share:5.1f} %" if begun and row.share is not None else ""
@@ -103,9 +108,10 @@ def lines(row: Row, width: int, *, chosen: bool, silent: bool) -> Text:
         text.append(f"{place[-14:]:<14} {size(row.size):>9} {order:<14} ")
         text.append(f"{said:<20}", style)
         if begun:
-            text.append(f"{bar(row.share, 20)} {percent} ", style)
+            # Beside a longer name of its place there is room for a shorter bar.
+            text.append(f"{bar(row.share, max(8, 20 - max(0, len(order) - 14)))} {percent} ", style)
         else:
-            text.append(" " * 29)
+            text.append(" " * max(17, 29 - max(0, len(order) - 14)))
         text.append(f"{numbers(row):<32}" if row.state is State.RUNNING else "")
         text.append(f" {what}")
         return text
@@ -138,7 +144,7 @@ def card(row: Row, width: int, *, chosen: bool, silent: bool) -> Text:
     said = "stuck" if silent else said
     text = Text(no_wrap=True, overflow="ellipsis", end="")
     text.append(f"{'> ' if chosen else '  '}{row.serial or row.name} ", _CHOSEN if chosen else "bold")
-    text.append(f"  {row.model}  {size(row.size)}  {row.job.order if row.job else ''}\n")
+    text.append(f"  {row.model}  {size(row.size)}  {order_of(row)}\n")
     for line in large(said):
         text.append(f"  {line}\n", style)
     if row.state is State.RUNNING:

@@ -88,6 +88,7 @@ class Row:
     serial: str = ""
     size: int = 0
     training: bool = False
+    part: str = ""  # Which of its device's media it is, such as "1 of 2"; empty where it is the only one.
     stage: str = ""
     stage_size: int = 0
     done: int = 0

@@ -22,6 +22,7 @@ _FORM = (
     'The plan is {"drives": [{"order": "W-4F7K-2M9T", "target": "/dev/sdb", "medium": "SERIAL"}]}; '
     '"image", "start_over" (true or false) and "confirm_serial" may stand beside them.'
 )
+_NOT_NAMED = "No open order here names this serial."
 _WORDS = {"order": str, "target": str, "medium": str, "image": bool, "start_over": bool, "confirm_serial": str}
 
 
@@ -53,12 +54,13 @@ def survey(home: keys.Home) -> list[Row]:
 
     An order of several media has one certificate, so those of its media that are not here have a row too.
     """
-    orders, _ = jobs.kept_orders(home)
-    open_orders = [order for order in orders if jobs.decided_certificate(home, order.code) is None]
+    open_orders, stopped = _orders(home)
     drives = [drive for drive in media.list_drives() if drive.kind != "rom"]
     rows, identities = rows_from(drives, open_orders), {drive.path: drive.identity for drive in drives}
     for row in rows:
-        if row.job is not None:
+        if row.job is None:
+            _tell_why_stopped(home, row, stopped)
+        else:
             _tell_where_it_stands(row, row.job, home, identities[row.name])
     rows += [row for row, order, one in absent_rows(rows, open_orders) if not _ended(home, order.code, one.id)]
     return sorted(rows, key=lambda row: row.state is State.HELD)
@@ -84,10 +86,10 @@ def rows_from(drives: Sequence[media.Drive], orders: Sequence[jobs.Order]) -> li
         ]
         if len(meant) == 1:
             order, one = meant[0]
-            row.job = Job(order=order.code, medium=one.name_to_type, target=drive.path)
+            row.job, row.part = Job(order=order.code, medium=one.name_to_type, target=drive.path), _part(order, one)
         reason = _why_held(drive, [order.code for order, _ in meant])
         if reason:
-            row.state, row.message, row.job = State.HELD, reason, None
+            row.state, row.message, row.job, row.part = State.HELD, reason, None, ""
         rows.append(row)
     return rows
 
@@ -103,6 +105,7 @@ def absent_rows(rows: Sequence[Row], orders: Sequence[jobs.Order]) -> list[tuple
                 message = f"Order {order.code} means this {one.kind} too. Without it there is no certificate."
                 job = Job(order.code, one.name_to_type, "")
                 row = Row("-", job, State.ABSENT, one.model, one.serial, training=order.training, message=message)
+                row.part = _part(order, one)
                 absent.append((row, order, one))
     return absent
 
@@ -110,11 +113,8 @@ def absent_rows(rows: Sequence[Row], orders: Sequence[jobs.Order]) -> list[tuple
 def orders_elsewhere(rows: Sequence[Row], home: keys.Home) -> list[str]:
     """A sentence for each medium of an open order that is not at this machine: the order may be for another one."""
     here = {(row.job.order, row.job.medium) for row in rows if row.job}
-    orders, refused = jobs.kept_orders(home)
-    sentences = [f"Refused: {sentence}" for sentence in refused]
-    for order in orders:
-        if jobs.decided_certificate(home, order.code) is not None:
-            continue
+    sentences = [f"Refused: {sentence}" for sentence in jobs.kept_orders(home)[1]]
+    for order in _orders(home)[0]:
         sentences += [
             f"Order {order.code} also means {one.kind} {one.name_to_type}, which is not here."
             for one in order.media
@@ -123,13 +123,36 @@ def orders_elsewhere(rows: Sequence[Row], home: keys.Home) -> list[str]:
     return sentences
 
 
+def _orders(home: keys.Home) -> tuple[list[jobs.Order], list[jobs.Order]]:
+    """The orders here without a certificate: those that may be carried out, and those that the marketplace stopped."""
+    open_: list[jobs.Order] = []
+    stopped: list[jobs.Order] = []
+    for order in jobs.kept_orders(home)[0]:
+        if jobs.decided_certificate(home, order.code) is None:
+            (stopped if jobs.stopped(home, order) else open_).append(order)
+    return open_, stopped
+
+
+def _tell_why_stopped(home: keys.Home, row: Row, stopped: Sequence[jobs.Order]) -> None:
+    """A drive that no open order names may be named by one that is not open any more: that is what helps."""
+    for order in stopped:
+        said = jobs.stopped(home, order)
+        if said and row.message == _NOT_NAMED and any(media.clean(one.serial) == row.serial for one in order.media):
+            row.message, row.advice = f"Order {order.code}: {said[0]}", said[1]
+
+
+def _part(order: jobs.Order, medium: jobs.OrderMedium) -> str:
+    """Which of the order's media this is, in the order in which it names them; empty where there is one."""
+    return f"{order.media.index(medium) + 1} of {len(order.media)}" if len(order.media) > 1 else ""
+
+
 def _why_held(drive: media.Drive, codes: list[str]) -> str | None:
     if drive.refusals:
         return f"{drive.refusals[0][:1].upper()}{drive.refusals[0][1:]}."
     if drive.identity.serial is None:
         return "It reports no serial, so no order can be matched. Connect it directly, without an adapter."
     if not codes:
-        return "No open order here names this serial."
+        return _NOT_NAMED
     if len(codes) > 1:
         return f"Orders {' and '.join(sorted(codes))} both name this serial. Ask the marketplace which one holds."
     return None
@@ -157,7 +180,7 @@ def _planned(entry: Any, home: keys.Home, number: int) -> Row:
         row.job, row.state, row.message, row.advice = job, State.HELD, error.message, error.advice
         return row
     row.job = job = replace(job, medium=medium.name_to_type)
-    row.model, row.serial, row.training = medium.model, medium.serial, order.training
+    row.model, row.serial, row.training, row.part = medium.model, medium.serial, order.training, _part(order, medium)
     row.typed = entry.get("confirm_serial")
     identity = _identity(job)
     row.size = identity.size if identity else 0
@@ -178,7 +201,12 @@ def _tell_where_it_stands(row: Row, job: Job, home: keys.Home, identity: media.I
     """After a crash, a power cut or a new start the board begins with what the journals say."""
     try:
         issued = jobs.issued(home, job.order)
-        medium = jobs.load_order(home, job.order).medium(job.medium)
+        order = jobs.load_order(home, job.order)
+        said = jobs.stopped(home, order) if issued is None else None
+        if said is not None:
+            row.state, row.message, row.advice = State.HELD, f"Order {job.order}: {said[0]}", said[1]
+            return
+        medium = order.medium(job.medium)
         path = jobs.journal_path(home, job.order, medium.id)
         story = jobs.read_story(parse(path.read_bytes(), path.name)[0], path.name)
     except FileNotFoundError:

@@ -1,8 +1,8 @@
-"""Talking to the marketplace: enrol, fetch orders, tell of starts, send certificates until a receipt comes back.
+"""Talking to the marketplace: enrol, fetch orders and ask how they stand, tell of starts, send certificates.
 
-Every call but `enrol` is signed (`calls.py`). A lost answer costs nothing: the same bundle is sent again and the
-marketplace answers with the same receipt. Only a receipt that names our certificate and its digest takes a bundle out
-of the outbox. docs/spec/agent-api.md describes the calls.
+They are sent until a receipt comes back. Every call but `enrol` is signed (`calls.py`). A lost answer costs nothing:
+the same bundle is sent again and the marketplace answers with the same receipt. Only a receipt that names our
+certificate and its digest takes a bundle out of the outbox. docs/spec/agent-api.md describes the calls.
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ from wipe_agent import durable, jobs, journal, keys
 from wipe_agent.certificate import Bundle, Trust, canonical, digest_multibase, fingerprint, public_key_multibase, read
 from wipe_agent.errors import AlreadyEnrolled, BadAnswer, MarketRefused, MarketUnreachable, TargetBusy, Unreadable
 from wipe_agent.sync.calls import call
+from wipe_agent.sync.completing import bring_completed
 from wipe_agent.sync.issued import fetch_issued, kept_issued
 from wipe_agent.sync.queue import Queue, bundles, look
+from wipe_agent.sync.standing import ask_standings
 from wipe_agent.sync.starting import tell_starts
 from wipe_agent.sync.witnessing import SETTLE_SECONDS, Witnessed, witness_log
 
@@ -39,6 +41,8 @@ __all__ = [
     "Queue",
     "Synced",
     "Witnessed",
+    "ask_standings",
+    "bring_completed",
     "enrol",
     "fetch_issued",
     "fetch_orders",

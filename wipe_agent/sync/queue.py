@@ -33,9 +33,13 @@ class Refused:
 
 @dataclass(frozen=True)
 class Queue:
-    """Where the station stands towards the marketplace."""
+    """Where the station stands towards the marketplace.
+
+    `stopped` are uncertified orders under which nothing may be begun, each with the reason and what to do next.
+    """
 
     open_orders: tuple[jobs.Order, ...]
+    stopped: tuple[tuple[jobs.Order, str], ...]
     certified_orders: int
     orders_in_doubt: tuple[str, ...]
     waiting: tuple[Waiting, ...]
@@ -52,10 +56,12 @@ class Queue:
 def look(home: keys.Home) -> Queue:
     """The queue of this station. Raises NotEnrolled or StateUnusable."""
     kept, in_doubt = jobs.kept_orders(home)
-    uncertified = tuple(order for order in kept if jobs.decided_certificate(home, order.code) is None)
+    uncertified = [order for order in kept if jobs.decided_certificate(home, order.code) is None]
+    why = {order.code: jobs.stopped(home, order) for order in uncertified}
     receipts = sorted(path.stat().st_mtime for path in home.receipts.glob("*.json"))
     return Queue(
-        open_orders=tuple(sorted(uncertified, key=lambda order: order.valid_until)),
+        open_orders=tuple(sorted((o for o in uncertified if not why[o.code]), key=lambda order: order.valid_until)),
+        stopped=tuple((order, " ".join(said)) for order in uncertified if (said := why[order.code])),
         certified_orders=len(kept) - len(uncertified),
         orders_in_doubt=tuple(in_doubt),
         waiting=tuple(_waiting(folder) for folder in bundles(home.outbox)),

@@ -13,7 +13,6 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from wipe_agent import durable, jobs, keys
-from wipe_agent.certificate import digest_multibase
 from wipe_agent.errors import AgentError, MarketUnreachable
 from wipe_agent.sync.calls import call
 
@@ -26,9 +25,8 @@ def tell_starts(
     for order in waiting(home):
         try:
             station = keys.load_station(home)
-            digest = digest_multibase(order.document)
             address = f"{station.market}/api/agent/starts"
-            call("POST", address, {"work_orders": [digest]}, (station.verification_method, key))
+            call("POST", address, {"work_orders": [jobs.digest(order)]}, (station.verification_method, key))
             durable.write_file(_mark(home, order), b"")
             told.append(order.code)
         except MarketUnreachable as error:

@@ -87,34 +87,38 @@ class LogSite:
         return data
 
     def _get(self, path: str, most: int) -> bytes | None:
-        """The body, unpacked, or None for 404."""
-        address = f"{self.url}/{path}"
-        request = urllib.request.Request(  # noqa: S310 - `at` and the enrolment admit http and https only
-            address, headers={"User-Agent": f"wipe-agent/{__version__}", "Accept-Encoding": "gzip, identity"}
-        )
-        try:
-            with urllib.request.build_opener(_NoRedirects).open(request, timeout=TIMEOUT_SECONDS) as answer:
-                data: bytes = answer.read(most + _PACKING)
-                packed = answer.headers.get("Content-Encoding", "identity")
-                cut = bool(answer.length) and len(data) < most + _PACKING
-        except urllib.error.HTTPError as error:
-            with error:
-                if error.code in (404, 410):
-                    return None
-                raise MarketUnreachable(f"{address} cannot answer now (HTTP {error.code}).") from error
-        except (OSError, HTTPException) as error:
-            raise MarketUnreachable(
-                f"{address} gives no answer ({getattr(error, 'reason', None) or error})."
-            ) from error
-        if cut:
-            raise MarketUnreachable(f"{address} broke off in the middle of its answer.")
-        if packed == "gzip":
-            data = _unpacked(data, most, address)
-        elif packed != "identity":
-            raise BadAnswer(f"{address} answers in a packing that was not asked for, {packed[:20]!r}.")
-        if len(data) > most:
-            raise BadAnswer(f"{address} gives more than {most} bytes.")
-        return data
+        return fetch(f"{self.url}/{path}", most)
+
+
+def fetch(address: str, most: int) -> bytes | None:
+    """The body at a public address, unpacked, of at most `most` bytes; None for what is not there (404, 410).
+
+    Raises MarketUnreachable, BadAnswer.
+    """
+    request = urllib.request.Request(  # noqa: S310 - `at` and the enrolment admit http and https only
+        address, headers={"User-Agent": f"wipe-agent/{__version__}", "Accept-Encoding": "gzip, identity"}
+    )
+    try:
+        with urllib.request.build_opener(_NoRedirects).open(request, timeout=TIMEOUT_SECONDS) as answer:
+            data: bytes = answer.read(most + _PACKING)
+            packed = answer.headers.get("Content-Encoding", "identity")
+            cut = bool(answer.length) and len(data) < most + _PACKING
+    except urllib.error.HTTPError as error:
+        with error:
+            if error.code in (404, 410):
+                return None
+            raise MarketUnreachable(f"{address} cannot answer now (HTTP {error.code}).") from error
+    except (OSError, HTTPException) as error:
+        raise MarketUnreachable(f"{address} gives no answer ({getattr(error, 'reason', None) or error}).") from error
+    if cut:
+        raise MarketUnreachable(f"{address} broke off in the middle of its answer.")
+    if packed == "gzip":
+        data = _unpacked(data, most, address)
+    elif packed != "identity":
+        raise BadAnswer(f"{address} answers in a packing that was not asked for, {packed[:20]!r}.")
+    if len(data) > most:
+        raise BadAnswer(f"{address} gives more than {most} bytes.")
+    return data
 
 
 def _unpacked(data: bytes, most: int, address: str) -> bytes:

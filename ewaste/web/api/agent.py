@@ -1,7 +1,8 @@
-"""The wipe agent's API: enrol, fetch orders, submit certificates, note starts, cosign the log (docs/spec/agent-api.md).
+"""The wipe agent's API: enrol, fetch orders and how they stand, submit certificates, note starts, cosign the log.
 
-Every call but `enrol` is signed per RFC 9421 by the station's key, over method, path and the digest of the body; each
-nonce is admitted once. A refused certificate is a receipt, not an error: it was received, judged and kept.
+docs/spec/agent-api.md describes it. Every call but `enrol` is signed per RFC 9421 by the station's key, over method,
+path and the digest of the body; each nonce is admitted once. A refused certificate is a receipt, not an error: it was
+received, judged and kept.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from ewaste.centres.models import Centre, Station
 from ewaste.core import clock
 from ewaste.core.refusals import Invalid, NotAllowed
 from ewaste.journey import clearing, witnessing
-from ewaste.views import issued
+from ewaste.views import issued, standing
 from ewaste.web.edge import actor, now, runtime, transaction
 from ewaste.web.limits import limiter
 from ewaste.web.submission import submit
@@ -153,12 +154,19 @@ def issued_after() -> flask.Response:
 @pages.post("/starts")
 def starts() -> flask.Response:
     """The station began to wipe under these work orders; the log then says so. Sent again, nothing changes."""
-    orders = _body().get("work_orders")
-    if not isinstance(orders, list) or not all(_is_digest(order) for order in orders):
-        raise Invalid("Send the digests of the work orders as `work_orders`.", field="work_orders")
+    orders = _digests()
     with transaction() as session:
         noted = witnessing.note_starts(session, actor(), orders, now=now())
     return _json({"noted": noted, "server_time": clock.text(now())})
+
+
+@pages.post("/standings")
+def standings() -> flask.Response:
+    """How the work orders stand that the station holds: whether anything may be wiped under them now."""
+    orders = _digests()
+    with transaction() as session:
+        told = standing.of_orders(session, actor(), orders, now=now())
+    return _json({"standings": told, "server_time": clock.text(now())})
 
 
 @pages.post("/cosignatures")
@@ -199,6 +207,13 @@ def _body() -> dict[str, Any]:
     if not isinstance(body, dict):
         raise Invalid("The body is not a JSON object.", field="body")
     return body
+
+
+def _digests() -> list[str]:
+    orders = _body().get("work_orders")
+    if not isinstance(orders, list) or not all(_is_digest(order) for order in orders):
+        raise Invalid("Send the digests of the work orders as `work_orders`.", field="work_orders")
+    return orders
 
 
 def _text(body: dict[str, Any], field: str, longest: int) -> str:

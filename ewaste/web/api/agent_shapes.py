@@ -117,6 +117,27 @@ class IssuedAfter(BaseModel):
     server_time: datetime
 
 
+class OrdersAsked(BaseModel):
+    """The work orders that the station holds, by their digests."""
+
+    work_orders: list[str] = Field(min_length=1, max_length=100, examples=[["zQm…"]])
+
+
+class OrderStands(BaseModel):
+    """How one work order stands; only under an `open` one is anything wiped."""
+
+    work_order: str
+    standing: Literal["open", "used", "replaced", "expired", "over", "held", "outdated"]
+    text: str
+
+
+class OrdersStand(BaseModel):
+    """Orders of other centres are left out."""
+
+    standings: list[OrderStands]
+    server_time: datetime
+
+
 class CosignatureSent(BaseModel):
     """A checkpoint of the log as text, with the station’s cosignature under it (C2SP tlog-cosignature)."""
 
@@ -186,6 +207,12 @@ CALLS = (
         "POST", "/issued", "agent_issued", "Which certificates of the centre are in the log",
         "Each with the key that signed it, so that the monitor of one station knows what the others issued.",
         IssuedAsked, IssuedAfter, 200, True, (403, 413, 422, 500),
+    ),
+    AgentCall(
+        "POST", "/standings", "agent_standings", "Ask how work orders stand",
+        "Whether anything may be wiped now under the orders that the station holds: an order may be replaced, its "
+        "device held, or a medium found since.",
+        OrdersAsked, OrdersStand, 200, True, (403, 413, 422, 500),
     ),
     AgentCall(
         "POST", "/cosignatures", "agent_cosignatures", "Hand in a cosignature of the log",

@@ -162,13 +162,13 @@ def certificate(call: Call, id: UUID) -> shapes.Certificate:  # noqa: A002 - the
     """A certificate, verified again as it is read.
 
     It says what was done to the listed media on that date, by what evidence; nothing of unlisted media, cloud accounts
-    or later use. By our number or by its own."""
+    or later use. By its own number, which it is called by everywhere, or by that of our entry."""
     found, short, about = public.certificate(call.session, id)
     lines = certificate_lines(call.session, [found.id]).get(found.id, [])
     files = completing.completed(call.session, found, runtime().issuers, now=call.now)
     verified = _verified(call.session, {name: text.encode() for name, text in files.items()}, call.now, found.training)
     return shapes.Certificate(
-        id=found.id,
+        id=found.number,
         credential_id=found.credential_id,
         status="revoked" if short["status"] == "revoked" else "live",
         verifies=verified.refusal is None,
@@ -184,7 +184,7 @@ def certificate(call: Call, id: UUID) -> shapes.Certificate:  # noqa: A002 - the
         accepted_at=found.accepted_at,
         media=[shapes.Line.of(line) for line in lines],
         checks=[shapes.Check.of(check) for check in verified.checks],
-        bundle=_address("public.certificate_bundle", id=found.id),
+        bundle=_address("public.certificate_bundle", id=found.number),
     )
 
 

@@ -143,6 +143,7 @@ def test_a_drive_is_matched_with_the_one_order_that_names_its_serial() -> None:
         "No open order here names this serial.",
     ]
     assert rows[4].message.startswith("It reports no serial")
+    assert [row.part for row in rows] == ["", "1 of 2", "", "", ""]
 
 
 def test_the_other_drive_of_an_order_is_missed_by_name_and_other_orders_are_not() -> None:
@@ -152,6 +153,7 @@ def test_the_other_drive_of_an_order_is_missed_by_name_and_other_orders_are_not(
     assert [(row.serial, row.state, row.message) for row in absent] == [
         ("DISK-7", State.ABSENT, "Order WO-1 means this ssd too. Without it there is no certificate.")
     ]
+    assert [row.part for row in rows + absent] == ["1 of 2", "2 of 2"]
     stand = Stand(keys.Home(Path("/nowhere")), rows + absent, operator="Ada")
     with pytest.raises(BadUsage, match="Without it there is no certificate"):
         stand.confirm("WO-1/DISK-7", "DISK-7")

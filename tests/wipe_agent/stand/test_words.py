@@ -76,8 +76,9 @@ def test_a_drive_whose_serial_nobody_gave_is_left_as_it_was(here: Here) -> None:
     plan = here.plan(here.entry(1, confirm_serial="DISK-1"), here.entry(2))
     done = here.stand("--plan", str(plan))
     assert done.returncode == 29
-    assert "DISK-1  order WO-1: WIPED." in done.stdout
-    assert "DISK-2  order WO-1: scan to begin." in done.stdout
+    assert "DISK-1  order WO-1, 1 of 2: WIPED." in done.stdout
+    assert done.stdout.endswith("1 of 2 drives done, of 1 device.\n")
+    assert "DISK-2  order WO-1, 2 of 2: scan to begin." in done.stdout
     assert here.disks[1].read_bytes() == before
     with pytest.raises(jobs.certifying.NotComplete):  # One certificate, two drives: it waits for both.
         jobs.certify(here.home, order_code="WO-1", open_key=lambda: pytest.fail("the key is not asked for"))
@@ -129,4 +130,4 @@ def test_an_unknown_order_holds_its_drive_and_no_other(here: Here) -> None:
     done = here.stand("--plan", str(plan), typed="DISK-1\n")
     assert done.returncode == 29
     assert "There is no order WO-9 on this station." in done.stderr
-    assert "DISK-2  order WO-1: WIPED." in done.stdout
+    assert "DISK-2  order WO-1, 2 of 2: WIPED." in done.stdout
