@@ -21,6 +21,7 @@ from werkzeug.test import TestResponse
 from ewaste.centres.models import WorkOrder
 from ewaste.core.ids import new_code
 from ewaste.devices.models import Device
+from ewaste.journey import bench
 from tests.web.matrix import FIRST, NEVER_DONE, Column, Row, rows
 from tests.web.stage import PEOPLE, TOKEN, Stage
 
@@ -292,7 +293,11 @@ def test_a_station_is_told_how_the_orders_of_its_own_centre_stand_and_of_no_othe
         assert asked("other", order) == {}
         assert stage.changed() == {"seen_nonces"}
     with stage.rehearse():
-        stage.world.note_medium(device_id, "STICK-1", "usb")
+        with stage.rehearse.transaction() as session:  # The world's own steps are kept; this one is taken back.
+            bench.observe_medium(
+                session, stage.world.olga, device_id, kind="usb", manufacturer="Samsung", model="Bar", serial="STICK-1",
+                wwn=None, size_bytes=64_000_000_000, now=stage.world.now,
+            )  # fmt: skip
         assert asked("own", order)[order][0] == "outdated"
     with stage.rehearse():
         for body in (b'{"work_orders": []}', b'{"work_orders": "all"}', b'{"work_orders": ["a\\u0000"]}'):
