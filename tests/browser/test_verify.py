@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import zipfile
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
-from playwright.sync_api import Browser, FilePayload, Page
+from playwright.sync_api import Browser, FilePayload, Page, Route
 
 from ewaste.certificates.models import Certificate
 from ewaste.journey import clearing
@@ -67,6 +68,12 @@ def shown(stage: Stage, browser: Browser) -> Iterator[Window]:
 def files_of(vector: str) -> list[Path]:
     """The files of a bundle of the test vectors."""
     return sorted((VECTORS / vector).iterdir())
+
+
+def fingerprint(file: Path) -> str:
+    """The short name of a trust file."""
+    digits = hashlib.sha256(file.read_bytes()).hexdigest()[:32]
+    return " ".join(digits[at : at + 4] for at in range(0, 32, 4))
 
 
 def zipped(data: bytes) -> FilePayload:
@@ -244,6 +251,52 @@ def test_a_trust_file_that_cannot_be_read_ends_the_check_also_alone(shown: Windo
         assert "Missing: accreditation.json." in page.inner_text("#result .verdict")
         assert "tone-quiet" in str(page.locator("#result .verdict").get_attribute("class"))
         assert complaints_about(look) == []
+
+
+def test_nothing_is_checked_by_another_trust_file_while_the_chosen_one_is_still_being_read(shown: Window) -> None:
+    sight = next(sight for sight in sights() if sight.path == "/verify" and sight.column.who is None)
+    with shown.look(sight) as look:
+        page = look.page
+        page.clock.set_fixed_time(AT)
+        held: list[Route] = []
+
+        def hold(route: Route) -> None:
+            held.append(route)  # A slow line: what reads trust files is on its way.
+
+        page.route("**/trust.js", hold)
+        with page.expect_request("**/trust.js"):
+            page.set_input_files("#trust-file", VECTORS / "trust-log.json")
+        page.check("[data-alone-box]")
+        page.set_input_files("#f-bundle", files_of("valid-witnessed"))
+        page.click("#by-file button[type=submit]")
+        assert page.inner_text("[data-trust-said]") == "Reading your trust file…"
+        assert page.inner_text("[data-file-said]") == "Checking…"
+        assert page.locator("#result .verdict").count() == 0
+        for route in held:
+            route.fallback()
+        page.wait_for_selector("#result .verdict-label:has-text('Genuine certificate')")
+        page.wait_for_selector("[data-trust-said]:has-text('Your browser now goes by this file.')")
+        name = fingerprint(VECTORS / "trust-log.json")
+        assert page.inner_text("#result > .soft").endswith(f" Trust file: {name}.")
+        page.unroute("**/trust.js", hold)
+
+
+def test_the_first_file_that_is_dropped_is_chosen(shown: Window, tmp_path: Path) -> None:
+    archive = tmp_path / "bundle.zip"
+    archive.write_bytes(b"PK")
+    sight = next(sight for sight in sights() if sight.path == "/verify" and sight.column.who is None)
+    with shown.look(sight) as look:
+        page = look.page
+        drag = page.context.new_cdp_session(page)
+        box = page.locator("#by-file").bounding_box()
+        assert box is not None
+        data = {"items": [], "files": [str(archive)], "dragOperationsMask": 1}
+        for step in ("dragEnter", "dragOver", "drop"):  # As the browser itself tells it, not as a script would.
+            place = {"x": box["x"] + 20, "y": box["y"] + 20}
+            drag.send("Input.dispatchDragEvent", {"type": step, **place, "data": data})
+        page.wait_for_selector("[data-file-said]:not([hidden])")
+        assert page.inner_text("[data-file-said]") == "bundle.zip is chosen."
+        assert page.evaluate("document.getElementById('f-bundle').files.length") == 1
 
 
 def test_what_is_dropped_beside_the_box_is_chosen_and_sent_only_when_the_button_is_pressed(shown: Window) -> None:
