@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
@@ -17,7 +18,7 @@ from ewaste.core.refusals import Invalid, NotFound, Refusal
 from ewaste.journey import completing, trade_in
 from ewaste.tradein import questions, quotes
 from ewaste.views import open_figures, prices, public, shapes
-from ewaste.views.records import found_since, since_then
+from ewaste.views.records import found_since, in_doubt, since_then
 from ewaste.web import codes, lists, offline, uploads, verdict
 from ewaste.web.edge import actor, errors_of, keep, now, page, runtime, transaction, whole_number
 from ewaste.web.limits import VERIFY, WRITE_UNKNOWN, limiter
@@ -162,12 +163,13 @@ def verify() -> flask.Response:
     verified = _verified({name: text.encode() for name, text in files.items()})
     told = verdict.verdict(
         verified,
-        short["status"],
-        short["revoked_reason"],
+        "doubt" if short["in_doubt"] else short["status"],
+        short["in_doubt"] or short["revoked_reason"],
         about["device_class"],
         url_for(".certificate", id=short["id"]),
         since=short["found_since"],
         other_digest=bool(digest) and digest != found.digest,
+        newer=_newer(short["newer"]),
     )
     return _verify_page(code=code, result=told, to_know=short["since"])
 
@@ -189,6 +191,8 @@ def verify_upload() -> flask.Response:
             )
             if known is not None:
                 since, to_know = found_since(session, known), since_then(session, known)
+                doubt = in_doubt(session, known) if standing == "live" else None
+                standing, reason = ("doubt", doubt) if doubt else (standing, reason)
     url = None
     if known is not None and verified.statement is not None:
         url = url_for(".certificate", id=registry.number(verified.statement.certificate_id) or known)
@@ -221,7 +225,9 @@ def certificate(id: UUID) -> flask.Response:  # noqa: A002 - the name stands in 
         found, short, about = public.certificate(session, id)
         files = completing.completed(session, found, runtime().issuers, now=now())
     verified = _verified({name: text.encode() for name, text in files.items()})
-    if verified.refusal is not None and short["status"] == "accepted":
+    if short["in_doubt"]:
+        short |= {"status": "doubt", "reason": short["in_doubt"]}
+    elif verified.refusal is not None and short["status"] == "accepted":
         short |= {"status": "refused", "reason": f"It does not verify any more: {verified.refusal}"}
     url = url_for(".certificate", id=short["id"])
     told = verdict.verdict(
@@ -231,6 +237,7 @@ def certificate(id: UUID) -> flask.Response:  # noqa: A002 - the name stands in 
         about["device_class"],
         url,
         since=short["found_since"],
+        newer=_newer(short["newer"]),
     )
     place = re.search(r"^index ([0-9]{1,16})$", files.get("log-proof.txt", ""), re.MULTILINE)
     short |= {
@@ -258,6 +265,8 @@ def certificate_code(id: UUID) -> flask.Response:  # noqa: A002 - the name stand
     with transaction() as session:
         _, short, about = public.certificate(session, id)
     refused = "This certificate was revoked." if short["status"] == "revoked" else short["found_since"]
+    if short["in_doubt"]:
+        refused = f"This certificate is in doubt, and is looked at again. {short['in_doubt']}"
     share = runtime().config.public_url + url_for(".certificate", id=short["id"])
     return page(
         "certificates/code.html",
@@ -276,8 +285,13 @@ def certificate_bundle(id: UUID) -> flask.Response:  # noqa: A002 - the name sta
     with transaction() as session:
         found, short, _ = public.certificate(session, id)
         files = completing.completed(session, found, runtime().issuers, now=now())
-    name = f"certificate-{short['device_code']}-{str(found.id)[:8]}.zip"
+    name = f"certificate-{short['device_code']}-{str(short['id'])[:8]}.zip"
     return lists.file(registry.zipped(files), name, "application/zip")
+
+
+def _newer(found: tuple[str, datetime] | None) -> tuple[str, datetime] | None:
+    """The certificate that took the place of another: its address, and when it came."""
+    return found and (url_for(".certificate", id=registry.number(found[0])), found[1])
 
 
 def _words() -> dict[str, Any]:

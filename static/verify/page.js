@@ -96,20 +96,25 @@ async function beside(box, makeBundle) {
   const siteOk = box.dataset.ok === "yes";
   const siteFailed = box.dataset.failed;
   const failed = found.report?.failed?.name ?? (found.unreadable ? "readable" : "");
-  const register = box.dataset.register; // "revoked" or "refused", where our register alone knows
+  const register = box.dataset.register; // "doubt", "revoked" or "refused", where our register alone knows
   const unseen = register !== "" && Boolean(found.report?.ok);
   const agrees = found.unreadable ? !siteOk : found.report.ok === siteOk && failed === siteFailed;
   if (unseen) {
     const { knownAt } = found.report;
     const list = knownAt === null ? "Your file has no list that tells. " : `The list in your file is of ${when(knownAt)}. `;
-    const since = register === "revoked" ? `${list}Our register says that it was revoked since.` : "Only our register tells that we refused it.";
+    const since = {
+      doubt: `${list}Only our register tells that we are looking at it again.`,
+      revoked: `${list}Our register says that it was revoked since.`,
+      refused: "Only our register tells that we refused it.",
+    }[register];
     band("work", "info", "Your browser cannot see this", line(since), line("All that it can check by itself holds."), under);
   } else if (agrees) {
     // Green stands beside what proves something, and beside nothing else.
     const tone = document.querySelector(".verdict.tone-safe") ? "safe" : "work";
-    const text = siteOk
+    const same = siteOk
       ? "It made every check by itself, and comes to the same result."
       : "It made the checks by itself, and stops at the same place.";
+    const text = register === "doubt" ? `${same} That we are still looking at it, the files do not show.` : same;
     band(tone, "monitor-check", "Your browser agrees", line(text), under);
   } else if (failed === "trust") {
     // Somebody may be listed no more, or not by the reader: that is for the reader's trust file to say, and no forgery.

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from playwright.sync_api import Browser, FilePayload, Page, Route
 
 from ewaste.certificates.models import Certificate
-from ewaste.journey import clearing
+from ewaste.journey import clearing, rechecking
 from tests.browser.sweep import AXE, HOST, SCHEMES, SIZES, Look, Window, sights, window
 from tests.web.stage import Stage
 
@@ -224,6 +224,31 @@ def test_the_browser_says_that_it_cannot_see_what_the_register_alone_knows(stage
         assert page.inner_text("[data-check=status] .own-mark") == "Your browser: cannot see this"
         assert page.locator("[data-own-verdict]").count() == 0
         assert page.evaluate("document.activeElement.id") == "verdict"
+        assert complaints_about(look) == []
+
+
+def test_what_is_in_doubt_is_told_so_by_the_site_and_not_as_a_quarrel_with_the_browser(
+    stage: Stage, shown: Window
+) -> None:
+    number = stage.things["own"]["certificate"]
+    sight = next(sight for sight in sights() if sight.path == "/certificates/<uuid:id>" and sight.column.who is None)
+    world = stage.world
+    with shown.look(sight) as look:
+        page = look.page
+        page.clock.set_fixed_time(world.now)
+        with stage.rehearse.transaction() as session:
+            certificate = session.scalars(sa.select(Certificate).where(Certificate.id == UUID(str(number)))).one()
+            rechecking.report_key(
+                session, world.stefan, certificate.station_id, since=certificate.accepted_at, reason="It was stolen.",
+                issuers=world.issuers, centre_id=certificate.centre_id, now=world.now,
+            )  # fmt: skip
+        page.reload(wait_until="load")
+        page.evaluate(AXE)
+        page.wait_for_selector(".by-browser .notice-title:has-text('agrees')")
+        assert page.inner_text(".verdict-label") == "Being looked at"
+        assert AMBER in str(page.locator(".verdict").get_attribute("class"))
+        assert "That we are still looking at it, the files do not show." in page.inner_text(".by-browser")
+        assert page.locator("[data-own-verdict]").count() == 0
         assert complaints_about(look) == []
 
 

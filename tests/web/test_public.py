@@ -10,6 +10,7 @@ import json
 import re
 import zipfile
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -19,11 +20,12 @@ from flask import Flask
 
 from ewaste.centres.models import Centre, Standing
 from ewaste.certificates.models import Certificate
+from ewaste.certificates.rechecks import Recheck
 from ewaste.core.ids import new_code
 from ewaste.devices.models import Device
-from ewaste.journey import clearing, sale
+from ewaste.journey import clearing, rechecking, sale
 from ewaste.tradein.questions import QUESTIONS
-from ewaste.views import search
+from ewaste.views import search, shapes
 from ewaste.web import offline
 from ewaste.web import public as public_pages
 from ewaste.web.lists import csv_text
@@ -395,6 +397,75 @@ def test_a_revoked_certificate_says_so_everywhere(world: World, stranger: Visito
     assert "The station was broken." in text
     answer = stranger.post("/verify", {"bundle": (io.BytesIO(archive), "b.zip")}, content_type="multipart/form-data")
     assert "This certificate has been revoked." in words(answer.text)
+
+
+def test_a_certificate_in_doubt_is_told_as_being_looked_at_until_two_people_decided(
+    world: World, stranger: Visitor
+) -> None:
+    code = world.device(world.cleared()).code
+    number = certificate_of(world, code)
+    before = stranger.get(f"/certificates/{number}/bundle.zip").data
+    since = world.now - timedelta(days=1)
+    with world.transaction() as session:
+        rechecking.report_key(
+            session, world.olga, world.station().station.id, since=since, reason="The laptop was stolen.",
+            issuers=world.issuers, now=world.now,
+        )  # fmt: skip
+        recheck = session.scalars(sa.select(Recheck.id)).one()
+    now = stranger.get(f"/certificates/{number}/bundle.zip").data
+    because = f"Others may have had the key that signed it, since {shapes.day(since)}, {since:%H:%M} UTC."
+    for answer in (
+        stranger.get(f"/verify?code={code}"),
+        stranger.get(f"/certificates/{number}"),
+        *(
+            stranger.post("/verify", {"bundle": (io.BytesIO(data), "b.zip")}, content_type="multipart/form-data")
+            for data in (before, now)
+        ),
+    ):
+        page = words(answer.text)
+        assert answer.status_code == 200
+        assert "This certificate is in doubt. We are looking at it again." in page
+        assert because in page
+        assert "has been revoked" not in page
+        assert "verdict-doubt tone-wait" in answer.text
+        assert 'data-register="doubt"' in answer.text
+    assert "being looked at" in stranger.text(f"/certificates/{number}")
+    assert "This certificate is in doubt" in stranger.text(f"/certificates/{number}/code", 410)
+    with world.transaction() as session:
+        rechecking.propose_end(session, world.stefan, recheck, outcome="revoked", note="It holds files.", now=world.now)
+        rechecking.confirm_end(session, world.sara, recheck, now=world.now)
+    page = stranger.text(f"/verify?code={code}")
+    assert "This certificate has been revoked. It no longer counts. It holds files." in page
+    assert "in doubt" not in page
+
+
+def test_a_revoked_certificate_leads_to_the_one_that_took_its_place(world: World, stranger: Visitor) -> None:
+    device = world.cleared()
+    old = certificate_of(world, world.device(device).code)
+    with world.transaction() as session:
+        clearing.revoke_certificate(session, world.stefan, UUID(old), reason="Files were found.", now=world.now)
+    page = stranger.get(f"/certificates/{old}").text
+    assert "The device must be wiped and certified again." in page
+    assert "The newer certificate of this device" not in page
+    world.later(hours=4)
+    world.submit(world.bundle(world.order(device)))
+    new = certificate_of(world, world.device(device).code)
+    assert new != old
+    page = stranger.get(f"/certificates/{old}").text
+    with world.transaction() as session:
+        own = session.scalars(sa.select(Certificate.credential_id).order_by(Certificate.accepted_at.desc())).first()
+    assert own is not None
+    assert f'<a href="/certificates/{own.removeprefix("urn:uuid:")}">The newer certificate of this device</a>' in page
+    assert "must be wiped" not in words(page)
+    assert "The newer certificate" not in stranger.get(f"/certificates/{new}").text
+
+
+def test_a_bundle_is_named_after_the_number_that_the_certificate_gives_itself(world: World, stranger: Visitor) -> None:
+    code = world.device(world.cleared()).code
+    with world.transaction() as session:
+        own = session.scalars(sa.select(Certificate.credential_id)).one().removeprefix("urn:uuid:")
+    answer = stranger.get(f"/certificates/{certificate_of(world, code)}/bundle.zip")
+    assert f"certificate-{code}-{own[:8]}.zip" in answer.headers["Content-Disposition"]
 
 
 def test_a_bundle_as_we_offer_it_says_itself_that_it_was_revoked(world: World, stranger: Visitor) -> None:
