@@ -17,6 +17,7 @@ from ewaste.certificates import registry
 from ewaste.core.refusals import Invalid, NotFound, Refusal
 from ewaste.journey import completing, trade_in
 from ewaste.tradein import questions, quotes
+from ewaste.views import log as log_views
 from ewaste.views import open_figures, prices, public, shapes
 from ewaste.views.records import found_since, in_doubt, since_then
 from ewaste.web import codes, lists, offline, uploads, verdict
@@ -224,6 +225,7 @@ def certificate(id: UUID) -> flask.Response:  # noqa: A002 - the name stands in 
     with transaction() as session:
         found, short, about = public.certificate(session, id)
         files = completing.completed(session, found, runtime().issuers, now=now())
+        revoked_in = log_views.revoked_in(session, found)
     verified = _verified({name: text.encode() for name, text in files.items()})
     if short["in_doubt"]:
         short |= {"status": "doubt", "reason": short["in_doubt"]}
@@ -245,6 +247,7 @@ def certificate(id: UUID) -> flask.Response:  # noqa: A002 - the name stands in 
         "checks": told["checks"],
         "checked_at": now(),
         "log_position": place[1] if place else None,
+        "revoked_in": revoked_in,
     }
     if verified.statement is not None:
         short |= {"created": verified.statement.created, "supersedes": verified.statement.supersedes}
