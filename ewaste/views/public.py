@@ -363,6 +363,7 @@ def certificate_for(session: Session, text: str) -> UUID:
     found: UUID | None = None
     of_device = sa.select(Certificate.id).order_by(Certificate.accepted_at.desc()).limit(1)
     device, listing, number = read_code(bare, DEVICE), read_code(bare, LISTING), _uuid(bare)
+    device = device or read_code(f"{DEVICE}{bare}", DEVICE)  # The letter before it is easily left out.
     if device is not None:
         found = session.scalar(of_device.join(Device, Device.id == Certificate.device_id).where(Device.code == device))
     elif listing is not None:

@@ -20,7 +20,7 @@ from ewaste.tradein import questions, quotes
 from ewaste.views import log as log_views
 from ewaste.views import open_figures, prices, public, shapes
 from ewaste.views.records import found_since, in_doubt, since_then
-from ewaste.web import codes, lists, offline, uploads, verdict
+from ewaste.web import codes, lists, offline, program, uploads, verdict
 from ewaste.web.edge import actor, errors_of, keep, now, page, runtime, transaction, whole_number
 from ewaste.web.limits import VERIFY, WRITE_UNKNOWN, limiter
 
@@ -215,6 +215,16 @@ def verify_offline() -> flask.Response:
     answer = flask.Response(text, mimetype="text/html")
     answer.headers["Content-Security-Policy"] = policy
     answer.headers["Content-Disposition"] = 'attachment; filename="verify-certificate.html"'
+    return answer
+
+
+@pages.get("/wipe-agent.zip")
+@limiter.limit(VERIFY)
+def agent_source() -> flask.Response:
+    """The program that checks certificates and follows the log without us, as its source."""
+    answer = lists.file(program.source(), "wipe-agent.zip", "application/zip")
+    answer.add_etag()
+    answer.make_conditional(request)
     return answer
 
 

@@ -252,6 +252,7 @@ def for_scripts(contact: str) -> dict[str, Any]:
         "evidence": {name: word for name, (word, _) in filters.EVIDENCE.items()},
         "media": dict(KIND_WORDS),
         "levels": dict(filters.LEVELS),
+        "techniques": dict(filters.TECHNIQUES),
     }
 
 

@@ -122,6 +122,8 @@ def test_each_kind_of_certificate_looks_like_no_other_and_is_checked_without_sen
             assert band.locator("h1").inner_text().replace("\n", " ") == headline
             assert page.locator("h1").count() == 1
             frames.add((band.locator("use").first.get_attribute("href"), *band.evaluate(FRAME)))
+            if vector == "valid-witnessed":
+                assert "How\noverwrite, one pass of zeros" in page.inner_text("#result")
             if vector in ("valid-witnessed", "medium-missing"):
                 assert complaints_about(look) == []
         assert len(frames) == len({label for label, *_ in KINDS.values()})

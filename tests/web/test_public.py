@@ -8,6 +8,8 @@ import html
 import io
 import json
 import re
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from datetime import timedelta
@@ -153,7 +155,7 @@ def test_an_unknown_code_is_told_as_not_found(stranger: Visitor) -> None:
 def test_a_certificate_is_checked_by_device_code_and_by_number(world: World, stranger: Visitor) -> None:
     code = world.device(world.cleared()).code
     number = certificate_of(world, code)
-    for asked in (code, code.lower().replace("-", ""), number):
+    for asked in (code, code.lower().replace("-", ""), code.removeprefix("D-"), code[2:].replace("-", ""), number):
         text = stranger.text(f"/verify?code={asked}")
         assert "The data on this laptop is gone." in text
         assert "1 storage medium covered" in text
@@ -214,6 +216,27 @@ def test_modules_that_need_each_other_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.js").write_text('import { b } from "./offline.js";\nexport const a = 1;\n')
     with pytest.raises(ValueError, match="needs itself"):
         offline.bundled(tmp_path)
+
+
+def test_the_program_that_checks_without_us_can_be_had_here_and_checks(stranger: Visitor, tmp_path: Path) -> None:
+    page = stranger.get("/verify").text
+    assert 'href="/wipe-agent.zip" download="wipe-agent.zip"' in page
+    answer = stranger.get("/wipe-agent.zip")
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="wipe-agent.zip"'
+    assert stranger.get("/wipe-agent.zip", headers={"If-None-Match": answer.headers["ETag"]}).status_code == 304
+    with zipfile.ZipFile(io.BytesIO(answer.data)) as archive:
+        names = set(archive.namelist())
+        archive.extractall(tmp_path)
+    assert {name.split("/")[0] for name in names} == {"wipe-agent"}
+    assert {f"wipe-agent/{each}" for each in ("requirements-agent.txt", "LICENSE", "wipe_agent/__main__.py")} <= names
+    vectors = Path(__file__).parents[1] / "vectors"
+    asked = ("verify", vectors / "changed-after-signing", "--trust", vectors / "trust.json")
+    checked = subprocess.run(
+        [sys.executable, "-m", "wipe_agent", *asked], cwd=tmp_path / "wipe-agent", env={"HOME": str(tmp_path)},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert "The certificate was changed after it was signed" in checked.stdout
+    assert checked.returncode != 0
 
 
 def test_a_code_without_a_certificate_is_told_kindly(world: World, stranger: Visitor) -> None:

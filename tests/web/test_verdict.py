@@ -119,6 +119,10 @@ def test_every_check_has_a_word_for_the_reader_when_it_fails() -> None:
     assert set(verdict.REASONS) == set(CERTIFICATE_CHECKS)
 
 
+def test_the_browser_is_given_the_words_for_how_a_medium_was_wiped() -> None:
+    assert verdict.for_scripts("/imprint")["techniques"]["overwrite-zeros"] == "Overwritten with zeros"
+
+
 def test_a_check_shows_by_what_it_was_found() -> None:
     told = verdict.verdict(verified(), "live", None, None, None)
     shown = {check["name"]: check["evidence"] for group in told["groups"] for check in group["checks"]}
