@@ -19,7 +19,7 @@ from ewaste.journey import completing, trade_in
 from ewaste.tradein import questions, quotes
 from ewaste.views import log as log_views
 from ewaste.views import open_figures, prices, public, shapes
-from ewaste.views.records import found_since, in_doubt, since_then
+from ewaste.views.records import found_since, in_doubt, newer, since_then
 from ewaste.web import codes, lists, offline, program, uploads, verdict
 from ewaste.web.edge import actor, errors_of, keep, now, page, runtime, transaction, whole_number
 from ewaste.web.limits import VERIFY, WRITE_UNKNOWN, limiter
@@ -183,7 +183,7 @@ def verify_upload() -> flask.Response:
         verified = _verified(uploads.bundle(LARGEST_BUNDLE))
     except Invalid as refusal:
         return _verify_page(form=request.form, errors=errors_of(refusal), status=422)
-    known, standing, reason, since = None, "unknown", None, None
+    known, standing, reason, since, place_taken_by = None, "unknown", None, None, None
     to_know: list[str] = []
     if (verified.refusal is None or verified.withdrawn) and verified.statement is not None:
         with transaction() as session:
@@ -192,12 +192,13 @@ def verify_upload() -> flask.Response:
             )
             if known is not None:
                 since, to_know = found_since(session, known), since_then(session, known)
+                place_taken_by = newer(session, known)
                 doubt = in_doubt(session, known) if standing == "live" else None
                 standing, reason = ("doubt", doubt) if doubt else (standing, reason)
     url = None
     if known is not None and verified.statement is not None:
         url = url_for(".certificate", id=registry.number(verified.statement.certificate_id) or known)
-    told = verdict.verdict(verified, standing, reason, None, url, since=since)
+    told = verdict.verdict(verified, standing, reason, None, url, since=since, newer=_newer(place_taken_by))
     return _verify_page(form=request.form, result=told, to_know=to_know)
 
 

@@ -110,8 +110,7 @@ def test_each_kind_of_certificate_looks_like_no_other_and_is_checked_without_sen
         page.on("request", lambda asked: sent.append(asked.method) if asked.method != "GET" else None)
         page.clock.set_fixed_time(AT)
         page.set_input_files("#trust-file", VECTORS / "trust-log.json")
-        page.wait_for_selector("[data-trust-said]:not(:empty)")
-        assert "Your browser now goes by this file." in page.inner_text("[data-trust-said]")
+        page.wait_for_selector("[data-trust-said]:has-text('Your browser now goes by this file.')")
         page.check("[data-alone-box]")
         frames = set()
         for vector, (label, tone, headline) in KINDS.items():
@@ -260,7 +259,7 @@ def test_a_trust_file_that_cannot_be_read_ends_the_check_also_alone(shown: Windo
         page = look.page
         page.clock.set_fixed_time(AT)
         page.set_input_files("#trust-file", {"name": "t.json", "mimeType": "x", "buffer": b'{"hello":1}'})
-        page.wait_for_selector("[data-trust-said]:not(:empty)")
+        page.wait_for_selector("[data-trust-said]:has-text('nothing is checked')")
         page.check("[data-alone-box]")
         choose(page, files_of("valid-witnessed"))
         assert page.inner_text("#result h1") == "Your trust file cannot be used, so nothing was checked."

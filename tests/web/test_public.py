@@ -453,10 +453,12 @@ def test_a_certificate_in_doubt_is_told_as_being_looked_at_until_two_people_deci
         assert "verdict-doubt tone-wait" in answer.text
         assert 'data-register="doubt"' in answer.text
     assert "being looked at" in stranger.text(f"/certificates/{number}")
+    assert stranger.get(f"/api/v1/certificates/{number}").json["in_doubt"] == because
     assert "This certificate is in doubt" in stranger.text(f"/certificates/{number}/code", 410)
     with world.transaction() as session:
         rechecking.propose_end(session, world.stefan, recheck, outcome="revoked", note="It holds files.", now=world.now)
         rechecking.confirm_end(session, world.sara, recheck, now=world.now)
+    assert stranger.get(f"/api/v1/certificates/{number}").json["in_doubt"] is None
     page = stranger.text(f"/verify?code={code}")
     assert "This certificate has been revoked. It no longer counts. It holds files." in page
     assert "in doubt" not in page
@@ -480,6 +482,9 @@ def test_a_revoked_certificate_leads_to_the_one_that_took_its_place(world: World
     assert own is not None
     assert f'<a href="/certificates/{own.removeprefix("urn:uuid:")}">The newer certificate of this device</a>' in page
     assert "must be wiped" not in words(page)
+    archive = stranger.get(f"/certificates/{old}/bundle.zip").data
+    answer = stranger.post("/verify", {"bundle": (io.BytesIO(archive), "b.zip")}, content_type="multipart/form-data")
+    assert "The newer certificate of this device" in answer.text
     assert "The newer certificate" not in stranger.get(f"/certificates/{new}").text
 
 
