@@ -297,6 +297,7 @@ def test_the_bundle_can_be_taken_home_and_checked_as_a_file(world: World, strang
     assert answer.status_code == 200
     assert "This is a training certificate. It proves nothing." in text
     assert "The data on this device is gone." in text
+    assert "To know: In training it is not judged how fast the work went." in text
 
 
 def bundle_of(world: World, stranger: Visitor) -> dict[str, str]:
