@@ -223,9 +223,8 @@ class LogMisbehaves(AgentError):
 class NotOurs(AgentError):
     exit_code = 71
     next_step = (
-        "Sync first: that brings what the centre's other stations issued, and its newest accreditation. Ask the "
-        "marketplace for what is still named. If no station of the centre issued a certificate, or holds the key that "
-        "an accreditation lists, have the key revoked; if one does, add the digest to a list (--own)."
+        "Sync first: that brings what the centre's other stations issued. Ask the marketplace for what is still named. "
+        "If no station of yours knows of it, have the key revoked; if one does, add its digest to a list (--own)."
     )
 
 

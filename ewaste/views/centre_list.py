@@ -5,7 +5,7 @@ work held up when somebody else looked. Nobody's name is in it; the desk's audit
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -68,7 +68,10 @@ def one(session: Session, did: str, *, now: datetime) -> dict[str, Any]:
         .limit(20)
     ).all()
     return told | {
-        "history": _histories(session, [centre_id]).get(centre_id, []),
+        "history": [
+            event | {"until_day": _moment(event["until"]), "since_moment": _moment(event["since"])}
+            for event in _histories(session, [centre_id]).get(centre_id, [])
+        ],
         "keys": [
             {
                 "method": station.verification_method,
@@ -263,6 +266,14 @@ def _figures(session: Session, ids: list[UUID]) -> dict[UUID, dict[str, int]]:
         for row in session.execute(query):
             told[row.centre] |= {name: int(value) for name, value in row._asdict().items() if name != "centre"}
     return told
+
+
+def _moment(text: str) -> datetime | None:
+    """A day or a moment as the record of a decision holds it."""
+    if not text:
+        return None
+    at = datetime.fromisoformat(text)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def _day(at: datetime | None) -> str:

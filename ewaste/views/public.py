@@ -27,7 +27,7 @@ from ewaste.market.models import Listing, Lot, LotState
 from ewaste.tradein import price_tables, pricing, questions, quotes
 from ewaste.tradein.models import Quote
 from ewaste.views import market, price_words, shapes
-from ewaste.views.records import found_since, since_then
+from ewaste.views.records import found_since, in_doubt, newer, since_then
 
 # At least one of these kinds must be in a centre's scope before a device of the class is sent there.
 STORAGE_OF = {
@@ -341,6 +341,8 @@ def certificate(session: Session, certificate_id: UUID) -> tuple[Certificate, di
         "revoked_reason": revocation.reason if revocation is not None else None,
         "reason": None,
         "found_since": found_since(session, found.id) if revocation is None else None,
+        "in_doubt": in_doubt(session, found.id) if revocation is None else None,
+        "newer": newer(session, found.id),
         "since": since_then(session, found.id),
     }
     about = {
@@ -360,6 +362,7 @@ def certificate_for(session: Session, text: str) -> UUID:
     found: Certificate | None = None
     of_device = sa.select(Certificate).order_by(Certificate.accepted_at.desc()).limit(1)
     device, listing, number = read_code(bare, DEVICE), read_code(bare, LISTING), _uuid(bare)
+    device = device or read_code(f"{DEVICE}{bare}", DEVICE)  # The letter before it is easily left out.
     if device is not None:
         found = session.scalar(of_device.join(Device, Device.id == Certificate.device_id).where(Device.code == device))
     elif listing is not None:

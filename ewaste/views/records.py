@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from sqlalchemy.orm import Session, aliased
 from ewaste.accounts.models import Organisation, Person
 from ewaste.centres.models import Centre, Standing
 from ewaste.certificates.models import Certificate, CertificateLine, CertificateRefusal, CertificateRevocation
+from ewaste.certificates.rechecks import Recheck, RecheckCause
 from ewaste.core.refusals import NotFound
 from ewaste.devices import custody, media
 from ewaste.devices.lifecycle import State
@@ -137,6 +139,41 @@ def read(session: Session, device_id: UUID) -> Records:
             ).all()
         ),
     )
+
+
+DOUBTED = {
+    RecheckCause.KEY: "Others may have had the key that signed it, since {since}.",
+    RecheckCause.FRAUD: "Its test centre did not work honestly, and is no longer accredited. What it certified since "
+    "{since} is looked at.",
+}
+
+
+def in_doubt(session: Session, certificate_id: UUID) -> str | None:
+    """Why a certificate is in doubt now; None for one that is not, or not any more. One statement."""
+    row = session.execute(
+        sa.select(Recheck.cause, Recheck.since).where(
+            Recheck.certificate_id == certificate_id, Recheck.settled_at.is_(None)
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    return DOUBTED[row.cause].format(since=f"{shapes.day(row.since)}, {row.since:%H:%M} UTC")
+
+
+def newer(session: Session, certificate_id: UUID) -> tuple[UUID, datetime] | None:
+    """The newest certificate of the same device that came after this one and stands: its own number, and when it
+    came. None when there is none. One statement."""
+    later = aliased(Certificate)
+    revoked = sa.exists().where(CertificateRevocation.certificate_id == later.id)
+    doubted = sa.exists().where(Recheck.certificate_id == later.id, Recheck.settled_at.is_(None))
+    found = session.execute(
+        sa.select(later.id, later.credential_id, later.accepted_at)
+        .join(Certificate, Certificate.device_id == later.device_id)
+        .where(Certificate.id == certificate_id, later.accepted_at > Certificate.accepted_at, ~revoked, ~doubted)
+        .order_by(later.accepted_at.desc())
+        .limit(1)
+    ).one_or_none()
+    return None if found is None else (number_of(found.credential_id, found.id), found.accepted_at)
 
 
 MEDIUM_FOUND = "Since then another medium was found in this device. This certificate does not cover it; "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
@@ -17,9 +18,10 @@ from ewaste.certificates.models import number_of
 from ewaste.core.refusals import Invalid, NotFound, Refusal
 from ewaste.journey import completing, trade_in
 from ewaste.tradein import questions, quotes
+from ewaste.views import log as log_views
 from ewaste.views import open_figures, prices, public, shapes
-from ewaste.views.records import found_since, since_then
-from ewaste.web import codes, lists, offline, uploads, verdict
+from ewaste.views.records import found_since, in_doubt, newer, since_then
+from ewaste.web import codes, lists, offline, program, uploads, verdict
 from ewaste.web.edge import actor, errors_of, keep, now, page, runtime, transaction, whole_number
 from ewaste.web.limits import VERIFY, WRITE_UNKNOWN, limiter
 
@@ -163,12 +165,13 @@ def verify() -> flask.Response:
     verified = _verified({name: text.encode() for name, text in files.items()})
     told = verdict.verdict(
         verified,
-        short["status"],
-        short["revoked_reason"],
+        "doubt" if short["in_doubt"] else short["status"],
+        short["in_doubt"] or short["revoked_reason"],
         about["device_class"],
         url_for(".certificate", id=short["id"]),
         since=short["found_since"],
         other_digest=bool(digest) and digest != found.digest,
+        newer=_newer(short["newer"]),
     )
     return _verify_page(code=code, result=told, to_know=short["since"])
 
@@ -181,7 +184,7 @@ def verify_upload() -> flask.Response:
         verified = _verified(uploads.bundle(LARGEST_BUNDLE))
     except Invalid as refusal:
         return _verify_page(form=request.form, errors=errors_of(refusal), status=422)
-    known, standing, reason, since = None, "unknown", None, None
+    known, standing, reason, since, place_taken_by = None, "unknown", None, None, None
     to_know: list[str] = []
     if (verified.refusal is None or verified.withdrawn) and verified.statement is not None:
         with transaction() as session:
@@ -190,10 +193,13 @@ def verify_upload() -> flask.Response:
             )
             if known is not None:
                 since, to_know = found_since(session, known), since_then(session, known)
+                place_taken_by = newer(session, known)
+                doubt = in_doubt(session, known) if standing == "live" else None
+                standing, reason = ("doubt", doubt) if doubt else (standing, reason)
     url = None
     if known is not None and verified.statement is not None:
         url = url_for(".certificate", id=number_of(verified.statement.certificate_id, known))
-    told = verdict.verdict(verified, standing, reason, None, url, since=since)
+    told = verdict.verdict(verified, standing, reason, None, url, since=since, newer=_newer(place_taken_by))
     return _verify_page(form=request.form, result=told, to_know=to_know)
 
 
@@ -214,6 +220,16 @@ def verify_offline() -> flask.Response:
     return answer
 
 
+@pages.get("/wipe-agent.zip")
+@limiter.limit(VERIFY)
+def agent_source() -> flask.Response:
+    """The program that checks certificates and follows the log without us, as its source."""
+    answer = lists.file(program.source(), "wipe-agent.zip", "application/zip")
+    answer.add_etag()
+    answer.make_conditional(request)
+    return answer
+
+
 @pages.get("/certificates/<uuid:id>")
 @limiter.limit("120 per minute")
 def certificate(id: UUID) -> flask.Response:  # noqa: A002 - the name stands in addresses
@@ -221,8 +237,11 @@ def certificate(id: UUID) -> flask.Response:  # noqa: A002 - the name stands in 
     with transaction() as session:
         found, short, about = public.certificate(session, id)
         files = completing.completed(session, found, runtime().issuers, now=now())
+        revoked_in = log_views.revoked_in(session, found)
     verified = _verified({name: text.encode() for name, text in files.items()})
-    if verified.refusal is not None and short["status"] == "accepted":
+    if short["in_doubt"]:
+        short |= {"status": "doubt", "reason": short["in_doubt"]}
+    elif verified.refusal is not None and short["status"] == "accepted":
         short |= {"status": "refused", "reason": f"It does not verify any more: {verified.refusal}"}
     url = url_for(".certificate", id=short["id"])
     told = verdict.verdict(
@@ -232,6 +251,7 @@ def certificate(id: UUID) -> flask.Response:  # noqa: A002 - the name stands in 
         about["device_class"],
         url,
         since=short["found_since"],
+        newer=_newer(short["newer"]),
     )
     place = re.search(r"^index ([0-9]{1,16})$", files.get("log-proof.txt", ""), re.MULTILINE)
     short |= {
@@ -239,6 +259,7 @@ def certificate(id: UUID) -> flask.Response:  # noqa: A002 - the name stands in 
         "checks": told["checks"],
         "checked_at": now(),
         "log_position": place[1] if place else None,
+        "revoked_in": revoked_in,
     }
     if verified.statement is not None:
         short |= {"created": verified.statement.created, "supersedes": verified.statement.supersedes}
@@ -259,6 +280,8 @@ def certificate_code(id: UUID) -> flask.Response:  # noqa: A002 - the name stand
     with transaction() as session:
         _, short, about = public.certificate(session, id)
     refused = "This certificate was revoked." if short["status"] == "revoked" else short["found_since"]
+    if short["in_doubt"]:
+        refused = f"This certificate is in doubt, and is looked at again. {short['in_doubt']}"
     share = runtime().config.public_url + url_for(".certificate", id=short["id"])
     return page(
         "certificates/code.html",
@@ -279,6 +302,11 @@ def certificate_bundle(id: UUID) -> flask.Response:  # noqa: A002 - the name sta
         files = completing.completed(session, found, runtime().issuers, now=now())
     name = f"certificate-{short['device_code']}-{str(short['id'])[:8]}.zip"
     return lists.file(registry.zipped(files), name, "application/zip")
+
+
+def _newer(found: tuple[UUID, datetime] | None) -> tuple[str, datetime] | None:
+    """The certificate that took the place of another: its address, and when it came."""
+    return found and (url_for(".certificate", id=found[0]), found[1])
 
 
 def _words() -> dict[str, Any]:

@@ -28,9 +28,11 @@ def about() -> flask.Response:
     """What the log is for, how it is, how one follows it, and whether a document is in it."""
     issuers = runtime().issuers
     asked = request.args.get("q", "").strip()[:120]
+    before = None if asked else views.number(request.args.get("before", "").strip())
     with transaction() as session:
-        told = views.told(session, issuers, asked)
-    return page("transparency/log.html", told=told, trust=issuers.log, asked=asked)
+        told = views.told(session, issuers, asked, before)
+    home = runtime().config.public_url
+    return page("transparency/log.html", told=told, trust=issuers.log, asked=asked, before=before, home=home)
 
 
 @pages.get("/log/checkpoint")

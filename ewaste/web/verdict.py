@@ -37,6 +37,8 @@ _LIMITS = (
 _NOT_PROOF_OF_DATA = (
     "This does not show that data is still there, only that this certificate does not prove that it is gone."
 )
+# Where there is a reason, it may be just that: something was found.
+_REASON_SAYS = "By itself it does not show that data is still there. If something was found, the reason above says so."
 
 KINDS: Mapping[str, Kind] = {
     "proves": Kind("safe", "shield-check", "Genuine certificate", "The data on this {what} is gone.", _SIGNED, _LIMITS),
@@ -89,7 +91,18 @@ KINDS: Mapping[str, Kind] = {
         "Revoked",
         "This certificate has been revoked.",
         ("It was signed as it says, and was withdrawn since. It no longer counts.",),
-        (_NOT_PROOF_OF_DATA,),
+        (_REASON_SAYS,),
+    ),
+    "doubt": Kind(
+        "wait",
+        "scan-search",
+        "Being looked at",
+        "This certificate is in doubt. We are looking at it again.",
+        (
+            "It was signed as it says, and we accepted it.",
+            "It will stand, or be revoked. That is not decided yet.",
+        ),
+        ("For now it does not show that the data is gone.", "Nor does it show that data is still there."),
     ),
     "refused": Kind(
         "bad",
@@ -97,7 +110,7 @@ KINDS: Mapping[str, Kind] = {
         "Refused by us",
         "We refused this certificate.",
         ("It is written and signed as it must be, but this market did not accept it.",),
-        (_NOT_PROOF_OF_DATA,),
+        (_REASON_SAYS,),
     ),
     "another": Kind(
         "bad",
@@ -197,6 +210,7 @@ _NO_REASON = "One of the checks below does not hold."
 _ONCE_YOURS = (
     "Do not rely on it. The device must be wiped and certified again. Was it yours, or did you buy it? Write to us."
 )
+WIPED_AGAIN = "Do not rely on it. The device was certified again since; that certificate counts in its place."
 ADVICE: Mapping[str, str] = {
     "fails": (
         "Do not rely on it. Ask whoever gave it to you for the .zip as the test centre made it, or look the "
@@ -204,6 +218,10 @@ ADVICE: Mapping[str, str] = {
     ),
     "revoked": _ONCE_YOURS,
     "refused": _ONCE_YOURS,
+    "doubt": (
+        "Do not rely on it until that is decided. Look it up here again. Did you sell the device, or buy it? We tell "
+        "you by mail how it ends."
+    ),
     "another": (
         "Do not rely on the paper. What counts is the certificate that we hold. If somebody offers you the paper as "
         "proof, write to us."
@@ -213,6 +231,7 @@ ADVICE: Mapping[str, str] = {
 CHOOSE_ZIP = "Choose the .zip as you downloaded it."
 ANOTHER_TRUST = "Choose another, or remove it to go by ours."
 WRITE_TO = "Whom to write to"
+FILES_ALONE = "A check by the files alone calls it revoked already: it cannot see that this is not decided."
 COMPARE = "Compare it with the device in your hand."
 LOOK_AGAIN = "Whether it was revoked since, only a new look-up can say."
 
@@ -240,6 +259,7 @@ def for_scripts(contact: str) -> dict[str, Any]:
         "evidence": {name: word for name, (word, _) in filters.EVIDENCE.items()},
         "media": dict(KIND_WORDS),
         "levels": dict(filters.LEVELS),
+        "techniques": dict(filters.TECHNIQUES),
     }
 
 
@@ -266,12 +286,14 @@ def verdict(
     *,
     since: str | None = None,
     other_digest: bool = False,
+    newer: tuple[str, datetime] | None = None,
 ) -> dict[str, Any]:
     """A verification as the page shows it.
 
-    `standing`: live, accepted, revoked, refused or unknown, as our register says; `because` is why it is revoked or
-    refused; `device_class` is None where we do not know the device; `since` is what was found after the certificate;
-    `other_digest` says that the paper in the reader's hand was made from other bytes than these.
+    `standing`: live, accepted, doubt, revoked, refused or unknown, as our register says; `because` is why it is in
+    doubt, revoked or refused; `device_class` is None where we do not know the device; `since` is what was found after
+    the certificate; `other_digest` says that the paper in the reader's hand was made from other bytes than these;
+    `newer` is the address of a certificate that took its place, and when it came.
     """
     statement = verified.statement
     standing = {"accepted": "live"}.get(standing, standing)
@@ -288,18 +310,19 @@ def verdict(
     failed = next((check for check in verified.checks if check["ok"] is False), None)
     return {
         "kind": name,
-        "ok": ok or name == "revoked",  # what was revoked still says what it says
+        "ok": ok or name in ("revoked", "doubt"),  # what was revoked still says what it says
         "tone": kind.tone,
         "symbol": kind.symbol,
         "label": kind.label,
         "since": since,
         "headline": kind.headline.format(what=_what(device_class)),
         "sentence": _sentence(name, verified, because, device_class),
-        "advice": ADVICE.get(name),
+        "advice": WIPED_AGAIN if name == "revoked" and newer is not None else ADVICE.get(name),
+        "newer": newer,
         "device": device(statement) if statement is not None and name not in ("fails", "missing", "another") else None,
         "as_of": as_of(verified.known_at) if ok and standing == "unknown" else None,
         # What our register alone knows: no other verifier can see it.
-        "register": name if name == standing and verified.withdrawn is None else "",
+        "register": name if name == standing and (name == "doubt" or verified.withdrawn is None) else "",
         "means": kind.means,
         "not_means": kind.not_means,
         "failed": failed["text"] if failed and name == "fails" else None,
@@ -347,6 +370,10 @@ def with_standing(checks: list[dict[str, Any]], standing: str, because: str | No
     told = {
         "live": ("holds", "Our register was asked: it has not been revoked."),
         "accepted": ("holds", "Our register was asked: it has not been revoked."),
+        "doubt": (
+            "caution",
+            f"Our register was asked: it is in doubt, and is looked at again. {because or ''}".rstrip(),
+        ),
         "revoked": ("fails", f"Our register was asked: it has been revoked. {because or ''}".rstrip()),
         "refused": ("fails", f"Our register was asked: we refused it. {because or ''}".rstrip()),
     }.get(standing)
@@ -458,6 +485,8 @@ def _what(device_class: str | None) -> str:
 
 
 def _kind(verified: Verified, ok: bool, standing: str) -> str:
+    if standing == "doubt" and (ok or verified.withdrawn is not None):
+        return "doubt"  # the lists tell that a key fell at once; whether this certificate falls is not decided yet
     if verified.withdrawn is not None:
         return "revoked"  # a signed list says so, whatever we know
     if not verified.checks and verified.statement is None:
@@ -486,6 +515,8 @@ def _sentence(name: str, verified: Verified, because: str | None, device_class: 
     if name == "revoked":
         told = next((check["text"] for check in verified.checks if check["name"] == "status" and not check["ok"]), "")
         return f"It no longer counts. {because or told}".rstrip()
+    if name == "doubt":
+        return f"{because} {FILES_ALONE}" if verified.withdrawn is not None else str(because)
     if name == "refused":
         return f"It verifies as a document, but this market did not accept it. {because}"
     if name == "another":

@@ -1,7 +1,8 @@
 // The check as a file of its own: chosen or dropped files, the trust file that is in it or another, no network.
 
+import { droppedFiles } from "./dropping.js";
 import { missingCryptography } from "./proof.js";
-import { bundleOf, bytesOf, droppedFiles } from "./picking.js";
+import { bundleOf, bytesOf } from "./picking.js";
 import { Unreadable } from "./strict.js";
 import { element, told, toldUnreadable, toldUntrusting } from "./telling.js";
 import { fingerprint, readTrust } from "./trust.js";
@@ -20,11 +21,15 @@ const keptBytes = Uint8Array.from(atob(kept), (sign) => sign.charCodeAt(0));
 let trustBytes = keptBytes;
 let trustProblem = null; // why the chosen trust file cannot be used: then nothing is checked
 let files = [];
+let turn = 0; // an answer that another check has overtaken is not shown
 
 async function check() {
   if (!files.length) return;
+  const mine = ++turn;
   result.replaceChildren(element("p", { class: "lead" }, "Checking…"));
-  result.replaceChildren(...(await answer()));
+  const answered = await answer();
+  if (mine !== turn) return;
+  result.replaceChildren(...answered);
   const heading = result.querySelector("h1");
   document.title = heading ? `${heading.textContent} - ${title}` : title;
   heading?.focus();
@@ -64,8 +69,9 @@ input.addEventListener("change", () => {
 document.addEventListener("dragover", (event) => event.preventDefault());
 document.addEventListener("drop", async (event) => {
   event.preventDefault();
-  files = await droppedFiles(event.dataTransfer);
-  check();
+  files = await droppedFiles(event.dataTransfer).catch(() => []);
+  if (files.length) check();
+  else result.replaceChildren(element("p", { class: "strong" }, "No file was in what you dropped. Choose the .zip instead."));
 });
 trustInput.addEventListener("change", async () => {
   const [file] = trustInput.files;

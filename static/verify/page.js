@@ -2,6 +2,8 @@
 //
 // Without this script the forms work by themselves. The verifier is loaded only when there is something to check.
 
+import { droppedFiles } from "./dropping.js";
+
 const script = document.getElementById("verify-script");
 const { icons, trust: trustAddress } = script.dataset;
 const words = JSON.parse(script.dataset.words);
@@ -12,7 +14,10 @@ const load = () =>
     ["verify", "trust", "picking", "telling", "proof", "strict", "bundle", "times"].map((name) => import(`./${name}.js`))
   ).then((all) => Object.assign({}, ...all)));
 
-let ownTrust = null; // the reader's own trust file: {bytes}, or {problem} where it cannot be used
+// The reader's own trust file: null, {bytes}, or {problem} where it cannot be used. A promise, as it takes a while to
+// read, and nothing is to be checked by another one meanwhile.
+let ownTrust = Promise.resolve(null);
+let turn = 0; // an answer that another check has overtaken is not shown
 const undo = []; // what takes back how the browser's answer changed the look of the questions
 let last = null; // what was checked last, to check it anew under another trust file
 
@@ -27,30 +32,33 @@ const trustChoice = document.querySelector("[data-trust-choice]");
 // ---- the check
 
 /**
- * Check a bundle, given as a function that makes it. Gives {report} or {unreadable: sentence}, with the trust file's name;
- * {untrusting: sentence} where the reader's own trust file cannot be used: then nothing is checked by another one.
+ * Check a bundle, given as a function that makes it. Gives {report} or {unreadable: sentence}, with the trust file's name
+ * and whether it is the reader's own; {untrusting: sentence} where that one cannot be used: then nothing is checked.
  */
 async function check(makeBundle) {
   const { missingCryptography, readTrust, fingerprint, verify, Unreadable } = await load();
   const missing = await missingCryptography();
   if (missing !== null) return { missing };
-  if (ownTrust?.problem) return { untrusting: ownTrust.problem };
-  const bytes = ownTrust?.bytes ?? (await fetched(trustAddress));
+  const chosen = await ownTrust;
+  const own = chosen !== null;
+  if (chosen?.problem) return { untrusting: chosen.problem };
+  const bytes = chosen?.bytes ?? (await fetched(trustAddress));
   const name = await fingerprint(bytes);
   try {
     const trust = await readTrust(bytes);
     // Training certificates are judged as such where the trust file is for training; they never prove anything.
     const report = await verify(await makeBundle(), trust, Math.floor(Date.now() / 1000), trust.training);
-    return { report, name };
+    return { report, name, own };
   } catch (error) {
     if (!(error instanceof Unreadable)) throw error;
-    return { unreadable: error.message, name };
+    return { unreadable: error.message, name, own };
   }
 }
 
 /** Put the browser's answer beside the site's: one band above the checks, one mark beside each. */
 async function beside(box, makeBundle) {
   last = () => beside(box, makeBundle);
+  const mine = ++turn;
   const { element, icon, groupCount, LEVELS, when } = await load();
   const band = (tone, symbol, title, ...lines) => {
     const text = element("div", {}, element("p", { class: "notice-title" }, title), ...lines);
@@ -62,7 +70,9 @@ async function beside(box, makeBundle) {
   let found;
   try {
     found = await check(makeBundle);
+    if (mine !== turn) return;
   } catch {
+    if (mine !== turn) return;
     const text = "The files could not be fetched. Download the bundle, and check it as a file.";
     band("wait", "circle-alert", "Your browser could not check it", line(text));
     return;
@@ -77,41 +87,47 @@ async function beside(box, makeBundle) {
     return;
   }
   const under = line(
-    ownTrust
+    found.own
       ? `It went by the trust file that you chose, with the fingerprint ${found.name}.`
       : `It went by the trust file of this site, with the fingerprint ${found.name}.` +
           (trustChoice ? " To believe nobody here, choose a trust file of your own below." : "")
   );
+  const whose = found.own ? "the trust file that you chose" : "the trust file of this site";
   const siteOk = box.dataset.ok === "yes";
   const siteFailed = box.dataset.failed;
   const failed = found.report?.failed?.name ?? (found.unreadable ? "readable" : "");
-  const register = box.dataset.register; // "revoked" or "refused", where our register alone knows
+  const register = box.dataset.register; // "doubt", "revoked" or "refused", where our register alone knows
   const unseen = register !== "" && Boolean(found.report?.ok);
   const agrees = found.unreadable ? !siteOk : found.report.ok === siteOk && failed === siteFailed;
   if (unseen) {
     const { knownAt } = found.report;
     const list = knownAt === null ? "Your file has no list that tells. " : `The list in your file is of ${when(knownAt)}. `;
-    const since = register === "revoked" ? `${list}Our register says that it was revoked since.` : "Only our register tells that we refused it.";
+    const since = {
+      doubt: `${list}Only our register tells that we are looking at it again.`,
+      revoked: `${list}Our register says that it was revoked since.`,
+      refused: "Only our register tells that we refused it.",
+    }[register];
     band("work", "info", "Your browser cannot see this", line(since), line("All that it can check by itself holds."), under);
   } else if (agrees) {
     // Green stands beside what proves something, and beside nothing else.
     const tone = document.querySelector(".verdict.tone-safe") ? "safe" : "work";
-    const text = siteOk
+    const same = siteOk
       ? "It made every check by itself, and comes to the same result."
       : "It made the checks by itself, and stops at the same place.";
+    const text = register === "doubt" ? `${same} That we are still looking at it, the files do not show.` : same;
     band(tone, "monitor-check", "Your browser agrees", line(text), under);
   } else if (failed === "trust") {
     // Somebody may be listed no more, or not by the reader: that is for the reader's trust file to say, and no forgery.
     const advice = "Believe your trust file rather than us. Those who are listed change with time.";
     const title = "Your browser does not know who signed this";
     band("wait", "circle-alert", title, line(found.report.failed.text), line(advice), under);
-    inVerdict(element, `${title}, by ${whoseTrust()}.`, "See what changed");
+    inVerdict(element, `${title}, by ${whose}.`, "See what changed");
   } else {
     const why = found.unreadable ?? found.report.failed?.text ?? "Every check holds there.";
     const advice = element("p", {}, "Believe your browser rather than us. ", element("a", { href: words.contact }, words.writeTo));
     const title = "Your browser does not agree with this site";
     band("bad", "triangle-alert", title, line(`Its answer: ${why}`), advice, under);
-    inVerdict(element, `${title}, by ${whoseTrust()}.`, "See what changed");
+    inVerdict(element, `${title}, by ${whose}.`, "See what changed");
   }
   const levelOf = (name) => found.report?.checks.find((each) => each.name === name)?.level ?? "unreached";
   for (const place of document.querySelectorAll("[data-check]")) {
@@ -142,8 +158,6 @@ async function beside(box, makeBundle) {
     });
   }
 }
-
-const whoseTrust = () => (ownTrust ? "the trust file that you chose" : "the trust file of this site");
 
 // What the browser said before, of this or another trust file.
 function clearMarks() {
@@ -185,8 +199,10 @@ function show(nodes) {
 
 async function checkHereAlone(makeBundle, note) {
   last = () => checkHereAlone(makeBundle, note);
+  const mine = ++turn;
   const { element, told, toldUnreadable, toldUntrusting } = await load();
   const found = await check(makeBundle);
+  if (mine !== turn) return;
   if (found.missing) {
     say(found.missing);
     return;
@@ -202,9 +218,10 @@ async function checkHereAlone(makeBundle, note) {
 async function checkHereAndThere(files) {
   const { bundleOf, toldUntrusting } = await load();
   const makeBundle = () => bundleOf(files);
-  if (ownTrust?.problem) {
+  const chosen = await ownTrust;
+  if (chosen?.problem) {
     last = () => checkHereAndThere(files);
-    show(toldUntrusting(ownTrust.problem, words, icons));
+    show(toldUntrusting(chosen.problem, words, icons));
     return;
   }
   let answer;
@@ -251,7 +268,7 @@ if (form) {
       }
       if (saidOfFile.textContent === "Checking…") say("");
     } catch {
-      say("These files could not be read. Choose them again.");
+      say("This could not be checked. Look at your connection, load this page again, and choose the files anew.");
     }
   });
   // What is dropped beside the box counts too: else the browser would open the file, and this page would be gone.
@@ -269,10 +286,12 @@ if (form) {
     form.classList.remove("dropping");
     if (!event.dataTransfer?.types.includes("Files")) return;
     event.preventDefault();
-    const { droppedFiles } = await load();
     const dropped = new DataTransfer();
-    for (const file of await droppedFiles(event.dataTransfer)) dropped.items.add(file);
-    if (!dropped.files.length) return;
+    for (const file of await droppedFiles(event.dataTransfer).catch(() => [])) dropped.items.add(file);
+    if (!dropped.files.length) {
+      say("No file was in what you dropped. Choose the .zip instead.");
+      return;
+    }
     // As with files that are chosen: nothing is sent before the button is pressed.
     input.files = dropped.files;
     say(dropped.files.length === 1 ? `${dropped.files[0].name} is chosen.` : `${dropped.files.length} files are chosen.`);
@@ -287,29 +306,42 @@ if (trustChoice) {
   const said = trustChoice.querySelector("[data-trust-said]");
   const input = trustChoice.querySelector("input");
   const remove = trustChoice.querySelector("[data-trust-remove]");
+  const read = async (file) => {
+    const { bytesOf, fingerprint, readTrust, Unreadable } = await load();
+    try {
+      const bytes = await bytesOf(file);
+      await readTrust(bytes);
+      return { bytes, name: await fingerprint(bytes) };
+    } catch (error) {
+      return { problem: error instanceof Unreadable ? error.message : "This file cannot be read." };
+    }
+  };
   const chosen = async () => {
     const [file] = input.files;
-    const { bytesOf, element, fingerprint, readTrust, Unreadable } = await load();
-    ownTrust = null;
-    let text = "";
-    if (file) {
-      try {
-        const bytes = await bytesOf(file);
-        await readTrust(bytes);
-        ownTrust = { bytes };
-        text = `Your browser now goes by this file. Its fingerprint: ${await fingerprint(bytes)}`;
-      } catch (error) {
-        ownTrust = { problem: error instanceof Unreadable ? error.message : "This file cannot be read." };
-        text = `${words.kinds.untrusting.headline.replace("was checked", "is checked")} ${words.anotherTrust}`;
-      }
-    }
+    const reading = file ? read(file) : Promise.resolve(null);
+    ownTrust = reading;
     remove.hidden = !file;
-    if (last) await last();
-    said.textContent = text;
+    said.textContent = file ? "Reading your trust file…" : "";
+    let found;
+    try {
+      found = await reading;
+    } catch {
+      found = { unread: "The check could not be loaded. Look at your connection, and load this page again." };
+    }
+    if (ownTrust !== reading) return; // another one was chosen meanwhile
+    if (last && !found?.unread) await last();
+    if (ownTrust !== reading) return;
+    const untrusting = words.kinds.untrusting.headline.replace("was checked", "is checked");
+    if (found?.unread) said.textContent = found.unread;
+    else if (found?.problem) said.textContent = `${untrusting} ${words.anotherTrust}`;
+    else if (found) said.textContent = `Your browser now goes by this file. Its fingerprint: ${found.name}`;
+    if (!last || found?.unread) return;
     // The answer stands far above, where one does not see it change.
-    if (last) said.append(" ", element("a", { href: "#result" }, "See the answer"));
+    const { element } = await load();
+    said.append(" ", element("a", { href: "#result" }, "See the answer"));
   };
   input.addEventListener("change", chosen);
+  if (input.files.length) chosen(); // a browser that goes back to this page keeps what was chosen
   remove.addEventListener("click", async () => {
     input.value = "";
     await chosen();

@@ -1,10 +1,9 @@
-// The files of a certificate as people bring them to a page: chosen or dropped, a .zip or a folder.
+// The files of a certificate as people bring them to a page: a .zip, or what lies in a folder.
 
 import { bundleOfFiles, bundleOfZip, MAX_ARCHIVE_BYTES } from "./bundle.js";
+import { MOST_FILES } from "./dropping.js";
 import { Unreadable } from "./strict.js";
 import { CERTIFICATE_FILE } from "./vocabulary.js";
-
-const MOST_FILES = 64;
 
 /** The bundle in a list of File: one .zip, or the files of a folder. Rejects with Unreadable. */
 export async function bundleOf(files) {
@@ -20,15 +19,4 @@ export async function bundleOf(files) {
 /** The bytes of a File. */
 export async function bytesOf(file) {
   return new Uint8Array(await file.arrayBuffer());
-}
-
-/** The files in what was dropped; of a folder, those that lie directly in it. */
-export async function droppedFiles(transfer) {
-  const entries = Array.from(transfer.items ?? [], (item) => item.webkitGetAsEntry?.()).filter(Boolean);
-  const folder = entries.length === 1 && entries[0].isDirectory ? entries[0] : null;
-  if (!folder) return Array.from(transfer.files);
-  const reader = folder.createReader();
-  const found = await new Promise((fine, bad) => reader.readEntries(fine, bad));
-  const plain = found.filter((entry) => entry.isFile).slice(0, MOST_FILES + 1);
-  return Promise.all(plain.map((entry) => new Promise((fine, bad) => entry.file(fine, bad))));
 }

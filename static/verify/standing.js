@@ -208,16 +208,20 @@ function withdrawn(listed, list, seen) {
 function keyProblem(list, key, statement, seen) {
   const said = fallen(list, encode(Uint8Array.of(0xed, 0x01, ...key)));
   if (said === null) return null;
-  const what = `The key ${statement.verificationMethod} was revoked on ${when(said.at)}`;
+  const [given, which] = [`The reason given: ${ended(said.reason)}`, `The key is ${statement.verificationMethod}.`];
   if (said.compromisedSince === null) {
     // Nobody else had the key, so the time that the station wrote is believed.
     if (statement.created <= said.at + CLOCK_TOLERANCE) return null;
-    return `${what}. The reason given: ${ended(said.reason)} This certificate was signed with it after that.`;
+    return (
+      `The test centre's signing key was revoked on ${when(said.at)}. ${given} This certificate was signed with it after ` +
+      `that. ${which}`
+    );
   }
   if (seen !== null && seen <= said.compromisedSince) return null;
   return (
-    `${what}. The reason given: ${ended(said.reason)} Others may have had it since ${when(said.compromisedSince)}; only ` +
-    "what was seen in the log before that still stands, and this was not."
+    `The test centre's signing key was stolen or lost: others may have had it since ${when(said.compromisedSince)}. ` +
+    `${given} Only what was seen in the log before that still stands, and this was not. ${which} It was revoked on ` +
+    `${when(said.at)}.`
   );
 }
 

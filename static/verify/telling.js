@@ -213,7 +213,8 @@ function said(statement, ok, revoked, words) {
         facts([
           ["Serial number", line.serial],
           ["Size", line.sizeBytes ? size(line.sizeBytes) : ""],
-          ["Method", [words.levels[line.level] ?? line.level, line.technique].filter(Boolean).join(", ")],
+          ["How", line.technique ? (words.techniques[line.technique] ?? line.technique) : ""],
+          ["In the words of NIST SP 800-88", line.level ? (words.levels[line.level] ?? line.level) : ""],
           ["Evidence", words.evidence[line.evidenceClass] ?? line.evidenceClass],
           ["Carried out", period(line.started, line.ended)],
           ["Operator", line.operator],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import io
 import zipfile
 from collections.abc import Iterator
@@ -12,10 +13,10 @@ from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
-from playwright.sync_api import Browser, FilePayload, Page
+from playwright.sync_api import Browser, FilePayload, Page, Route
 
 from ewaste.certificates.models import Certificate
-from ewaste.journey import clearing
+from ewaste.journey import clearing, rechecking
 from tests.browser.sweep import AXE, HOST, SCHEMES, SIZES, Look, Window, sights, window
 from tests.web.stage import Stage
 
@@ -69,6 +70,12 @@ def files_of(vector: str) -> list[Path]:
     return sorted((VECTORS / vector).iterdir())
 
 
+def fingerprint(file: Path) -> str:
+    """The short name of a trust file."""
+    digits = hashlib.sha256(file.read_bytes()).hexdigest()[:32]
+    return " ".join(digits[at : at + 4] for at in range(0, 32, 4))
+
+
 def zipped(data: bytes) -> FilePayload:
     """A .zip as a person chooses it."""
     return {"name": "bundle.zip", "mimeType": "application/zip", "buffer": data}
@@ -103,8 +110,7 @@ def test_each_kind_of_certificate_looks_like_no_other_and_is_checked_without_sen
         page.on("request", lambda asked: sent.append(asked.method) if asked.method != "GET" else None)
         page.clock.set_fixed_time(AT)
         page.set_input_files("#trust-file", VECTORS / "trust-log.json")
-        page.wait_for_selector("[data-trust-said]:not(:empty)")
-        assert "Your browser now goes by this file." in page.inner_text("[data-trust-said]")
+        page.wait_for_selector("[data-trust-said]:has-text('Your browser now goes by this file.')")
         page.check("[data-alone-box]")
         frames = set()
         for vector, (label, tone, headline) in KINDS.items():
@@ -115,6 +121,8 @@ def test_each_kind_of_certificate_looks_like_no_other_and_is_checked_without_sen
             assert band.locator("h1").inner_text().replace("\n", " ") == headline
             assert page.locator("h1").count() == 1
             frames.add((band.locator("use").first.get_attribute("href"), *band.evaluate(FRAME)))
+            if vector == "valid-witnessed":
+                assert "How\noverwrite, one pass of zeros" in page.inner_text("#result")
             if vector in ("valid-witnessed", "medium-missing"):
                 assert complaints_about(look) == []
         assert len(frames) == len({label for label, *_ in KINDS.values()})
@@ -220,13 +228,38 @@ def test_the_browser_says_that_it_cannot_see_what_the_register_alone_knows(stage
         assert complaints_about(look) == []
 
 
+def test_what_is_in_doubt_is_told_so_by_the_site_and_not_as_a_quarrel_with_the_browser(
+    stage: Stage, shown: Window
+) -> None:
+    number = stage.things["own"]["certificate"]
+    sight = next(sight for sight in sights() if sight.path == "/certificates/<uuid:id>" and sight.column.who is None)
+    world = stage.world
+    with shown.look(sight) as look:
+        page = look.page
+        page.clock.set_fixed_time(world.now)
+        with stage.rehearse.transaction() as session:
+            certificate = session.scalars(sa.select(Certificate).where(Certificate.id == UUID(str(number)))).one()
+            rechecking.report_key(
+                session, world.stefan, certificate.station_id, since=certificate.accepted_at, reason="It was stolen.",
+                issuers=world.issuers, centre_id=certificate.centre_id, now=world.now,
+            )  # fmt: skip
+        page.reload(wait_until="load")
+        page.evaluate(AXE)
+        page.wait_for_selector(".by-browser .notice-title:has-text('agrees')")
+        assert page.inner_text(".verdict-label") == "Being looked at"
+        assert AMBER in str(page.locator(".verdict").get_attribute("class"))
+        assert "That we are still looking at it, the files do not show." in page.inner_text(".by-browser")
+        assert page.locator("[data-own-verdict]").count() == 0
+        assert complaints_about(look) == []
+
+
 def test_a_trust_file_that_cannot_be_read_ends_the_check_also_alone(shown: Window) -> None:
     sight = next(sight for sight in sights() if sight.path == "/verify" and sight.column.who is None)
     with shown.look(sight) as look:
         page = look.page
         page.clock.set_fixed_time(AT)
         page.set_input_files("#trust-file", {"name": "t.json", "mimeType": "x", "buffer": b'{"hello":1}'})
-        page.wait_for_selector("[data-trust-said]:not(:empty)")
+        page.wait_for_selector("[data-trust-said]:has-text('nothing is checked')")
         page.check("[data-alone-box]")
         choose(page, files_of("valid-witnessed"))
         assert page.inner_text("#result h1") == "Your trust file cannot be used, so nothing was checked."
@@ -244,6 +277,52 @@ def test_a_trust_file_that_cannot_be_read_ends_the_check_also_alone(shown: Windo
         assert "Missing: accreditation.json." in page.inner_text("#result .verdict")
         assert "tone-quiet" in str(page.locator("#result .verdict").get_attribute("class"))
         assert complaints_about(look) == []
+
+
+def test_nothing_is_checked_by_another_trust_file_while_the_chosen_one_is_still_being_read(shown: Window) -> None:
+    sight = next(sight for sight in sights() if sight.path == "/verify" and sight.column.who is None)
+    with shown.look(sight) as look:
+        page = look.page
+        page.clock.set_fixed_time(AT)
+        held: list[Route] = []
+
+        def hold(route: Route) -> None:
+            held.append(route)  # A slow line: what reads trust files is on its way.
+
+        page.route("**/trust.js", hold)
+        with page.expect_request("**/trust.js"):
+            page.set_input_files("#trust-file", VECTORS / "trust-log.json")
+        page.check("[data-alone-box]")
+        page.set_input_files("#f-bundle", files_of("valid-witnessed"))
+        page.click("#by-file button[type=submit]")
+        assert page.inner_text("[data-trust-said]") == "Reading your trust file…"
+        assert page.inner_text("[data-file-said]") == "Checking…"
+        assert page.locator("#result .verdict").count() == 0
+        for route in held:
+            route.fallback()
+        page.wait_for_selector("#result .verdict-label:has-text('Genuine certificate')")
+        page.wait_for_selector("[data-trust-said]:has-text('Your browser now goes by this file.')")
+        name = fingerprint(VECTORS / "trust-log.json")
+        assert page.inner_text("#result > .soft").endswith(f" Trust file: {name}.")
+        page.unroute("**/trust.js", hold)
+
+
+def test_the_first_file_that_is_dropped_is_chosen(shown: Window, tmp_path: Path) -> None:
+    archive = tmp_path / "bundle.zip"
+    archive.write_bytes(b"PK")
+    sight = next(sight for sight in sights() if sight.path == "/verify" and sight.column.who is None)
+    with shown.look(sight) as look:
+        page = look.page
+        drag = page.context.new_cdp_session(page)
+        box = page.locator("#by-file").bounding_box()
+        assert box is not None
+        data = {"items": [], "files": [str(archive)], "dragOperationsMask": 1}
+        for step in ("dragEnter", "dragOver", "drop"):  # As the browser itself tells it, not as a script would.
+            place = {"x": box["x"] + 20, "y": box["y"] + 20}
+            drag.send("Input.dispatchDragEvent", {"type": step, **place, "data": data})
+        page.wait_for_selector("[data-file-said]:not([hidden])")
+        assert page.inner_text("[data-file-said]") == "bundle.zip is chosen."
+        assert page.evaluate("document.getElementById('f-bundle').files.length") == 1
 
 
 def test_what_is_dropped_beside_the_box_is_chosen_and_sent_only_when_the_button_is_pressed(shown: Window) -> None:

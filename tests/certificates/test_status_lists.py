@@ -185,7 +185,7 @@ def test_a_station_whose_key_others_have_takes_along_what_nobody_witnessed(world
         )
     said = check(world, completed(world, certificate))
     assert said.level == "fails"
-    assert f"Others may have had it since {stolen:%Y-%m-%d %H:%M} UTC" in said.text
+    assert f"others may have had it since {stolen:%Y-%m-%d %H:%M} UTC" in said.text
 
 
 def test_a_key_that_another_replaces_ends_on_its_day_and_what_it_signed_stands(world: World) -> None:

@@ -197,6 +197,7 @@ GET  /accessibility                                      in       in       in   
 GET  /verify                                             in       in       in       in       in       in
 POST /verify                                             in       in       in       in       in       in
 GET  /verify/offline                                     in       in       in       in       in       in
+GET  /wipe-agent.zip                                     in       in       in       in       in       in
 GET  /lots                                               in       in       in       in       in       in
 GET  /shop                                               in       in       in       in       in       in
 

@@ -17,8 +17,9 @@ from ewaste.accounts.models import Membership, Person, Role
 from ewaste.centres import accreditors, checklist
 from ewaste.centres.accrediting_models import AccreditorKeyChange, Audit
 from ewaste.centres.models import Centre, EnrolmentCode, Standing
+from ewaste.certificates.models import Certificate
 from ewaste.devices.lifecycle import State
-from ewaste.journey import accrediting, admitting, rechecking
+from ewaste.journey import accrediting, admitting, clearing, rechecking
 from tests.centres.test_kept_lists import Verband, verband  # noqa: F401 - a fixture
 from tests.transparency.witness import Witness
 from tests.web.conftest import Browser
@@ -180,6 +181,25 @@ def test_anybody_reads_who_may_certify_and_who_may_not_any_more(browser: Browser
     history = {each["name"]: [event["what"] for event in each["history"]] for each in told}
     assert history == {RHEIN: ["Suspended", "Accredited"], "Elbe Prüfstelle": ["Withdrawn", "Accredited"]}
     assert all("Vogel" not in str(each) and "Winter" not in str(each) for each in told)
+
+
+def test_the_list_says_how_many_certificates_fell_and_each_centre_by_what_it_was_audited(
+    browser: Browser, world: World
+) -> None:
+    world.cleared()
+    with world.transaction() as session:
+        certificate = session.scalars(sa.select(Certificate.id)).one()
+        clearing.revoke_certificate(session, world.stefan, certificate, reason="It holds files.", now=world.now)
+    rows = browser.get("/centres").text.split("<tr>")
+    (rhein,) = (row for row in rows if RHEIN in row)
+    assert 'data-label="Certificates" class="number">1<' in rhein
+    assert 'data-label="Revoked later" class="number">1<' in rhein
+    until = world.now + timedelta(days=300)
+    world.decide("scope", valid_until=until, reason="For a year more.")
+    page = text(browser.get("/centres/rhein-datenpark"))
+    assert f"until {until.day} {until:%B %Y}" in page.replace("\xa0", " ")
+    assert f"{until:%Y-%m-%d}" not in page
+    assert f"the checklist {checklist.CURRENT}</a>: passed." in page
 
 
 def test_a_centre_that_never_entered_is_not_on_the_list(browser: Browser, world: World) -> None:

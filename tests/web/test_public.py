@@ -8,8 +8,11 @@ import html
 import io
 import json
 import re
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -19,11 +22,12 @@ from flask import Flask
 
 from ewaste.centres.models import Centre, Standing
 from ewaste.certificates.models import Certificate
+from ewaste.certificates.rechecks import Recheck
 from ewaste.core.ids import new_code
 from ewaste.devices.models import Device
-from ewaste.journey import clearing, sale
+from ewaste.journey import clearing, rechecking, sale
 from ewaste.tradein.questions import QUESTIONS
-from ewaste.views import search
+from ewaste.views import search, shapes
 from ewaste.web import offline
 from ewaste.web import public as public_pages
 from ewaste.web.lists import csv_text
@@ -151,7 +155,7 @@ def test_an_unknown_code_is_told_as_not_found(stranger: Visitor) -> None:
 def test_a_certificate_is_checked_by_device_code_and_by_number(world: World, stranger: Visitor) -> None:
     code = world.device(world.cleared()).code
     number = certificate_of(world, code)
-    for asked in (code, code.lower().replace("-", ""), number):
+    for asked in (code, code.lower().replace("-", ""), code.removeprefix("D-"), code[2:].replace("-", ""), number):
         text = stranger.text(f"/verify?code={asked}")
         assert "The data on this laptop is gone." in text
         assert "1 storage medium covered" in text
@@ -214,6 +218,27 @@ def test_modules_that_need_each_other_are_refused(tmp_path: Path) -> None:
         offline.bundled(tmp_path)
 
 
+def test_the_program_that_checks_without_us_can_be_had_here_and_checks(stranger: Visitor, tmp_path: Path) -> None:
+    page = stranger.get("/verify").text
+    assert 'href="/wipe-agent.zip" download="wipe-agent.zip"' in page
+    answer = stranger.get("/wipe-agent.zip")
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="wipe-agent.zip"'
+    assert stranger.get("/wipe-agent.zip", headers={"If-None-Match": answer.headers["ETag"]}).status_code == 304
+    with zipfile.ZipFile(io.BytesIO(answer.data)) as archive:
+        names = set(archive.namelist())
+        archive.extractall(tmp_path)
+    assert {name.split("/")[0] for name in names} == {"wipe-agent"}
+    assert {f"wipe-agent/{each}" for each in ("requirements-agent.txt", "LICENSE", "wipe_agent/__main__.py")} <= names
+    vectors = Path(__file__).parents[1] / "vectors"
+    asked = ("verify", vectors / "changed-after-signing", "--trust", vectors / "trust.json")
+    checked = subprocess.run(
+        [sys.executable, "-m", "wipe_agent", *asked], cwd=tmp_path / "wipe-agent", env={"HOME": str(tmp_path)},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert "The certificate was changed after it was signed" in checked.stdout
+    assert checked.returncode != 0
+
+
 def test_a_code_without_a_certificate_is_told_kindly(world: World, stranger: Visitor) -> None:
     code = world.device(world.expected()).code
     for asked in (code, f"http://127.0.0.1/devices/{code}", new_code("S")):
@@ -272,6 +297,7 @@ def test_the_bundle_can_be_taken_home_and_checked_as_a_file(world: World, strang
     assert answer.status_code == 200
     assert "This is a training certificate. It proves nothing." in text
     assert "The data on this device is gone." in text
+    assert "To know: In training it is not judged how fast the work went." in text
 
 
 def bundle_of(world: World, stranger: Visitor) -> dict[str, str]:
@@ -420,6 +446,80 @@ def test_a_revoked_certificate_says_so_everywhere(world: World, stranger: Visito
     assert "The station was broken." in text
     answer = stranger.post("/verify", {"bundle": (io.BytesIO(archive), "b.zip")}, content_type="multipart/form-data")
     assert "This certificate has been revoked." in words(answer.text)
+
+
+def test_a_certificate_in_doubt_is_told_as_being_looked_at_until_two_people_decided(
+    world: World, stranger: Visitor
+) -> None:
+    code = world.device(world.cleared()).code
+    number = certificate_of(world, code)
+    before = stranger.get(f"/certificates/{number}/bundle.zip").data
+    since = world.now - timedelta(days=1)
+    with world.transaction() as session:
+        rechecking.report_key(
+            session, world.olga, world.station().station.id, since=since, reason="The laptop was stolen.",
+            issuers=world.issuers, now=world.now,
+        )  # fmt: skip
+        recheck = session.scalars(sa.select(Recheck.id)).one()
+    now = stranger.get(f"/certificates/{number}/bundle.zip").data
+    because = f"Others may have had the key that signed it, since {shapes.day(since)}, {since:%H:%M} UTC."
+    for answer in (
+        stranger.get(f"/verify?code={code}"),
+        stranger.get(f"/certificates/{number}"),
+        *(
+            stranger.post("/verify", {"bundle": (io.BytesIO(data), "b.zip")}, content_type="multipart/form-data")
+            for data in (before, now)
+        ),
+    ):
+        page = words(answer.text)
+        assert answer.status_code == 200
+        assert "This certificate is in doubt. We are looking at it again." in page
+        assert because in page
+        assert "has been revoked" not in page
+        assert "verdict-doubt tone-wait" in answer.text
+        assert 'data-register="doubt"' in answer.text
+    assert "being looked at" in stranger.text(f"/certificates/{number}")
+    assert stranger.get(f"/api/v1/certificates/{number}").json["in_doubt"] == because
+    assert "This certificate is in doubt" in stranger.text(f"/certificates/{number}/code", 410)
+    with world.transaction() as session:
+        rechecking.propose_end(session, world.stefan, recheck, outcome="revoked", note="It holds files.", now=world.now)
+        rechecking.confirm_end(session, world.sara, recheck, now=world.now)
+    assert stranger.get(f"/api/v1/certificates/{number}").json["in_doubt"] is None
+    page = stranger.text(f"/verify?code={code}")
+    assert "This certificate has been revoked. It no longer counts. It holds files." in page
+    assert "in doubt" not in page
+
+
+def test_a_revoked_certificate_leads_to_the_one_that_took_its_place(world: World, stranger: Visitor) -> None:
+    device = world.cleared()
+    old = certificate_of(world, world.device(device).code)
+    with world.transaction() as session:
+        clearing.revoke_certificate(session, world.stefan, UUID(old), reason="Files were found.", now=world.now)
+    page = stranger.get(f"/certificates/{old}").text
+    assert "The device must be wiped and certified again." in page
+    assert "The newer certificate of this device" not in page
+    world.later(hours=4)
+    world.submit(world.bundle(world.order(device)))
+    new = certificate_of(world, world.device(device).code)
+    assert new != old
+    page = stranger.get(f"/certificates/{old}").text
+    with world.transaction() as session:
+        own = session.scalars(sa.select(Certificate.credential_id).order_by(Certificate.accepted_at.desc())).first()
+    assert own is not None
+    assert f'<a href="/certificates/{own.removeprefix("urn:uuid:")}">The newer certificate of this device</a>' in page
+    assert "must be wiped" not in words(page)
+    archive = stranger.get(f"/certificates/{old}/bundle.zip").data
+    answer = stranger.post("/verify", {"bundle": (io.BytesIO(archive), "b.zip")}, content_type="multipart/form-data")
+    assert "The newer certificate of this device" in answer.text
+    assert "The newer certificate" not in stranger.get(f"/certificates/{new}").text
+
+
+def test_a_bundle_is_named_after_the_number_that_the_certificate_gives_itself(world: World, stranger: Visitor) -> None:
+    code = world.device(world.cleared()).code
+    with world.transaction() as session:
+        own = session.scalars(sa.select(Certificate.credential_id)).one().removeprefix("urn:uuid:")
+    answer = stranger.get(f"/certificates/{certificate_of(world, code)}/bundle.zip")
+    assert f"certificate-{code}-{own[:8]}.zip" in answer.headers["Content-Disposition"]
 
 
 def test_a_bundle_as_we_offer_it_says_itself_that_it_was_revoked(world: World, stranger: Visitor) -> None:

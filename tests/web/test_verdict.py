@@ -48,6 +48,9 @@ def verified(*, training: bool = False, refusal: str | None = None, **changes: A
         (verified(), "revoked", "revoked", "bad"),
         (verified(training=True), "revoked", "revoked", "bad"),
         (verified(), "refused", "refused", "bad"),
+        (verified(), "doubt", "doubt", "wait"),
+        (verified(training=True), "doubt", "doubt", "wait"),
+        (verified(refusal="The seal is broken."), "doubt", "fails", "bad"),
         (verified(refusal="The seal is broken."), "live", "fails", "bad"),
         (Verified([], None, "It cannot be read."), "unknown", "unread", "quiet"),
     ],
@@ -114,6 +117,10 @@ def test_no_two_outcomes_look_alike_even_without_colour() -> None:
 
 def test_every_check_has_a_word_for_the_reader_when_it_fails() -> None:
     assert set(verdict.REASONS) == set(CERTIFICATE_CHECKS)
+
+
+def test_the_browser_is_given_the_words_for_how_a_medium_was_wiped() -> None:
+    assert verdict.for_scripts("/imprint")["techniques"]["overwrite-zeros"] == "Overwritten with zeros"
 
 
 def test_a_check_shows_by_what_it_was_found() -> None:
@@ -197,7 +204,39 @@ def test_each_verdict_that_is_red_says_its_own_next_step() -> None:
     )
     assert "Ask whoever gave it to you" in of_vector("changed-after-signing")["advice"]
     red = {name for name, kind in verdict.KINDS.items() if kind.tone == "bad"}
-    assert set(verdict.ADVICE) == red
+    assert set(verdict.ADVICE) == red | {"doubt"}
+
+
+def test_what_is_in_doubt_is_not_called_revoked_before_that_is_decided() -> None:
+    because = "Others may have had the key that signed it, since 3 March 2026, 08:00 UTC."
+    standing = {"verified": "valid-witnessed", "by the list already": "key-stolen-before"}
+    told = {}
+    for name, vector in standing.items():
+        files = {path.name: path.read_bytes() for path in (VECTORS / vector).iterdir()}
+        found = registry.verify_publicly(files, (VECTORS / "trust-log.json").read_bytes(), at=AT, training=False)
+        told[name] = verdict.verdict(found, "doubt", because, "laptop", None)
+    for each in told.values():
+        assert (each["kind"], each["tone"], each["label"], each["register"]) == (
+            "doubt", "wait", "Being looked at", "doubt",
+        )  # fmt: skip
+        assert each["headline"] == "This certificate is in doubt. We are looking at it again."
+    assert told["verified"]["sentence"] == because
+    assert told["by the list already"]["sentence"] == f"{because} {verdict.FILES_ALONE}"
+    # What the browser is held against is what the files say, and not what we say.
+    assert told["verified"]["alone"] == {"ok": True, "failed": ""}
+    assert told["by the list already"]["alone"] == {"ok": False, "failed": "status"}
+
+
+def test_a_revoked_certificate_names_the_one_that_took_its_place() -> None:
+    files = {path.name: path.read_bytes() for path in (VECTORS / "revoked").iterdir()}
+    found = registry.verify_publicly(files, (VECTORS / "trust-log.json").read_bytes(), at=AT, training=False)
+    told = verdict.verdict(found, "revoked", "Files were found on it.", None, None, newer=("/certificates/x", AT))
+    assert told["newer"] == ("/certificates/x", AT)
+    assert told["advice"] == verdict.WIPED_AGAIN
+    assert "must be wiped" not in told["advice"]
+    assert told["not_means"] == (
+        "By itself it does not show that data is still there. If something was found, the reason above says so.",
+    )
 
 
 def test_what_was_not_looked_at_is_not_counted_as_failed() -> None:

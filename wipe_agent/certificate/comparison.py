@@ -251,8 +251,7 @@ def _evidence_problem(case: Case) -> str | None:
 
 
 def _duration_problem(case: Case) -> str | None:
-    # Practice on an image file runs as fast as memory does.
-    return None if case.statement.training else _first_problem(duration_problem, case.statement.lines)
+    return _first_problem(duration_problem, case.statement.lines)
 
 
 def _first_problem(problem_of: Callable[[MediumLine], str | None], lines: Sequence[MediumLine]) -> str | None:
@@ -293,8 +292,12 @@ QUESTIONS: tuple[tuple[str, Question, str], ...] = (
     ("coverage", _coverage_problem, "Every medium that the work order expects is covered once."),
     ("evidence", _evidence_problem, "Each line shows what its evidence class asks for."),
     ("times", _times_problem, "The times are in order."),
-    ("duration", _duration_problem, "No step was faster than such a medium allows (not judged in training)."),
+    ("duration", _duration_problem, "No step was faster than such a medium allows."),
     ("training", _training_problem, "Practice and real work are not mixed."),
     ("clock", _clock_problem, "It is not dated in the future."),
 )
 """The name of each check, its question, and what to say when nothing is wrong."""
+
+# Practice on an image file runs as fast as memory does.
+NOT_IN_TRAINING = {"duration": "In training it is not judged how fast the work went."}
+"""What is not asked of a training certificate, and what to say of that."""

@@ -254,17 +254,21 @@ def _key_problem(
 ) -> str | None:
     if (fallen := found.fallen(key)) is None:
         return None
-    what = f"The key {statement.verification_method} was revoked on {_when(fallen.at)}"
+    given, which = f"The reason given: {_ended(fallen.reason)}", f"The key is {statement.verification_method}."
     if fallen.compromised_since is None:
         # Nobody else had the key, so the time that the station wrote is believed.
         if statement.created <= fallen.at + CLOCK_TOLERANCE:
             return None
-        return f"{what}. The reason given: {_ended(fallen.reason)} This certificate was signed with it after that."
+        return (
+            f"The test centre's signing key was revoked on {_when(fallen.at)}. {given} This certificate was signed "
+            f"with it after that. {which}"
+        )
     if witnessed is not None and witnessed <= fallen.compromised_since:
         return None
     return (
-        f"{what}. The reason given: {_ended(fallen.reason)} Others may have had it since "
-        f"{_when(fallen.compromised_since)}; only what was seen in the log before that still stands, and this was not."
+        f"The test centre's signing key was stolen or lost: others may have had it since "
+        f"{_when(fallen.compromised_since)}. {given} Only what was seen in the log before that still stands, and this "
+        f"was not. {which} It was revoked on {_when(fallen.at)}."
     )
 
 

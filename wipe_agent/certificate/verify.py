@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from wipe_agent.certificate import jwt, proof, shapes, vocabulary
 from wipe_agent.certificate.bundle import Bundle
-from wipe_agent.certificate.comparison import QUESTIONS, Case, scope_of
+from wipe_agent.certificate.comparison import NOT_IN_TRAINING, QUESTIONS, Case, Question, scope_of
 from wipe_agent.certificate.log import Leaf
 from wipe_agent.certificate.multibase import digest_of, public_key_from_multibase
 from wipe_agent.certificate.shape import Test, misshapen
@@ -139,6 +139,13 @@ class _Fails(Exception):
         self.check = Check(name, "fails", text)
 
 
+def _compared(case: Case, name: str, question: Question, fine: str) -> Check:
+    if case.statement.training and name in NOT_IN_TRAINING:
+        return Check(name, "caution", NOT_IN_TRAINING[name])
+    problem = question(case)
+    return Check(name, "holds", fine) if problem is None else Check(name, "fails", problem)
+
+
 def _verify(bundle: Bundle, trust: Trust | None, at: datetime, training: bool, report: Report) -> None:
     def holds(name: str, text: str) -> None:
         report.checks.append(Check(name, "holds", text))
@@ -201,9 +208,7 @@ def _verify(bundle: Bundle, trust: Trust | None, at: datetime, training: bool, r
         training_admitted=training,
         at=at,
     )
-    for name, question, fine in QUESTIONS:
-        problem = question(case)
-        report.checks.append(Check(name, "holds", fine) if problem is None else Check(name, "fails", problem))
+    report.checks += (_compared(case, name, question, fine) for name, question, fine in QUESTIONS)
     answered("envelope", _envelope(bundle, certificate, centre_key))
     leaf = Leaf("wipe-certificate", statement.issuer_did, digest)
     seen, witnessed = in_log(bundle.files.get(vocabulary.LOG_PROOF_FILE), leaf, statement, trust)

@@ -21,7 +21,7 @@ from ewaste.tradein import price_tables, questions, quotes
 from ewaste.views import lot_list, market, public
 from ewaste.views import shapes as paging
 from ewaste.views import shop as shelf
-from ewaste.views.records import certificate_lines, found_since
+from ewaste.views.records import certificate_lines, found_since, in_doubt
 from ewaste.web.api import limits, shapes
 from ewaste.web.api.declare import Api, Call, next_page
 from ewaste.web.edge import runtime
@@ -176,6 +176,7 @@ def certificate(call: Call, id: UUID) -> shapes.Certificate:  # noqa: A002 - the
         revoked_at=short["revoked_at"],
         revoked_reason=short["revoked_reason"],
         found_since=short["found_since"],
+        in_doubt=short["in_doubt"],
         training=found.training,
         issuer_name=short["issuer_name"],
         device_code=about["code"],
@@ -202,12 +203,13 @@ def verify(call: Call) -> shapes.Verified:
         call.session, {name: text.encode() for name, text in sent.files.items()}, call.now, sent.training
     )
     statement = verified.statement
-    standing, reason, since = "unknown", None, None
+    standing, reason, since, doubt = "unknown", None, None, None
     if (verified.refusal is None or verified.withdrawn) and statement is not None:
         known, standing, reason = public.standing_of(
             call.session, statement.certificate_id, verified.digest, statement.issuer_did
         )
-        since = found_since(call.session, known) if known is not None and standing == "live" else None
+        if known is not None and standing == "live":
+            since, doubt = found_since(call.session, known), in_doubt(call.session, known)
     lines: list[Any] = list(statement.lines) if statement else []
     return shapes.Verified(
         verifies=verified.refusal is None and statement is not None,
@@ -215,6 +217,7 @@ def verify(call: Call) -> shapes.Verified:
         standing=cast(Any, standing),  # One of the four words.
         standing_reason=reason,
         found_since=since,
+        in_doubt=doubt,
         credential_id=statement.certificate_id if statement else None,
         issuer_name=statement.issuer_name if statement else None,
         device_code=statement.device_code if statement else None,

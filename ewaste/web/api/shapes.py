@@ -694,6 +694,10 @@ class Certificate(Told):
     found_since: str | None = Field(
         description="What is to be known when another storage medium was found in the device since."
     )
+    in_doubt: str | None = Field(
+        description="Why it is being looked at again, where that is so: whether it stands is not decided, whatever a "
+        "check by the files alone says."
+    )
     training: bool = Field(description="It comes from an exercise, and proves nothing about a real device.")
     issuer_name: str
     device_code: str
@@ -729,6 +733,10 @@ class Verified(Told):
     standing_reason: str | None
     found_since: str | None = Field(
         description="What is to be known when another storage medium was found in the device since."
+    )
+    in_doubt: str | None = Field(
+        description="Why it is being looked at again, where that is so: whether it stands is not decided, whatever a "
+        "check by the files alone says."
     )
     credential_id: str | None
     issuer_name: str | None
