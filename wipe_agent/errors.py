@@ -223,8 +223,8 @@ class LogMisbehaves(AgentError):
 class NotOurs(AgentError):
     exit_code = 71
     next_step = (
-        "Sync first: that brings what the centre's other stations issued. Ask the marketplace for what is still named. "
-        "If no station of yours knows of it, have the key revoked; if one does, add its digest to a list (--own)."
+        "Sync first, to learn what other stations issued. If no station of the centre knows the rest, have the key "
+        "revoked; if one does, add its digest to a list (--own)."
     )
 
 

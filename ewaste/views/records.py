@@ -12,7 +12,13 @@ from sqlalchemy.orm import Session, aliased
 
 from ewaste.accounts.models import Organisation, Person
 from ewaste.centres.models import Centre, Standing
-from ewaste.certificates.models import Certificate, CertificateLine, CertificateRefusal, CertificateRevocation
+from ewaste.certificates.models import (
+    Certificate,
+    CertificateLine,
+    CertificateRefusal,
+    CertificateRevocation,
+    number_of,
+)
 from ewaste.certificates.rechecks import Recheck, RecheckCause
 from ewaste.core.refusals import NotFound
 from ewaste.devices import custody, media

@@ -482,8 +482,9 @@ def test_a_certificate_in_doubt_is_told_as_being_looked_at_until_two_people_deci
     assert stranger.get(f"/api/v1/certificates/{number}").json["in_doubt"] == because
     assert "This certificate is in doubt" in stranger.text(f"/certificates/{number}/code", 410)
     with world.transaction() as session:
-        rechecking.propose_end(session, world.stefan, recheck, outcome="revoked", note="It holds files.", now=world.now)
-        rechecking.confirm_end(session, world.sara, recheck, now=world.now)
+        more = {"issuers": world.issuers, "now": world.now}
+        rechecking.propose_end(session, world.stefan, recheck, outcome="revoked", note="It holds files.", **more)
+        rechecking.confirm_end(session, world.sara, recheck, **more)
     assert stranger.get(f"/api/v1/certificates/{number}").json["in_doubt"] is None
     page = stranger.text(f"/verify?code={code}")
     assert "This certificate has been revoked. It no longer counts. It holds files." in page
