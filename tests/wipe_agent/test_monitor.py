@@ -156,7 +156,7 @@ def test_a_station_knows_what_it_issued_and_is_warned_of_the_rest(
     found, lines, code = monitor([*others, ours, stolen])
     assert (code, found["foreign"]) == (71, [{"index": 4, "digest": stolen.digest}])
     assert f"Attention: Entry 4: a certificate in the centre's name that is not known here, {stolen.digest}" in lines
-    assert lines[-1].startswith("Next: Sync first: that brings what the centre's other stations issued")
+    assert lines[-1].startswith("Next: Sync first, to learn what other stations issued.")
     listed = tmp_path / "own.txt"
     listed.write_text(f"# the second station\n\n{stolen.digest}\n")
     assert monitor(None, "--own", str(listed))[2] == 0
