@@ -1,4 +1,4 @@
-"""Certificates in doubt: a key was stolen or a centre cheated, so each one since then is looked at again.
+"""Certificates in doubt: a key was stolen or a centre cheated, so what nobody outside had seen by then is looked at.
 
 While a re-check is open the device is in no sale; the database sees to it. How it ends, two people say together: the
 certificate stands, or it is revoked.

@@ -43,7 +43,7 @@ from ewaste.processing.outcomes import FRACTIONS
 from ewaste.tradein import pricing, questions, returning
 from ewaste.tradein.models import Offer, OfferState, Quote, Silence
 from ewaste.views import photographs, shapes, timeline
-from ewaste.views.records import Records, found_since, read
+from ewaste.views.records import Records, found_since, in_doubt, read
 from ewaste.views.shapes import money
 
 # What an offer's line is about, in the words of a page.
@@ -123,6 +123,8 @@ def story(session: Session, device_id: UUID, actor: Actor | None = None) -> dict
     since = found_since(session, records.certificates[0][0].id) if certificates else None
     if certificates:
         certificates[0]["found_since"] = since
+        if (doubt := in_doubt(session, records.certificates[0][0].id)) is not None:
+            certificates[0] |= {"status": "doubt", "reason": doubt}
     shown = _not_clear(_device(records, seen_by), since)
     ahead = {"title": shown["next"]["title"], "text": shown["next"]["text"]} if shown.get("not_clear") else {}
     events = timeline.events(records, seen_by, payout=payout)

@@ -43,7 +43,7 @@ from ewaste.processing import checklist
 from ewaste.processing.models import Inspection
 from ewaste.tradein.pricing import FAULT_WORDS
 from ewaste.views import photographs, shapes
-from ewaste.views.records import certificate_lines, since_then
+from ewaste.views.records import certificate_lines, in_doubt, since_then
 from ewaste.views.shapes import money
 
 WAYS = ("resale", "remanufacture", "dismantling")
@@ -373,17 +373,18 @@ def _certificate(session: Session, number: UUID) -> dict[str, Any]:
     """A certificate in short, by the number in a manifest: its own, or that of our entry in an older one."""
     certificate = registry.find(session, number)
     revocation = registry.revocation(session, certificate.id)
+    doubt = in_doubt(session, certificate.id)
     return {
         "id": certificate.number,
         "credential_id": certificate.credential_id,
-        "status": "revoked" if revocation is not None else "accepted",
+        "status": "revoked" if revocation is not None else "doubt" if doubt is not None else "accepted",
         "issuer_name": session.get_one(Organisation, certificate.centre_id).name,
         "created": certificate.valid_from,
         "received_at": certificate.accepted_at,
         "training": certificate.training,
         "device_code": session.get_one(Device, certificate.device_id).code,
         "lines": certificate_lines(session, [certificate.id]).get(certificate.id, []),
-        "reason": revocation.reason if revocation is not None else None,
+        "reason": revocation.reason if revocation is not None else doubt,
         "since": since_then(session, certificate.id),
     }
 

@@ -149,8 +149,10 @@ def read(session: Session, device_id: UUID) -> Records:
 
 DOUBTED = {
     RecheckCause.KEY: "Others may have had the key that signed it, since {since}.",
-    RecheckCause.FRAUD: "Its test centre did not work honestly, and is no longer accredited. What it certified since "
-    "{since} is looked at.",
+    RecheckCause.FRAUD: "Its test centre did not work honestly, and is no longer accredited. What nobody outside had "
+    "seen by {since} is looked at.",
+    RecheckCause.ACCREDITOR_KEY: "Others may have had the key of the body that accredited its test centre, since "
+    "{since}.",
 }
 
 

@@ -176,7 +176,7 @@ def compromised(id: UUID, station_id: UUID) -> flask.typing.ResponseReturnValue:
         )  # fmt: skip
         opened.extend(recheck.id for recheck in found)
         if not found:
-            return "The key is revoked. No certificate came with it since then."
+            return "The key is revoked. No certificate is in doubt."
         certificates = filters.plural(len(found), "certificate")
         return f"The key is revoked. In doubt: {certificates}. Their devices are in no sale until two people looked."
 

@@ -501,7 +501,7 @@ def compromised(id: UUID) -> flask.typing.ResponseReturnValue:  # noqa: A002 - t
             )  # fmt: skip
     except Refusal as refusal:
         return refused(refusal, _stations, open_form=f"compromised-{id}")
-    flask.flash(f"The key is revoked. Looked at again: {filters.plural(len(opened), 'certificate')} since then.", "ok")
+    flask.flash(f"The key is revoked. Looked at again: {filters.plural(len(opened), 'certificate')}.", "ok")
     return redirect(url_for(".stations"), 303)
 
 

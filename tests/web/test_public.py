@@ -21,13 +21,14 @@ import sqlalchemy as sa
 from flask import Flask
 
 from ewaste.centres.models import Centre, Standing
+from ewaste.certificates import rechecks
 from ewaste.certificates.models import Certificate
-from ewaste.certificates.rechecks import Recheck
+from ewaste.certificates.rechecks import Recheck, RecheckCause
 from ewaste.core.ids import new_code
 from ewaste.devices.models import Device
 from ewaste.journey import clearing, rechecking, sale
 from ewaste.tradein.questions import QUESTIONS
-from ewaste.views import search, shapes
+from ewaste.views import accrediting, records, search, shapes
 from ewaste.web import offline
 from ewaste.web import public as public_pages
 from ewaste.web.lists import csv_text
@@ -489,6 +490,30 @@ def test_a_certificate_in_doubt_is_told_as_being_looked_at_until_two_people_deci
     page = stranger.text(f"/verify?code={code}")
     assert "This certificate has been revoked. It no longer counts. It holds files." in page
     assert "in doubt" not in page
+
+
+def test_a_certificate_in_doubt_is_not_called_proof_to_its_seller_nor_in_the_shop(
+    world: World, visitor: Callable[[str | None], Visitor]
+) -> None:
+    device_id = world.cleared()
+    with world.transaction() as session:
+        listing = sale.list_device(session, world.stefan, device_id, price_minor=19_900, now=world.now).code
+    code, cora = world.device(device_id).code, visitor("cora")
+    assert "In practice: the data is gone" in cora.text(f"/devices/{code}")
+    with world.transaction() as session:
+        rechecking.report_key(
+            session, world.olga, world.station().station.id, since=world.now, reason="The laptop was stolen.",
+            issuers=world.issuers, now=world.now,
+        )  # fmt: skip
+    for page in (cora.text(f"/devices/{code}"), visitor(None).text(f"/shop/{listing}")):
+        assert "Its certificate is being looked at" in page
+        assert "Others may have had the key that signed it" in page
+        assert "the data is gone" not in page
+        assert "earlier owner's data is on it" not in page
+
+
+def test_every_cause_of_doubt_has_its_words() -> None:
+    assert set(records.DOUBTED) == set(rechecks.TOLD) == set(accrediting.CAUSES) == set(RecheckCause)
 
 
 def test_a_revoked_certificate_leads_to_the_one_that_took_its_place(world: World, stranger: Visitor) -> None:
