@@ -65,7 +65,7 @@ MEANS: Mapping[DecisionKind, tuple[str, ...]] = {
     ),
     DecisionKind.FRAUD: (
         "Nothing of this centre counts any more, and its credentials are revoked from the moment named.",
-        "Every device whose certificate witnesses had not seen by then leaves every sale, held until two people looked.",
+        "What witnesses had not seen certified by then leaves every sale until two people have looked.",
         "Its sellers and buyers are told by mail.",
         "This cannot be undone.",
     ),
