@@ -458,7 +458,7 @@ def test_the_witness_program_makes_its_key_answers_and_ends_when_told(
         run("witness", "--make-key", "witness.example/two")
     with pytest.raises(BadUsage, match="no address to listen at"):
         run("witness", "--trust", str(trust), "--listen", "8181")
-    with pytest.raises(BadUsage, match="names no log"):
+    with pytest.raises(BadUsage, match="There is no trust file"):
         run("witness")
     vkey = log.VerifierKey.parse(made["vkey"])
     running = subprocess.Popen(
