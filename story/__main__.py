@@ -476,7 +476,7 @@ class Story:
         self.tell.claim("a certificate of another device is not taken here", "This bundle belongs to D-" in words, code)
         self.unchanged(code)
         self.note_medium(code, "DRIVE-TWO-B22")
-        self.refused(code, "a certificate that leaves out a drive found later", good, "Not covered: ssd ending -B22")
+        self.refused(code, "a certificate that leaves out a drive found later", good, "Not covered: SSD ending -B22")
         kept = self.row("select count(*) as n from certificate_refusals")["n"]
         self.tell.claim("what was refused is kept for audit, with the reason", kept == 2, kept)
 

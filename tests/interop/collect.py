@@ -154,7 +154,10 @@ def vectors(folder: Path) -> int:
     for name in chosen:
         for path in (VECTORS / name).iterdir():
             _write(folder / "bundles" / name / path.name, path.read_bytes())
-    _write(folder / "dids.json", json.dumps(s.did_documents()).encode())
+    # As they are after accreditor and marketplace changed their keys: the old ones are listed too.
+    changed = [party["didDocument"] for party in s.trust_with_new_keys()["parties"]]
+    documents = {document["id"]: document for document in (*s.did_documents(), *changed)}
+    _write(folder / "dids.json", json.dumps(list(documents.values())).encode())
     _write(folder / "about.json", json.dumps({"now": now, "standing": chosen}).encode())
     _vocabulary(folder)
     return len(chosen)
